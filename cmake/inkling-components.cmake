@@ -1,0 +1,86 @@
+# inkling's components: for each library that some headers need, a target `inkling::<component>` that brings it.
+#
+# Read twice: by the project itself, and by the installed package (inkling-config.cmake), so that a component is what the
+# machine at hand offers, not what was there when inkling was installed.
+#
+#   eigen          backend/cpu.hpp: Eigen 5 or 3.4, and OpenMP where the compiler has it (not with INKLING_OPENMP=OFF)
+#   xtensor        arrays handed to users and read from them: io/npy.hpp, listeners
+#   json           model files and safetensors headers
+#   zlib           gzip-compressed text
+#   sentencepiece  subword tokenizer
+#   all            inkling::all: whichever of them are found
+
+set(inkling_known_components eigen xtensor json zlib sentencepiece)
+
+# Sets `result` to the imported targets that `component` stands on, or to nothing where they are missing.
+macro(_inkling_find_libraries component result)
+    set(${result} "")
+    if("${component}" STREQUAL "eigen")
+        find_package(Eigen3 5 QUIET NO_MODULE GLOBAL)  # Eigen 5 refuses to answer a request for 3.4, and 3.4 one for 5
+        if(NOT TARGET Eigen3::Eigen)
+            find_package(Eigen3 3.4 QUIET NO_MODULE GLOBAL)
+        endif()
+        if(TARGET Eigen3::Eigen)
+            list(APPEND ${result} Eigen3::Eigen)
+            if(NOT DEFINED INKLING_OPENMP OR INKLING_OPENMP)
+                find_package(OpenMP QUIET COMPONENTS CXX GLOBAL)
+                if(TARGET OpenMP::OpenMP_CXX)
+                    list(APPEND ${result} OpenMP::OpenMP_CXX)
+                endif()
+            endif()
+        endif()
+    elseif("${component}" STREQUAL "xtensor")
+        find_package(xtensor QUIET GLOBAL)
+        if(TARGET xtensor)
+            list(APPEND ${result} xtensor)
+        elseif(TARGET xtensor::xtensor)
+            list(APPEND ${result} xtensor::xtensor)
+        endif()
+    elseif("${component}" STREQUAL "json")
+        find_package(nlohmann_json 3.9 QUIET GLOBAL)
+        if(TARGET nlohmann_json::nlohmann_json)
+            list(APPEND ${result} nlohmann_json::nlohmann_json)
+        endif()
+    elseif("${component}" STREQUAL "zlib")
+        find_package(ZLIB QUIET GLOBAL)
+        if(TARGET ZLIB::ZLIB)
+            list(APPEND ${result} ZLIB::ZLIB)
+        endif()
+    elseif("${component}" STREQUAL "sentencepiece")
+        find_package(PkgConfig QUIET)
+        if(PkgConfig_FOUND)
+            pkg_check_modules(INKLING_SENTENCEPIECE QUIET IMPORTED_TARGET GLOBAL sentencepiece)
+        endif()
+        if(TARGET PkgConfig::INKLING_SENTENCEPIECE)
+            list(APPEND ${result} PkgConfig::INKLING_SENTENCEPIECE)
+        endif()
+    endif()
+endmacro()
+
+# Adds inkling::<component> when its libraries are found, and else does nothing.
+function(inkling_add_component component)
+    if(TARGET inkling::${component})
+        return()
+    endif()
+    _inkling_find_libraries(${component} libraries)
+    if(libraries)
+        add_library(inkling_${component} INTERFACE)
+        add_library(inkling::${component} ALIAS inkling_${component})
+        target_link_libraries(inkling_${component} INTERFACE inkling::inkling ${libraries})
+    endif()
+endfunction()
+
+# Adds inkling::all, which links every component there is.
+function(inkling_add_all)
+    if(TARGET inkling::all)
+        return()
+    endif()
+    add_library(inkling_all INTERFACE)
+    add_library(inkling::all ALIAS inkling_all)
+    target_link_libraries(inkling_all INTERFACE inkling::inkling)
+    foreach(component IN LISTS inkling_known_components)
+        if(TARGET inkling::${component})
+            target_link_libraries(inkling_all INTERFACE inkling::${component})
+        endif()
+    endforeach()
+endfunction()

@@ -1,0 +1,27 @@
+# What only inkling's own tests, examples and benchmarks are compiled with: nothing here is installed or exported.
+
+option(INKLING_WARNINGS_AS_ERRORS "Stop at the first warning" OFF)
+option(INKLING_NATIVE "Compile for the instruction set of this machine (-march=native)" OFF)
+option(INKLING_SANITIZE "Compile with address and undefined-behaviour sanitizers" OFF)
+
+add_library(inkling_dev INTERFACE)
+target_compile_options(inkling_dev INTERFACE -Wall -Wextra -Wconversion -Wshadow)
+if(INKLING_WARNINGS_AS_ERRORS)
+    target_compile_options(inkling_dev INTERFACE -Werror)
+endif()
+if(INKLING_NATIVE)
+    target_compile_options(inkling_dev INTERFACE -march=native)
+endif()
+if(INKLING_SANITIZE)
+    set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_compile_options(inkling_dev INTERFACE ${sanitizers})
+    target_link_options(inkling_dev INTERFACE ${sanitizers})
+endif()
+
+if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+    find_program(INKLING_CCACHE ccache)
+    mark_as_advanced(INKLING_CCACHE)
+    if(INKLING_CCACHE)
+        set(CMAKE_CXX_COMPILER_LAUNCHER "${INKLING_CCACHE}")
+    endif()
+endif()
