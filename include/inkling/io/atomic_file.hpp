@@ -1,0 +1,142 @@
+#pragma once
+
+#include <inkling/core/error.hpp>
+#include <inkling/io/detail/posix.hpp>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace inkling::io {
+
+/// Writes a file that is either wholly there or not there at all.
+///
+/// Bytes go to a temporary file in the target's folder; `commit` makes them durable (fsync), puts them in the target's
+/// place (rename) and makes the new name durable (fsync of the folder). Until `commit` returns, the old file is untouched.
+/// Destroying the object without `commit`, or any failure, removes the temporary file. A target that is a symbolic link
+/// stays one: the file it points to is replaced. An existing file's permissions are kept. POSIX only.
+///
+///     io::AtomicFile file("weights.bin");
+///     file.write(bytes);
+///     file.commit();
+class AtomicFile {
+public:
+    /// Opens the temporary file.
+    /// @throws Error when the target is no regular file, or its folder is missing or cannot be written to
+    explicit AtomicFile(std::filesystem::path const& path) : shown_(path.string()) {
+        buffer_.reserve(buffer_size);
+        std::error_code problem;
+        target_ = std::filesystem::is_symlink(path, problem) ? std::filesystem::weakly_canonical(path, problem) : path;
+        if (problem) fail_("cannot follow the symbolic link: ", problem.message());
+        auto const kind = std::filesystem::status(target_, problem).type();
+        if (kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::regular)
+            fail_("there is something here that is no regular file, or it cannot be looked at");
+        if (target_.filename().empty()) fail_("expected the name of a file");
+        folder_ = target_.parent_path().empty() ? std::filesystem::path(".") : target_.parent_path();
+
+        for (int attempt = 0; attempt < 10'000 && !file_.is_open(); ++attempt) {
+            temporary_ = folder_ / (".inkling-" + std::to_string(::getpid()) + "-" + std::to_string(attempt) + ".tmp");
+            file_ = detail::FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+            if (!file_.is_open() && errno != EEXIST) {
+                std::string const reason = detail::last_error();
+                temporary_.clear();
+                fail_("cannot create a temporary file in its folder: ", reason);
+            }
+        }
+        if (!file_.is_open()) {
+            temporary_.clear();
+            fail_("cannot find a free name for a temporary file in its folder");
+        }
+        struct ::stat old {};
+        if (kind == std::filesystem::file_type::regular && ::stat(target_.c_str(), &old) == 0)
+            (void)::fchmod(file_.get(), old.st_mode & 07777);   // on a file system without permissions there is nothing to keep
+    }
+
+    AtomicFile(AtomicFile const&) = delete;
+    AtomicFile& operator=(AtomicFile const&) = delete;
+
+    ~AtomicFile() { discard_(); }
+
+    /// Appends bytes.
+    /// @throws Error when they cannot be written (a full disk, say); the temporary file is then removed and the object is closed
+    void write(std::span<std::byte const> bytes) {
+        if (!file_.is_open()) fail_("nothing can be written after commit or after a failure");
+        if (buffer_.size() + bytes.size() > buffer_size) flush_();
+        if (bytes.size() >= buffer_size)
+            write_through_(bytes);
+        else
+            buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    }
+
+    /// Appends text.
+    void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+
+    /// Puts what was written in the target's place. Returns once it would survive a power cut.
+    /// @throws Error on failure; the old file is then untouched and the temporary file removed. One exception: when only
+    ///         the last fsync, that of the folder, fails, the new file is in place already, and the message says so.
+    void commit() {
+        if (!file_.is_open()) fail_("nothing can be committed twice or after a failure");
+        flush_();
+        if (::fsync(file_.get()) != 0) give_up_("cannot make the written bytes durable: ");
+        if (!file_.close()) give_up_("cannot close the temporary file: ");
+        if (std::rename(temporary_.c_str(), target_.c_str()) != 0) give_up_("cannot rename the temporary file into place: ");
+        temporary_.clear();
+        detail::FileDescriptor const folder(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        bool const durable = folder.is_open() && (::fsync(folder.get()) == 0 || errno == EINVAL || errno == ENOTSUP);
+        if (!durable && errno != EACCES)   // a folder may be writable and not readable: then there is no way to ask
+            fail_("the file is in place, but its folder could not be made durable: ", detail::last_error());
+    }
+
+private:
+    static constexpr std::size_t buffer_size = std::size_t{1} << 16;
+
+    template <class... Parts>
+    [[noreturn]] void fail_(Parts const&... parts) const {
+        fail("inkling::io::AtomicFile: file '", shown_, "': ", parts...);
+    }
+
+    [[noreturn]] void give_up_(char const* what) {
+        std::string const reason = detail::last_error();
+        discard_();
+        fail_(what, reason);
+    }
+
+    void discard_() noexcept {
+        (void)file_.close();
+        if (!temporary_.empty()) (void)::unlink(temporary_.c_str());
+        temporary_.clear();
+        buffer_.clear();
+    }
+
+    void flush_() {
+        write_through_(buffer_);
+        buffer_.clear();
+    }
+
+    void write_through_(std::span<std::byte const> bytes) {
+        while (!bytes.empty()) {
+            auto const written = ::write(file_.get(), bytes.data(), bytes.size());
+            if (written >= 0)
+                bytes = bytes.subspan(static_cast<std::size_t>(written));
+            else if (errno != EINTR)
+                give_up_("cannot write: ");
+        }
+    }
+
+    std::string shown_;
+    std::filesystem::path target_, folder_, temporary_;
+    detail::FileDescriptor file_;
+    std::vector<std::byte> buffer_;
+};
+
+}  // namespace inkling::io
