@@ -1,0 +1,46 @@
+#pragma once
+
+#include <inkling/core/index.hpp>
+
+#include <concepts>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace inkling::text {
+
+/// The tokens that are not text. The defaults are fairseq's order, which the published checkpoints keep.
+struct SpecialTokens {
+    Token bos = 0;  ///< begins a sentence
+    Token pad = 1;  ///< fills a rectangle; never in a packed batch
+    Token eos = 2;  ///< ends a sentence
+    Token unk = 3;  ///< stands for what the vocabulary lacks
+
+    friend bool operator==(SpecialTokens const&, SpecialTokens const&) = default;
+};
+
+/// Turns a line of text into tokens and back. Models: text::WordTokenizer, text::SentencePieceTokenizer, text::AnyTokenizer.
+///
+/// `encode` adds no special token but unk; `decode` leaves out bos, pad and eos, so it takes tokens as they come out of
+/// a model. `serialise` gives bytes that say their own kind and `deserialise` takes them back, or throws Error.
+template <class T>
+concept Tokenizer = std::copyable<T>
+    && requires(T const& tokenizer, std::string_view line) { tokenizer.encode(line); }                                              // has 'encode(string_view) const'
+    && requires(T const& tokenizer, std::string_view line) { { tokenizer.encode(line) } -> std::same_as<std::vector<Token>>; }      // and it returns std::vector<Token>
+    && requires(T const& tokenizer, std::span<Token const> tokens) { tokenizer.decode(tokens); }                                    // has 'decode(span<Token const>) const'
+    && requires(T const& tokenizer, std::span<Token const> tokens) { { tokenizer.decode(tokens) } -> std::same_as<std::string>; }   // and it returns std::string
+    && requires(T const& tokenizer) { { tokenizer.vocabulary_size() } -> std::same_as<Index>; }                                     // has 'Index vocabulary_size() const'
+    && requires(T const& tokenizer) { { tokenizer.specials() } -> std::same_as<SpecialTokens>; }                                    // has 'SpecialTokens specials() const'
+    && requires(T const& tokenizer) { { tokenizer.kind() } -> std::same_as<std::string_view>; }                                     // has 'string_view kind() const', static or not
+    && requires(T const& tokenizer) { { tokenizer.serialise() } -> std::same_as<std::string>; }                                     // has 'std::string serialise() const'
+    && requires(std::string_view bytes) { { T::deserialise(bytes) } -> std::same_as<T>; };                                          // has 'static T deserialise(string_view)'
+
+/// Hands out lines of text one by one, without their line ends. Models: io::LineReader, text::MemoryLines.
+///
+/// `next(line)` overwrites `line` and returns true, or returns false when there are no more lines.
+template <class L>
+concept LineSource = requires(L& lines, std::string& line) { lines.next(line); }                           // has 'next(std::string&)'
+    && requires(L& lines, std::string& line) { { lines.next(line) } -> std::same_as<bool>; };              // and it returns bool
+
+}  // namespace inkling::text

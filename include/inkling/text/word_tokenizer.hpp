@@ -1,0 +1,100 @@
+#pragma once
+
+#include <inkling/core/error.hpp>
+#include <inkling/core/index.hpp>
+#include <inkling/text/concept.hpp>
+#include <inkling/text/detail/envelope.hpp>
+#include <inkling/text/vocabulary.hpp>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace inkling::text {
+
+/// The bytes that part words: blank, tab and the line ends of ASCII.
+inline constexpr std::string_view blanks = " \t\n\r\v\f";
+
+/// Calls use(word) with each blank-separated word of `line`, in order.
+template <class Use>
+void for_each_word(std::string_view line, Use&& use) {
+    for (;;) {
+        std::size_t const begin = line.find_first_not_of(blanks);
+        if (begin == std::string_view::npos) return;
+        line.remove_prefix(begin);
+        std::string_view const word = line.substr(0, line.find_first_of(blanks));
+        use(word);
+        line.remove_prefix(word.size());
+    }
+}
+
+/// One token a blank-separated word: for text that is tokenised already, and for small closed vocabularies.
+///
+/// Words the vocabulary lacks become unk. decode joins with single blanks, so runs of blanks do not come back.
+class WordTokenizer {
+public:
+    /// @throws Error when a word of the vocabulary has a blank in it, as no text could ever match it
+    explicit WordTokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {
+        for (Index token = Vocabulary::special_count; token < vocabulary_.size(); ++token) {
+            std::string_view const word = vocabulary_.spelling(static_cast<Token>(token));
+            require(word.find_first_of(blanks) == std::string_view::npos, "inkling::text::WordTokenizer: word '", word, "' has a blank, expected none");
+        }
+    }
+
+    /// Gives a token to each word that `lines` hold, as far as the options allow.
+    /// @throws Error when an option is out of range or a word is not UTF-8, and what `lines` throws
+    template <LineSource Lines>
+    [[nodiscard]] static WordTokenizer train(Lines& lines, VocabularyOptions const& options = {}) {
+        WordCounts counts;
+        add_words(counts, lines);
+        return WordTokenizer(Vocabulary::from_counts(counts, options));
+    }
+
+    /// Counts the words of `lines`, for a vocabulary that several files share.
+    template <LineSource Lines>
+    static void add_words(WordCounts& counts, Lines& lines) {
+        std::string line;
+        while (lines.next(line)) for_each_word(line, [&](std::string_view word) { counts.add(word); });
+    }
+
+    /// Tokens of the words of `line`, unk for unknown ones; nothing else is added.
+    [[nodiscard]] std::vector<Token> encode(std::string_view line) const {
+        std::vector<Token> tokens;
+        for_each_word(line, [&](std::string_view word) { tokens.push_back(vocabulary_.token(word)); });
+        return tokens;
+    }
+
+    /// The words with single blanks between them; bos, pad and eos are left out, unk is '<unk>'.
+    /// @throws Error when a token is outside [0, V)
+    [[nodiscard]] std::string decode(std::span<Token const> tokens) const {
+        SpecialTokens const& specials = vocabulary_.specials();
+        std::string line;
+        for (Token const token : tokens) {
+            if (token == specials.bos || token == specials.pad || token == specials.eos) continue;
+            if (!line.empty()) line.push_back(' ');
+            line.append(vocabulary_.spelling(token));
+        }
+        return line;
+    }
+
+    [[nodiscard]] Vocabulary const& vocabulary() const { return vocabulary_; }
+    [[nodiscard]] Index vocabulary_size() const { return vocabulary_.size(); }
+    [[nodiscard]] SpecialTokens specials() const { return vocabulary_.specials(); }
+    [[nodiscard]] static std::string_view kind() { return "word"; }
+
+    /// Bytes that deserialise takes back, of the same tokenizer always the same.
+    [[nodiscard]] std::string serialise() const { return detail::seal(kind(), vocabulary_.serialise()); }
+
+    /// @throws Error when the bytes are not those of a WordTokenizer, or damaged
+    [[nodiscard]] static WordTokenizer deserialise(std::string_view bytes) {
+        return WordTokenizer(Vocabulary::deserialise(detail::unseal(kind(), bytes)));
+    }
+
+private:
+    Vocabulary vocabulary_;
+};
+static_assert(Tokenizer<WordTokenizer>);
+
+}  // namespace inkling::text
