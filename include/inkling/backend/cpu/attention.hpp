@@ -1,0 +1,112 @@
+#pragma once
+
+#include <inkling/backend/cpu/detail/map.hpp>
+#include <inkling/backend/cpu/product.hpp>
+
+#include <cmath>
+
+namespace inkling::backend {
+
+namespace detail {
+
+/// Rows of queries handled at once, so that a thread's scores stay in cache.
+inline constexpr Index query_block = 64;
+
+/// scores = softmax(factor * queries keys^T), one row a query.
+template <class Real>
+void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_query, Index rows, Index key_rows,
+                      Index width, bool causal, Real* scores, Index stride, Real* scratch) {
+    multiply_serial(queries, Strided<Real>{keys.data, 1, keys.row}, rows, key_rows, width, false, scores, stride, scratch);
+    Real const factor = 1 / std::sqrt(static_cast<Real>(width));
+    for (Index i = 0; i < rows; ++i) {
+        Index const seen = causal ? std::min(key_rows, first_query + i + 1) : key_rows;
+        auto row = array(scores + i * stride, seen);
+        Real const top = row.maxCoeff();
+        row = ((row - top) * factor).exp();
+        row *= 1 / row.sum();
+        std::fill_n(scores + i * stride + seen, key_rows - seen, Real{0});
+    }
+}
+
+}  // namespace detail
+
+/// out [Nq, D] = softmax(q k^T / sqrt(D / heads)) v, head by head, within each sentence of the packed batch.
+///
+/// Source: Vaswani et al. 2017, "Attention Is All You Need", arXiv:1706.03762, equation 1.
+/// @param q [Nq, D], k and v [Nk, D]
+/// @param probabilities  [Nq, heads * keys.longest] takes the softmax for the backward pass, or empty
+template <class Real>
+void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Real> k, In<Real> v, Out<Real> out,
+               Out<Real> probabilities = {}) {
+    Index const width = q.cols / shape.heads;
+    Index const panel = detail::serial_scratch<Real>(std::max(width, shape.keys.longest));
+    Index const tasks = shape.queries.count * shape.heads;
+    device.parallel(tasks, std::max<Index>(1, tasks / 64), [&](Index begin, Index end, int thread) {
+        Real* const scratch = device.scratch(thread, panel + detail::query_block * shape.keys.longest);
+        for (Index task = begin; task < end; ++task) {
+            Index const sentence = task / shape.heads;
+            Index const head = task % shape.heads;
+            Index const source = shape.key_sentence ? shape.key_sentence[sentence] : sentence;
+            Index const key_begin = shape.keys.offsets[source];
+            Index const key_rows = shape.keys.offsets[source + 1] - key_begin;
+            Index const query_end = shape.queries.offsets[sentence + 1];
+            for (Index row = shape.queries.offsets[sentence]; row < query_end; row += detail::query_block) {
+                Index const rows = std::min(detail::query_block, query_end - row);
+                bool const kept = !probabilities.empty();
+                Real* const scores = kept ? probabilities.row(row) + head * shape.keys.longest : scratch + panel;
+                Index const stride = kept ? probabilities.stride : shape.keys.longest;
+                detail::attention_scores(detail::Strided<Real>{q.row(row) + head * width, q.stride, 1},
+                                         detail::Strided<Real>{k.row(key_begin) + head * width, k.stride, 1},
+                                         row - shape.queries.offsets[sentence], rows, key_rows, width, shape.causal,
+                                         scores, stride, scratch);
+                detail::multiply_serial(detail::Strided<Real>{scores, stride, 1},
+                                        detail::Strided<Real>{v.row(key_begin) + head * width, v.stride, 1}, rows, width,
+                                        key_rows, false, out.row(row) + head * width, out.stride, scratch);
+            }
+        }
+    });
+}
+
+/// Backward pass of attention: dq, dk and dv are overwritten. Each sentence of keys serves one sentence of queries.
+template <class Real>
+void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Real> k, In<Real> v,
+                        In<Real> probabilities, In<Real> dout, Out<Real> dq, Out<Real> dk, Out<Real> dv) {
+    require(shape.key_sentence == nullptr,
+            "inkling::backend::attention_backward: key_sentence is set, expected each sentence to have its own keys");
+    Index const width = q.cols / shape.heads;
+    Index const longest = std::max(shape.queries.longest, shape.keys.longest);
+    Index const panel = detail::serial_scratch<Real>(std::max(width, longest));
+    Real const factor = 1 / std::sqrt(static_cast<Real>(width));
+    Index const tasks = shape.queries.count * shape.heads;
+    using Strided = detail::Strided<Real>;
+    device.parallel(tasks, std::max<Index>(1, tasks / 64), [&](Index begin, Index end, int thread) {
+        Real* const scratch = device.scratch(thread, panel + shape.queries.longest * shape.keys.longest);
+        Real* const dscores = scratch + panel;
+        for (Index task = begin; task < end; ++task) {
+            Index const sentence = task / shape.heads;
+            Index const column = task % shape.heads * width;
+            Index const row = shape.queries.offsets[sentence];
+            Index const rows = shape.queries.offsets[sentence + 1] - row;
+            Index const key_row = shape.keys.offsets[sentence];
+            Index const key_rows = shape.keys.offsets[sentence + 1] - key_row;
+            Real const* const scores = probabilities.row(row) + task % shape.heads * shape.keys.longest;
+            Strided const slope{dout.row(row) + column, dout.stride, 1};
+            detail::multiply_serial(Strided{scores, 1, probabilities.stride}, slope, key_rows, width, rows, false,
+                                    dv.row(key_row) + column, dv.stride, scratch);
+            detail::multiply_serial(slope, Strided{v.row(key_row) + column, 1, v.stride}, rows, key_rows, width, false,
+                                    dscores, key_rows, scratch);
+            for (Index i = 0; i < rows; ++i) {
+                auto const probability = detail::array(scores + i * probabilities.stride, key_rows);
+                auto dscore = detail::array(dscores + i * key_rows, key_rows);
+                Real const along = (dscore * probability).sum();
+                dscore = probability * (dscore - along) * factor;
+            }
+            detail::multiply_serial(Strided{dscores, key_rows, 1}, Strided{k.row(key_row) + column, k.stride, 1}, rows,
+                                    width, key_rows, false, dq.row(row) + column, dq.stride, scratch);
+            detail::multiply_serial(Strided{dscores, 1, key_rows}, Strided{q.row(row) + column, q.stride, 1}, key_rows,
+                                    width, rows, false, dk.row(key_row) + column, dk.stride, scratch);
+        }
+    });
+}
+
+}  // namespace inkling::backend

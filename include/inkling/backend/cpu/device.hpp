@@ -1,0 +1,154 @@
+#pragma once
+
+#include <inkling/core/error.hpp>
+#include <inkling/core/index.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace inkling::backend {
+
+/// Owns elements in the host's memory, aligned for any vector instruction; movable, not copyable.
+template <class T>
+class HostBuffer {
+    static_assert(std::is_trivially_copyable_v<T>);
+
+public:
+    HostBuffer() = default;
+    /// Elements are not initialised. @throws Error when the memory cannot be had; the message names the size.
+    explicit HostBuffer(Index size) : size_(size) {
+        require(size >= 0 && size <= std::numeric_limits<Index>::max() / Index{sizeof(T)},
+                "inkling::backend::Cpu: ", size, " elements asked for, expected a count that memory can hold");
+        if (size == 0) return;
+        data_ = static_cast<T*>(::operator new(bytes(), alignment, std::nothrow));
+        require(data_ != nullptr, "inkling::backend::Cpu: out of memory, ", bytes(), " bytes asked for");
+    }
+    HostBuffer(HostBuffer&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    HostBuffer& operator=(HostBuffer&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~HostBuffer() { ::operator delete(data_, alignment); }
+
+    [[nodiscard]] T* data() { return data_; }
+    [[nodiscard]] T const* data() const { return data_; }
+    [[nodiscard]] Index size() const { return size_; }
+
+private:
+    static constexpr std::align_val_t alignment{64};
+    [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(size_) * sizeof(T); }
+
+    T* data_ = nullptr;
+    Index size_ = 0;
+};
+
+/// The CPU, through Eigen and our own products; Real is float or double (double for gradient checks).
+///
+/// A device is one worker's handle: it owns the scratch memory of its verbs, so one device serves one caller at a
+/// time. Copies share nothing. Results do not depend on `threads`.
+template <class Real = float>
+class Cpu {
+public:
+    using Scalar = Real;
+    template <class T>
+    using Buffer = HostBuffer<T>;
+
+    struct Options {
+        int threads = 0;  ///< threads of one verb, at least 1; 0 takes as many as OpenMP offers
+    };
+
+    Cpu() : Cpu(Options{}) {}
+    explicit Cpu(Options options) : options_(options) {
+        require(options.threads >= 0, "inkling::backend::Cpu: threads is ", options.threads, ", expected 0 or more");
+#ifdef _OPENMP
+        if (options_.threads == 0) options_.threads = omp_get_max_threads();
+#else
+        options_.threads = 1;
+#endif
+        scratch_.resize(static_cast<std::size_t>(options_.threads));
+    }
+    Cpu(Cpu const& other) : Cpu(other.options_) {}
+    Cpu& operator=(Cpu const& other) { return *this = Cpu(other); }
+    Cpu(Cpu&&) = default;
+    Cpu& operator=(Cpu&&) = default;
+
+    [[nodiscard]] Options const& options() const { return options_; }
+    [[nodiscard]] int threads() const { return options_.threads; }
+
+    /// Memory that thread `thread` of a verb may write, at least `size` elements; lost at the next request.
+    [[nodiscard]] Real* scratch(int thread, Index size) { return grow(scratch_[static_cast<std::size_t>(thread)], size); }
+    /// Memory that all threads of a verb share; ask before they start.
+    [[nodiscard]] Real* shared_scratch(Index size) { return grow(shared_scratch_, size); }
+    /// The same for a verb that calls product, which takes shared_scratch for itself.
+    [[nodiscard]] Real* outer_scratch(Index size) { return grow(outer_scratch_, size); }
+    /// The same for sums kept in double.
+    [[nodiscard]] double* sums(Index size) { return grow(sums_, size); }
+
+    /// Runs body(begin, end, thread) over [0, count) in pieces of `block`; the pieces do not depend on the threads.
+    template <class Body>
+    void parallel(Index count, Index block, Body const& body) const {
+        Index const blocks = (count + block - 1) / block;
+#ifdef _OPENMP
+        if (threads() > 1 && blocks > 1) {
+#pragma omp parallel for schedule(dynamic) num_threads(threads())
+            for (Index index = 0; index < blocks; ++index)
+                body(index * block, std::min(count, (index + 1) * block), omp_get_thread_num());
+            return;
+        }
+#endif
+        for (Index index = 0; index < blocks; ++index)
+            body(index * block, std::min(count, (index + 1) * block), 0);
+    }
+
+private:
+    template <class T>
+    static T* grow(HostBuffer<T>& buffer, Index size) {
+        if (buffer.size() < size) buffer = HostBuffer<T>(std::max(size, 2 * buffer.size()));
+        return buffer.data();
+    }
+
+    Options options_;
+    std::vector<HostBuffer<Real>> scratch_;
+    HostBuffer<Real> shared_scratch_;
+    HostBuffer<Real> outer_scratch_;
+    HostBuffer<double> sums_;
+};
+
+/// Copies host values to the device's memory.
+template <class Real, class T>
+void upload(Cpu<Real>&, std::span<T const> source, T* destination) {
+    if (!source.empty()) std::memcpy(destination, source.data(), source.size_bytes());
+}
+
+/// Copies values of the device's memory to the host, and waits for them.
+template <class Real, class T>
+void download(Cpu<Real>&, T const* source, std::span<T> destination) {
+    if (!destination.empty()) std::memcpy(destination.data(), source, destination.size_bytes());
+}
+
+/// Copies within the device's memory; the two do not overlap.
+template <class Real, class T>
+void copy(Cpu<Real>&, T const* source, T* destination, Index count) {
+    if (count > 0) std::memcpy(destination, source, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+/// Sets elements to zero.
+template <class Real, class T>
+void clear(Cpu<Real>&, T* destination, Index count) {
+    if (count > 0) std::memset(destination, 0, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+}  // namespace inkling::backend

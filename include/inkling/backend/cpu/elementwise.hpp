@@ -1,0 +1,158 @@
+#pragma once
+
+#include <inkling/backend/cpu/detail/map.hpp>
+
+#include <cmath>
+#include <numbers>
+
+namespace inkling::backend {
+
+/// out = x + y; out may be x or y.
+template <class Real>
+void add(Cpu<Real>& device, In<Real> x, In<Real> y, Out<Real> out) {
+    detail::for_each_row(device, out.rows, out.cols, [&](Index row) {
+        detail::array(out.row(row), out.cols) =
+            detail::array(x.row(row), out.cols) + detail::array(y.row(row), out.cols);
+    });
+}
+
+/// out = factor * x, or out += factor * x; out may be x.
+template <class Real>
+void scale(Cpu<Real>& device, std::type_identity_t<Real> factor, In<Real> x, Out<Real> out, bool accumulate = false) {
+    detail::for_each_row(device, out.rows, out.cols, [&](Index row) {
+        auto to = detail::array(out.row(row), out.cols);
+        auto const from = detail::array(x.row(row), out.cols);
+        if (accumulate)
+            to += factor * from;
+        else
+            to = factor * from;
+    });
+}
+
+namespace detail {
+
+template <class Array>
+[[nodiscard]] auto sigmoid(Array const& x) {
+    return (1 + (-x).exp()).inverse();
+}
+
+/// Gauss's error function gives the share of a normal number below x: the weight of GELU.
+template <class Real>
+[[nodiscard]] Real normal_distribution(Real x) {
+    return Real{0.5} * (1 + std::erf(x * std::numbers::sqrt2_v<Real> / 2));
+}
+
+}  // namespace detail
+
+/// out = activation(x), element by element; out may be x. GELU is the exact form x Phi(x).
+template <class Real>
+void activate(Cpu<Real>& device, Activation activation, In<Real> x, Out<Real> out) {
+    detail::for_each_row(device, out.rows, out.cols, [&](Index row) {
+        auto to = detail::array(out.row(row), out.cols);
+        auto const from = detail::array(x.row(row), out.cols);
+        switch (activation) {
+            case Activation::relu: to = from.max(Real{0}); break;
+            case Activation::gelu:
+                for (Index j = 0; j < out.cols; ++j) to[j] = from[j] * detail::normal_distribution(from[j]);
+                break;
+            case Activation::silu: to = from * detail::sigmoid(from); break;
+            case Activation::tanh: to = from.tanh(); break;
+        }
+    });
+}
+
+/// dx = activation'(x) * dout, element by element; dx may be dout.
+template <class Real>
+void activate_backward(Cpu<Real>& device, Activation activation, In<Real> x, In<Real> dout, Out<Real> dx) {
+    detail::for_each_row(device, dx.rows, dx.cols, [&](Index row) {
+        auto to = detail::array(dx.row(row), dx.cols);
+        auto const from = detail::array(x.row(row), dx.cols);
+        auto const slope = detail::array(dout.row(row), dx.cols);
+        switch (activation) {
+            case Activation::relu: to = (from > Real{0}).select(slope, Real{0}); break;
+            case Activation::gelu:
+                for (Index j = 0; j < dx.cols; ++j) {
+                    Real const density = std::exp(-from[j] * from[j] / 2) * std::numbers::inv_sqrtpi_v<Real> *
+                                         std::numbers::sqrt2_v<Real> / 2;
+                    to[j] = slope[j] * (detail::normal_distribution(from[j]) + from[j] * density);
+                }
+                break;
+            case Activation::silu:
+                to = slope * detail::sigmoid(from) * (1 + from * (1 - detail::sigmoid(from)));
+                break;
+            case Activation::tanh: to = slope * (1 - from.tanh().square()); break;
+        }
+    });
+}
+
+/// out = a x + b y + c e, with one row of coefficients [S, 3] = (a, b, c) a sentence; out may be any of them.
+///
+/// Every step of a diffusion, forward or back, is this verb. @param y, e may be empty: their coefficient is not read
+template <class Real>
+void combine(Cpu<Real>& device, Segments const& segments, In<Real> coefficients, In<Real> x, In<Real> y, In<Real> e,
+             Out<Real> out) {
+    detail::for_each_segment_row(device, segments, [&](Index sentence, Index row) {
+        Real const* const c = coefficients.row(sentence);
+        auto to = detail::array(out.row(row), out.cols);
+        auto const first = detail::array(x.row(row), out.cols);
+        if (y.empty() && e.empty())
+            to = c[0] * first;
+        else if (e.empty())
+            to = c[0] * first + c[1] * detail::array(y.row(row), out.cols);
+        else if (y.empty())
+            to = c[0] * first + c[2] * detail::array(e.row(row), out.cols);
+        else
+            to = c[0] * first + c[1] * detail::array(y.row(row), out.cols) + c[2] * detail::array(e.row(row), out.cols);
+    });
+}
+
+/// out [K, W] = [cos(t f_i) | sin(t f_i)] with f_i = 10000^(-i / (W / 2)): the features of a time label; an odd last column is 0.
+///
+/// Source: Vaswani et al. 2017, section 3.5, in the order of the official Difformer and DiffuSeq (cosines first).
+/// @param labels [K], in the denoiser's own unit
+template <class Real>
+void time_features(Cpu<Real>& device, VectorView<double const> labels, Out<Real> out) {
+    Index const half = out.cols / 2;
+    detail::for_each_row(device, labels.size, out.cols, [&](Index row) {
+        Real const label = static_cast<Real>(labels.data[row]);
+        for (Index i = 0; i < half; ++i) {
+            Real const frequency =
+                std::exp(-std::log(Real{10000}) * static_cast<Real>(i) / static_cast<Real>(half));
+            out.row(row)[i] = std::cos(label * frequency);
+            out.row(row)[half + i] = std::sin(label * frequency);
+        }
+        if (out.cols % 2 == 1) out.row(row)[out.cols - 1] = Real{0};
+    });
+}
+
+/// out [N, D] += x [S, D]: each sentence's vector is added to each of its rows. One row with stride 0 serves all sentences.
+template <class Real>
+void add_per_sentence(Cpu<Real>& device, Segments const& segments, In<Real> x, Out<Real> out) {
+    detail::for_each_segment_row(device, segments, [&](Index sentence, Index row) {
+        detail::array(out.row(row), out.cols) += detail::array(x.row(sentence), out.cols);
+    });
+}
+
+/// out [S, D] = the sum, or the mean, of each sentence's rows of x [N, D]; 0 for an empty sentence.
+template <class Real>
+void sum_per_sentence(Cpu<Real>& device, Segments const& segments, In<Real> x, Out<Real> out, bool mean = false) {
+    detail::for_each_row(device, segments.count, out.cols, [&](Index sentence) {
+        Index const begin = segments.offsets[sentence];
+        Index const end = segments.offsets[sentence + 1];
+        auto to = detail::array(out.row(sentence), out.cols);
+        to = Real{0};
+        for (Index row = begin; row < end; ++row) to += detail::array(x.row(row), out.cols);
+        if (mean && end > begin) to /= static_cast<Real>(end - begin);
+    });
+}
+
+/// dx [N, D] += dmean [S, D] / length of the sentence: the backward pass of the mean in sum_per_sentence.
+template <class Real>
+void mean_per_sentence_backward(Cpu<Real>& device, Segments const& segments, In<Real> dmean, Out<Real> dx) {
+    detail::for_each_segment_row(device, segments, [&](Index sentence, Index row) {
+        Real const length = static_cast<Real>(segments.offsets[sentence + 1] - segments.offsets[sentence]);
+        detail::array(dx.row(row), dx.cols) += detail::array(dmean.row(sentence), dx.cols) / length;
+    });
+}
+
+}  // namespace inkling::backend

@@ -1,0 +1,240 @@
+#pragma once
+
+#include <inkling/backend/cpu/device.hpp>
+#include <inkling/backend/view.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+namespace inkling::backend {
+
+namespace detail {
+
+#if defined(__AVX512F__)
+inline constexpr int vector_bytes = 64;
+inline constexpr int tile_rows = 14;
+#elif defined(__AVX__)
+inline constexpr int vector_bytes = 32;
+inline constexpr int tile_rows = 6;
+#else
+inline constexpr int vector_bytes = 16;
+inline constexpr int tile_rows = 6;
+#endif
+
+/// The widest vector of Real that the instruction set holds in one register, readable from any address.
+template <class Real>
+struct VectorOf {
+    typedef Real Type __attribute__((vector_size(vector_bytes), aligned(alignof(Real)), may_alias));
+    static constexpr Index lanes = vector_bytes / Index{sizeof(Real)};
+};
+
+/// A panel is `panel_width` columns of the right factor, stored row after row.
+template <class Real>
+inline constexpr Index panel_width = 2 * VectorOf<Real>::lanes;
+
+/// Terms summed before a partial result is added to memory: bounds what must stay in cache.
+inline constexpr Index depth_block = 1024;
+
+/// A matrix read through two strides: element (i, k) lies at data[i * row + k * col].
+template <class Real>
+struct Strided {
+    Real const* data;
+    Index row;
+    Index col;
+};
+
+template <class Real>
+[[nodiscard]] Strided<Real> strided(MatrixView<Real const> matrix, Orientation orientation) {
+    return orientation == Orientation::plain ? Strided<Real>{matrix.data, matrix.stride, 1}
+                                             : Strided<Real>{matrix.data, 1, matrix.stride};
+}
+
+/// Copies columns [first, first + width) of the right factor, terms [0, depth), into one panel; missing columns are 0.
+template <class Real>
+void pack_panel(Strided<Real> right, Index first, Index width, Index depth, Real* panel) {
+    constexpr Index full = panel_width<Real>;
+    if (right.col == 1) {
+        for (Index k = 0; k < depth; ++k) {
+            Real const* from = right.data + k * right.row + first;
+            if (width == full)
+                std::memcpy(panel + k * full, from, static_cast<std::size_t>(full) * sizeof(Real));
+            else
+                for (Index j = 0; j < full; ++j) panel[k * full + j] = j < width ? from[j] : Real{0};
+        }
+        return;
+    }
+    constexpr Index tile = 16;  // transposes in squares, so that each cache line is used whole
+    for (Index k0 = 0; k0 < depth; k0 += tile) {
+        Index const k1 = std::min(depth, k0 + tile);
+        for (Index j = 0; j < full; ++j) {
+            if (j >= width) {
+                for (Index k = k0; k < k1; ++k) panel[k * full + j] = Real{0};
+                continue;
+            }
+            Real const* from = right.data + (first + j) * right.col;
+            for (Index k = k0; k < k1; ++k) panel[k * full + j] = from[k * right.row];
+        }
+    }
+}
+
+/// One tile: result[Rows, width] = (or +=) left[Rows, depth] panel[depth, width] (+ bias), each sum in order of k.
+template <int Rows, int Vectors, class Real>
+void multiply_tile(Strided<Real> left, Real const* panel, Index depth, Real const* bias, bool accumulate, Real* result,
+                   Index stride, Index width) {
+    using Vector = typename VectorOf<Real>::Type;
+    constexpr Index lanes = VectorOf<Real>::lanes;
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        Vector low[Rows] = {};
+        [[maybe_unused]] Vector high[Rows] = {};
+        for (Index k = 0; k < depth; ++k) {
+            Real const* terms = panel + k * panel_width<Real>;
+            Vector const right_low = *reinterpret_cast<Vector const*>(terms);
+            Real const* column = left.data + k * left.col;
+            if constexpr (Vectors == 2) {
+                Vector const right_high = *reinterpret_cast<Vector const*>(terms + lanes);
+                ((low[I] += column[Index{I} * left.row] * right_low, high[I] += column[Index{I} * left.row] * right_high),
+                 ...);
+            } else {
+                ((low[I] += column[Index{I} * left.row] * right_low), ...);
+            }
+        }
+        std::array<Real, static_cast<std::size_t>(panel_width<Real>)> edge;
+        auto const store = [&](Real* row, Vector low_sum, [[maybe_unused]] Vector high_sum) {
+            bool const whole = width == Vectors * lanes;
+            Real* const to = whole ? row : edge.data();
+            if (!whole)
+                for (Index j = 0; j < width; ++j) edge[static_cast<std::size_t>(j)] = accumulate ? row[j] : Real{0};
+            auto const store_vector = [&](Index first, Vector sum) {
+                if (accumulate) sum += *reinterpret_cast<Vector const*>(to + first);
+                *reinterpret_cast<Vector*>(to + first) = sum;
+            };
+            store_vector(0, low_sum);
+            if constexpr (Vectors == 2) store_vector(lanes, high_sum);
+            if (bias != nullptr)
+                for (Index j = 0; j < width; ++j) to[j] += bias[j];
+            if (!whole) std::copy_n(edge.data(), width, row);
+        };
+        (store(result + Index{I} * stride, low[I], high[I]), ...);
+    }(std::make_index_sequence<Rows>{});
+}
+
+/// Chooses the tile with `rows` rows, 1 to tile_rows.
+template <int Vectors, int Rows = tile_rows, class Real, class... Arguments>
+void multiply_tile_of(Index rows, Strided<Real> left, Arguments... arguments) {
+    if constexpr (Rows >= 1) {
+        if (rows == Rows) return multiply_tile<Rows, Vectors, Real>(left, arguments...);
+        multiply_tile_of<Vectors, Rows - 1>(rows, left, arguments...);
+    }
+}
+
+/// result[rows, width] for one packed panel; `rows` is any number. `tile_step` is the way from one tile of the left
+/// factor to the next.
+template <class Real>
+void multiply_panel(Strided<Real> left, Index tile_step, Index rows, Real const* panel, Index depth, Index width, Real const* bias,
+                    bool accumulate, Real* result, Index stride) {
+    for (Index i = 0; i < rows; i += tile_rows) {
+        Index const count = std::min<Index>(tile_rows, rows - i);
+        Strided<Real> const part{left.data + i / tile_rows * tile_step, left.row, left.col};
+        if (width <= VectorOf<Real>::lanes)
+            multiply_tile_of<1>(count, part, panel, depth, bias, accumulate, result + i * stride, stride, width);
+        else
+            multiply_tile_of<2>(count, part, panel, depth, bias, accumulate, result + i * stride, stride, width);
+    }
+}
+
+/// Copies rows [0, rows) of the left factor tile by tile, each tile term after term; the copy of tile t starts at
+/// packed[t * tile_rows * depth] and is read with strides (1, tile_rows).
+///
+/// Worth it when rows lie a multiple of 1 KiB apart: they would share the few cache lines of one set.
+template <class Real>
+void pack_rows(Strided<Real> left, Index rows, Index depth, Real* packed) {
+    for (Index i0 = 0; i0 < rows; i0 += tile_rows, packed += tile_rows * depth)
+        for (Index i = i0; i < std::min<Index>(rows, i0 + tile_rows); ++i) {
+            Real const* const from = left.data + i * left.row;
+            for (Index k = 0; k < depth; ++k) packed[k * tile_rows + (i - i0)] = from[k * left.col];
+        }
+}
+
+/// Elements of scratch that multiply_serial wants.
+template <class Real>
+[[nodiscard]] constexpr Index serial_scratch(Index depth) {
+    return std::min(depth, depth_block) * panel_width<Real>;
+}
+
+/// result (+)= left right, on the calling thread; for the small products inside attention.
+template <class Real>
+void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index cols, Index depth, bool accumulate,
+                     Real* result, Index stride, Real* scratch) {
+    for (Index k = 0; k < depth; k += depth_block) {
+        Index const terms = std::min(depth_block, depth - k);
+        for (Index j = 0; j < cols; j += panel_width<Real>) {
+            Index const width = std::min(panel_width<Real>, cols - j);
+            pack_panel(Strided<Real>{right.data + k * right.row, right.row, right.col}, j, width, terms, scratch);
+            multiply_panel(Strided<Real>{left.data + k * left.col, left.row, left.col}, tile_rows * left.row, rows, scratch, terms, width,
+                           static_cast<Real const*>(nullptr), accumulate || k > 0, result + j, stride);
+        }
+    }
+}
+
+}  // namespace detail
+
+/// result [M, N] (+)= left [M, K] right [K, N] + bias [N]; each factor may be stored transposed.
+///
+/// Every element is summed in the order of k, so that a row's result does not depend on the other rows of the batch.
+/// @param accumulate  add to what `result` holds, in place of overwriting it
+/// @param bias        [N], or empty
+template <class Real>
+void product(Cpu<Real>& device, In<Real> left, Orientation left_orientation, In<Real> right,
+             Orientation right_orientation, Out<Real> result, bool accumulate = false, InVector<Real> bias = {}) {
+    constexpr Index width = detail::panel_width<Real>;
+    auto const a = detail::strided<Real>(left, left_orientation);
+    auto const b = detail::strided<Real>(right, right_orientation);
+    Index const rows = result.rows;
+    Index const cols = result.cols;
+    Index const depth = left_orientation == Orientation::plain ? left.cols : left.rows;
+    Index const panels = (cols + width - 1) / width;
+    if (depth == 0 && !accumulate)
+        for (Index i = 0; i < rows; ++i) std::fill_n(result.row(i), cols, Real{0});
+    constexpr Index row_block = 8 * detail::tile_rows;
+    Index const row_blocks = (rows + row_block - 1) / row_block;
+    for (Index k = 0; k < depth; k += detail::depth_block) {
+        Index const terms = std::min(detail::depth_block, depth - k);
+        Real* const packed = device.shared_scratch(panels * width * terms);
+        bool const small = rows * cols * terms < 40'000;  // below this a second thread costs more than it brings
+        device.parallel(panels, small ? panels : 2, [&](Index begin, Index end, int) {
+            for (Index panel = begin; panel < end; ++panel)
+                detail::pack_panel(detail::Strided<Real>{b.data + k * b.row, b.row, b.col}, panel * width,
+                                   std::min(width, cols - panel * width), terms, packed + panel * width * terms);
+        });
+        // Each task is one block of rows and a run of panels; few rows are shared out by panels.
+        Index const runs = small ? 1 : std::clamp<Index>(8 / row_blocks, 1, panels);
+        Index const run = (panels + runs - 1) / runs;
+        bool const aliased = a.col == 1 && run > 1 && a.row * Index{sizeof(Real)} % 1024 == 0;
+        device.parallel(row_blocks * runs, small ? row_blocks * runs : 1, [&](Index begin, Index end, int thread) {
+            for (Index task = begin; task < end; ++task) {
+                Index const i = (task / runs) * row_block;
+                Index const count = std::min(row_block, rows - i);
+                Index const last = std::min(panels, (task % runs + 1) * run);
+                detail::Strided<Real> part{a.data + i * a.row + k * a.col, a.row, a.col};
+                Index tile_step = detail::tile_rows * a.row;
+                if (aliased) {
+                    Real* const copy = device.scratch(thread, row_block * terms);
+                    detail::pack_rows(part, count, terms, copy);
+                    part = {copy, 1, detail::tile_rows};
+                    tile_step = detail::tile_rows * terms;
+                }
+                for (Index panel = (task % runs) * run; panel < last; ++panel) {
+                    Index const j = panel * width;
+                    detail::multiply_panel(part, tile_step, count, packed + j * terms, terms,
+                                           std::min(width, cols - j),
+                                           bias.empty() || k > 0 ? nullptr : bias.data + j, accumulate || k > 0,
+                                           result.row(i) + j, result.stride);
+                }
+            }
+        });
+    }
+}
+
+}  // namespace inkling::backend

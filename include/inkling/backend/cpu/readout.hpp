@@ -1,0 +1,97 @@
+#pragma once
+
+#include <inkling/backend/cpu/detail/map.hpp>
+#include <inkling/backend/cpu/normalization.hpp>
+#include <inkling/backend/cpu/product.hpp>
+
+#include <cmath>
+
+namespace inkling::backend {
+
+namespace detail {
+
+/// Rows of logits held at once: about 4 MB of them, never [N, V].
+[[nodiscard]] inline Index logit_block(Index vocabulary) {
+    return std::clamp<Index>((Index{1} << 20) / std::max<Index>(1, vocabulary), 112, 448);
+}
+
+/// Runs body(first row, logits [rows, V]) over blocks of logits = z table^T + bias.
+template <class Real, class Body>
+void for_each_logit_block(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, Body const& body) {
+    Index const block = logit_block(table.rows);
+    Real* const memory = device.outer_scratch(std::min(block, z.rows) * table.rows);
+    for (Index row = 0; row < z.rows; row += block) {
+        Index const rows = std::min(block, z.rows - row);
+        MatrixView<Real> const logits(memory, rows, table.rows);
+        product(device, z.row_range(row, rows), Orientation::plain, table, Orientation::transposed, logits, false, bias);
+        body(row, logits);
+    }
+}
+
+}  // namespace detail
+
+/// Cross-entropy of tokens read out of z by logits = z table^T + bias, and its gradients, in one sweep.
+///
+/// With label smoothing e: loss = (1 - e) nll - e mean_v(log p_v), summed over rows.
+/// Source: Szegedy et al. 2016, section 7, in the form of the official Difformer (mean over all V classes).
+/// @param z [N, D], table [V, D], bias [V] or empty
+/// @param factor       multiplies the gradients (not the sums), such as 1 / N for a mean
+/// @param losses       [2] takes the sum of nll and the sum of the smoothed loss over rows
+/// @param dz, dtable, dbias  are added to, where not empty
+template <class Real>
+void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, TokenView targets,
+                           double smoothing, double factor, double* losses, Out<Real> dz = {}, Out<Real> dtable = {},
+                           OutVector<Real> dbias = {}) {
+    Index const vocabulary = table.rows;
+    double* const sums = device.sums(2 * z.rows);
+    Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
+    detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+        detail::for_each_row(device, logits.rows, vocabulary, [&](Index row) {
+            auto values = detail::array(logits.row(row), vocabulary);
+            Index const target = targets.data[first + row];
+            Real const top = values.maxCoeff();
+            double const mean = smoothing == 0.0 ? 0.0 : static_cast<double>((values - top).mean());
+            double const chosen = static_cast<double>(values[target] - top);
+            values = (values - top).exp();
+            Real const total = values.sum();
+            double const log_total = std::log(static_cast<double>(total));
+            double const nll = log_total - chosen;
+            sums[2 * (first + row)] = nll;
+            sums[2 * (first + row) + 1] = (1.0 - smoothing) * nll + smoothing * (log_total - mean);
+            values = (values / total - uniform) * static_cast<Real>(factor);
+            values[target] -= static_cast<Real>((1.0 - smoothing) * factor);
+        });
+        if (!dz.empty())
+            product(device, logits, Orientation::plain, table, Orientation::plain, dz.row_range(first, logits.rows), true);
+        if (!dtable.empty())
+            product(device, logits, Orientation::transposed, z.row_range(first, logits.rows), Orientation::plain, dtable,
+                    true);
+        if (!dbias.empty()) sum_rows(device, logits, dbias);
+    });
+    losses[0] = losses[1] = 0.0;
+    for (Index row = 0; row < z.rows; ++row) {
+        losses[0] += sums[2 * row];
+        losses[1] += sums[2 * row + 1];
+    }
+}
+
+/// The most probable token of each row under logits = z table^T + bias; ties go to the lowest token.
+///
+/// @param tokens             [N]
+/// @param log_probabilities  [N] takes log p of that token, or empty
+template <class Real>
+void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, VectorView<Token> tokens,
+                    OutVector<Real> log_probabilities = {}) {
+    detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+        detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
+            auto const values = detail::array(logits.row(row), table.rows);
+            Index best = 0;
+            Real const top = values.maxCoeff(&best);
+            tokens.data[first + row] = static_cast<Token>(best);
+            if (!log_probabilities.empty())
+                log_probabilities.data[first + row] = -std::log((values - top).exp().sum());
+        });
+    });
+}
+
+}  // namespace inkling::backend
