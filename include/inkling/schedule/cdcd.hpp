@@ -1,0 +1,31 @@
+#pragma once
+
+#include <inkling/schedule/concept.hpp>
+#include <inkling/schedule/detail/power_law.hpp>
+
+namespace inkling::schedule {
+
+/// Power-law noise that is strong from the start: the formula of Edm, with noise over signal from 1 to 300.
+///
+/// Even at t = 0 half of the variance is noise: every step is a real guess at the token, none is spent on polishing.
+/// Source: Dieleman et al. 2022, "Continuous diffusion for categorical data", arXiv:2211.15089; Difformer 'cdcd'.
+struct Cdcd {
+    double sigma_min = 1.0;    ///< noise over signal at t = 0, positive
+    double sigma_max = 300.0;  ///< noise over signal at t = 1, above sigma_min
+    double rho = 7.0;          ///< positive; 1 is linear in sigma, larger spends more time at little noise
+
+    /// Share of signal, in (0, 1).
+    /// @param t  diffusion time in [0, 1]
+    /// @throws Error when t is outside [0, 1] or not a number, or a setting is out of its range
+    [[nodiscard]] double alpha_bar(double t) const { return law().alpha_bar(t); }
+
+    /// The time at which the noise is s, held to [0, 1].
+    /// @throws Error when s is outside [0, 1] or not a number, or a setting is out of its range
+    [[nodiscard]] double time_at_noise(double s) const { return law().time_at_noise(s); }
+
+private:
+    [[nodiscard]] detail::PowerLaw law() const { return {"inkling::schedule::Cdcd", sigma_min, sigma_max, rho}; }
+};
+static_assert(NoiseSchedule<Cdcd>);
+
+}  // namespace inkling::schedule

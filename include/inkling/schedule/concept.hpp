@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cmath>
+#include <concepts>
+
+namespace inkling::schedule {
+
+/// Tells how much of z_t is signal at time t: z_t = √alpha_bar(t) z0 + √(1 - alpha_bar(t)) noise.
+/// Models: schedule::Sqrt, schedule::Cosine, schedule::Rescaled, schedule::Discrete, or a struct with this one function.
+///
+/// t is in [0, 1], no unit: 0 is clean text, 1 is noise. alpha_bar is in [0, 1] and never rises with t.
+// clang-format off
+template <class S>
+concept NoiseSchedule = std::copyable<S>
+    && requires(S const& schedule, double t) { schedule.alpha_bar(t); }  // has 'alpha_bar(t) const'
+    && requires(S const& schedule, double t) { { schedule.alpha_bar(t) } -> std::same_as<double>; };  // a double
+
+namespace detail {
+
+/// A schedule that asks for stronger noise in training.
+template <class S>
+concept HasNoiseFactor = requires(S const& schedule) { { schedule.noise_factor() } -> std::convertible_to<double>; };
+
+/// A schedule that knows its inverse in closed form.
+template <class S>
+concept HasTimeAtNoise =
+    requires(S const& schedule, double s) { { schedule.time_at_noise(s) } -> std::same_as<double>; };
+
+}  // namespace detail
+// clang-format on
+
+/// Signal a(t) = √alpha_bar(t), in [0, 1]: what z0 is multiplied by.
+template <NoiseSchedule Schedule>
+[[nodiscard]] double signal(Schedule const& schedule, double t) {
+    return std::sqrt(schedule.alpha_bar(t));
+}
+
+/// Noise s(t) = √(1 - alpha_bar(t)), in [0, 1]: what the standard normal noise is multiplied by. a² + s² = 1.
+template <NoiseSchedule Schedule>
+[[nodiscard]] double noise(Schedule const& schedule, double t) {
+    return std::sqrt(1.0 - schedule.alpha_bar(t));
+}
+
+/// Logarithm of the signal-to-noise ratio, log(a² / s²); +infinity where all is signal, -infinity where all is noise.
+template <NoiseSchedule Schedule>
+[[nodiscard]] double log_snr(Schedule const& schedule, double t) {
+    double const alpha_bar = schedule.alpha_bar(t);
+    return std::log(alpha_bar) - std::log1p(-alpha_bar);
+}
+
+/// Half of log_snr: log(a / s), the lambda of DPM-Solver.
+template <NoiseSchedule Schedule>
+[[nodiscard]] double half_log_snr(Schedule const& schedule, double t) {
+    return 0.5 * log_snr(schedule, t);
+}
+
+/// How much stronger than s(t) the noise is made while training: 1, or what the schedule's own `noise_factor()` says.
+///
+/// Training draws z_t = a z0 + F s noise with this F; decoding is untouched. See schedule::Rescaled.
+template <NoiseSchedule Schedule>
+[[nodiscard]] double training_noise_factor(Schedule const& schedule) {
+    if constexpr (detail::HasNoiseFactor<Schedule>)
+        return schedule.noise_factor();
+    else
+        return 1.0;
+}
+
+}  // namespace inkling::schedule

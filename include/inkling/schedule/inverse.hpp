@@ -1,0 +1,43 @@
+#pragma once
+
+#include <inkling/schedule/concept.hpp>
+#include <inkling/schedule/detail/check.hpp>
+
+#include <cmath>
+
+namespace inkling::schedule {
+
+/// The time at which the noise s(t) reaches a level: 0 if it is there from the start, 1 if it never gets there.
+///
+/// Uses the schedule's own `time_at_noise(s)` where it has one, else bisection (about 60 calls of alpha_bar), which
+/// needs only that alpha_bar never rises. For training from a smallest noise level on, and for grids even in noise.
+/// @param s  noise level √(1 - alpha_bar), in [0, 1]
+/// @throws Error when s is outside [0, 1] or not a number, and whatever the schedule throws
+template <NoiseSchedule Schedule>
+[[nodiscard]] double time_at_noise(Schedule const& schedule, double s) {
+    if constexpr (detail::HasTimeAtNoise<Schedule>) {
+        return schedule.time_at_noise(s);
+    } else {
+        detail::require_noise("inkling::schedule::time_at_noise", s);
+        double before = 0.0;
+        double after = 1.0;
+        if (noise(schedule, before) >= s) return before;
+        if (noise(schedule, after) < s) return after;
+        while (true) {  // noise(before) < s <= noise(after): ends when no number lies between them
+            double const middle = before + 0.5 * (after - before);
+            if (middle <= before || middle >= after) return after;
+            (noise(schedule, middle) < s ? before : after) = middle;
+        }
+    }
+}
+
+/// The time at which half_log_snr = log(a / s) falls to `level`, held to [0, 1]. Grids even in log-SNR ask this.
+/// @param level  any number; ±infinity means no noise, no signal
+/// @throws Error when the level is not a number, and whatever the schedule throws
+template <NoiseSchedule Schedule>
+[[nodiscard]] double time_at_half_log_snr(Schedule const& schedule, double level) {
+    require(!std::isnan(level), "inkling::schedule::time_at_half_log_snr: level is not a number");
+    return time_at_noise(schedule, 1.0 / std::sqrt(1.0 + std::exp(2.0 * level)));
+}
+
+}  // namespace inkling::schedule
