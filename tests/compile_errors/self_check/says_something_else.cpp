@@ -1,0 +1,2 @@
+// expect: this is not what it says
+int main() { return undeclared; }

@@ -1,0 +1,99 @@
+#include "source_text.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using house::Header;
+
+/// The rooms from the top floor down: a header includes only its own room and those after it.
+constexpr std::array<std::string_view, 16> rooms{"recipe",   "pipeline", "train", "decode",   "sampler", "objective",
+                                                 "guidance", "denoiser", "embedding", "io",   "nn",      "schedule",
+                                                 "metric",   "text",     "backend",   "core"};
+
+/// Outside of the order: helpers for tests of user code, and the umbrella header.
+bool stands_outside(std::string_view room) { return room.empty() || room == "testing"; }
+
+std::size_t floor_of(std::string_view room) {
+    return static_cast<std::size_t>(std::find(rooms.begin(), rooms.end(), room) - rooms.begin());
+}
+
+constexpr std::string_view own = "inkling/";
+
+/// One line for each include that looks up, out of the house, or at another room's private parts.
+std::vector<std::string> wrong_includes(std::vector<Header> const& headers) {
+    std::vector<std::string> found;
+    for (Header const& header : headers) {
+        std::string const room = house::room_of(header.path);
+        if (stands_outside(room)) continue;
+        for (std::string const& name : house::includes_of(header.text)) {
+            if (!name.starts_with(own)) continue;
+            std::string const target = name.substr(own.size());
+            std::string const target_room = house::room_of(target);
+            if (stands_outside(target_room) || floor_of(target_room) < floor_of(room))
+                found.push_back(header.path + " includes " + target + ", which is above it");
+            else if (target_room != room && target.find("/detail/") != std::string::npos)
+                found.push_back(header.path + " includes " + target + ", which is private to " + target_room);
+        }
+    }
+    return found;
+}
+
+/// One line for each include of a third-party library where only some rooms may know it.
+std::vector<std::string> foreign_includes(std::vector<Header> const& headers) {
+    std::vector<std::string> found;
+    for (Header const& header : headers) {
+        std::string const room = house::room_of(header.path);
+        for (std::string const& name : house::includes_of(header.text)) {
+            bool const computes = name.starts_with("Eigen/") || name.starts_with("thrust/") || name.starts_with("cub/")
+                || name.starts_with("cublas") || name.starts_with("cuda") || name == "omp.h";
+            bool const standard = name.find_first_of("/.") == std::string::npos || name.starts_with(own);
+            if (computes && room != "backend")
+                found.push_back(header.path + " includes " + name + ", which only backend/ may know");
+            if (!standard && (room == "core" || room == "schedule"))
+                found.push_back(header.path + " includes " + name + ", but " + room + "/ has only the standard library");
+        }
+    }
+    return found;
+}
+
+std::vector<Header> library() { return house::read_headers(INKLING_TESTS_SOURCE_DIR "/include/inkling"); }
+
+}  // namespace
+
+TEST_CASE("every header includes only its own room and the rooms below it") {
+    for (std::string const& line : wrong_includes(library())) FAIL_CHECK(line);
+}
+
+TEST_CASE("only backend/ knows Eigen, Thrust, CUDA and OpenMP; core/ and schedule/ know only the standard library") {
+    for (std::string const& line : foreign_includes(library())) FAIL_CHECK(line);
+}
+
+TEST_CASE("every header stands in a room of the house, and is included as <inkling/...>") {
+    for (Header const& header : library()) {
+        std::string const room = house::room_of(header.path);
+        CAPTURE(header.path);
+        CHECK((stands_outside(room) || floor_of(room) < rooms.size()));
+        CHECK(header.text.find("#include \"") == std::string::npos);
+        CHECK(header.text.find("#pragma once") != std::string::npos);
+    }
+}
+
+TEST_CASE("the layering check sees an upward edge, and lets a downward one pass") {
+    std::string const up = "#include <inkling/sampler/ddim.hpp>\n";
+    std::string const down = "  #  include <inkling/core/error.hpp> // why\n";
+    CHECK(wrong_includes({{"schedule/sqrt.hpp", down}}).empty());
+    CHECK(wrong_includes({{"schedule/sqrt.hpp", "#include <inkling/schedule/detail/check.hpp>\n"}}).empty());
+    CHECK(wrong_includes({{"schedule/sqrt.hpp", down + up}})
+          == std::vector<std::string>{"schedule/sqrt.hpp includes sampler/ddim.hpp, which is above it"});
+    CHECK(wrong_includes({{"nn/linear.hpp", "#include <inkling/inkling.hpp>"}}).size() == 1);
+    CHECK(wrong_includes({{"nn/linear.hpp", "#include <inkling/backend/detail/arena.hpp>"}}).size() == 1);
+    CHECK(foreign_includes({{"nn/linear.hpp", "#include <Eigen/Core>"}}).size() == 1);
+    CHECK(foreign_includes({{"core/error.hpp", "#include <nlohmann/json.hpp>"}}).size() == 1);
+    CHECK(foreign_includes({{"backend/cpu.hpp", "#include <Eigen/Core>"}, {"core/error.hpp", "#include <string>"}}).empty());
+}
