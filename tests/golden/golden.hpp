@@ -50,7 +50,9 @@ inline std::vector<nlohmann::json> cases(std::string const& kind) {
 }
 
 /// @param file  as index.json names it, below folder()
-inline inkling::io::Safetensors tensors(std::string const& file) { return inkling::io::Safetensors::open(folder() / file); }
+inline inkling::io::Safetensors tensors(std::string const& file) {
+    return inkling::io::Safetensors::open(folder() / file);
+}
 
 /// @return the values of a file's `__metadata__`, each of which is JSON
 inline nlohmann::json metadata(inkling::io::Safetensors const& file) {
@@ -67,7 +69,7 @@ namespace detail {
 inline double distance(double got, double want) {
     if (got == want) return 0.0;
     double const difference = std::abs(got - want);
-    return std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference;   // NaN is never right
+    return std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference;  // NaN is never right
 }
 
 inline double against(double difference, double size) { return size > 0.0 ? difference / size : difference; }
@@ -116,7 +118,8 @@ double worst_absolute_error(Got const& got, Want const& want) {
 
 /// Prints one row of the golden table: golden | file | what | worst error | tolerance | ok.
 inline void print_row(std::string const& file, std::string const& what, double error, double tolerance) {
-    std::printf("golden | %-50s | %-44s | %9.2e | %9.2e | %s\n", file.c_str(), what.c_str(), error, tolerance, error <= tolerance ? "ok" : "FAILED");
+    std::printf("golden | %-50s | %-44s | %9.2e | %9.2e | %s\n", file.c_str(), what.c_str(), error, tolerance,
+                error <= tolerance ? "ok" : "FAILED");
     std::fflush(stdout);
 }
 
@@ -134,7 +137,8 @@ inline void check(std::string const& file, std::string const& what, double error
 ///     for (...) row.add(entry, golden::worst_relative_error_by_element(got, want));
 class Row {
 public:
-    Row(std::string file, std::string what, double tolerance) : file_(std::move(file)), what_(std::move(what)), tolerance_(tolerance) {}
+    Row(std::string file, std::string what, double tolerance)
+        : file_(std::move(file)), what_(std::move(what)), tolerance_(tolerance) {}
     Row(Row const&) = delete;
     Row& operator=(Row const&) = delete;
 
@@ -158,7 +162,9 @@ public:
     }
 
     /// CHECKs one thing that must be equal.
-    void add_exact(std::string const& name, bool equal) { add(name, equal ? 0.0 : std::numeric_limits<double>::infinity()); }
+    void add_exact(std::string const& name, bool equal) {
+        add(name, equal ? 0.0 : std::numeric_limits<double>::infinity());
+    }
 
 private:
     std::string file_, what_;

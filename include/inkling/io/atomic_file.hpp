@@ -36,8 +36,12 @@ public:
     explicit AtomicFile(std::filesystem::path const& path) : shown_(path.string()) {
         buffer_.reserve(buffer_size);
         std::error_code problem;
-        target_ = std::filesystem::is_symlink(path, problem) ? std::filesystem::weakly_canonical(path, problem) : path;
-        if (problem) fail_("cannot follow the symbolic link: ", problem.message());
+        target_ = path;
+        for (int links = 0; std::filesystem::is_symlink(target_, problem); ++links) {
+            auto const next = std::filesystem::read_symlink(target_, problem);
+            if (problem || links == 40) fail_("cannot follow the symbolic link");
+            target_ = target_.parent_path() / next;  // where `next` is absolute, it alone
+        }
         auto const kind = std::filesystem::status(target_, problem).type();
         if (kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::regular)
             fail_("there is something here that is no regular file, or it cannot be looked at");
@@ -59,7 +63,8 @@ public:
         }
         struct ::stat old {};
         if (kind == std::filesystem::file_type::regular && ::stat(target_.c_str(), &old) == 0)
-            (void)::fchmod(file_.get(), old.st_mode & 07777);   // on a file system without permissions there is nothing to keep
+            (void)::fchmod(file_.get(),
+                           old.st_mode & 07777);  // on a file system without permissions there is nothing to keep
     }
 
     AtomicFile(AtomicFile const&) = delete;
@@ -89,11 +94,12 @@ public:
         flush_();
         if (::fsync(file_.get()) != 0) give_up_("cannot make the written bytes durable: ");
         if (!file_.close()) give_up_("cannot close the temporary file: ");
-        if (std::rename(temporary_.c_str(), target_.c_str()) != 0) give_up_("cannot rename the temporary file into place: ");
+        if (std::rename(temporary_.c_str(), target_.c_str()) != 0)
+            give_up_("cannot rename the temporary file into place: ");
         temporary_.clear();
         detail::FileDescriptor const folder(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         bool const durable = folder.is_open() && (::fsync(folder.get()) == 0 || errno == EINVAL || errno == ENOTSUP);
-        if (!durable && errno != EACCES)   // a folder may be writable and not readable: then there is no way to ask
+        if (!durable && errno != EACCES)  // a folder may be writable and not readable: then there is no way to ask
             fail_("the file is in place, but its folder could not be made durable: ", detail::last_error());
     }
 

@@ -16,15 +16,17 @@
 
 namespace inkling::io {
 
-static_assert(std::endian::native == std::endian::little, "inkling::io: the file formats here are little-endian, and so must the machine be");
+static_assert(std::endian::native == std::endian::little,
+              "inkling::io: the file formats here are little-endian, and so must the machine be");
 
 /// What a stored array is made of. The names are those of the safetensors format.
 enum class ElementType { F64, I64, U64, F32, I32, U32, F16, BF16, I16, U16, I8, U8, BOOL };
 
 /// Every element type, the widest first.
 inline constexpr std::array<ElementType, 13> element_types{
-    ElementType::F64, ElementType::I64, ElementType::U64, ElementType::F32,  ElementType::I32, ElementType::U32, ElementType::F16,
-    ElementType::BF16, ElementType::I16, ElementType::U16, ElementType::I8, ElementType::U8, ElementType::BOOL};
+    ElementType::F64, ElementType::I64, ElementType::U64,  ElementType::F32, ElementType::I32,
+    ElementType::U32, ElementType::F16, ElementType::BF16, ElementType::I16, ElementType::U16,
+    ElementType::I8,  ElementType::U8,  ElementType::BOOL};
 
 /// @return bytes of one element: 1, 2, 4 or 8
 [[nodiscard]] constexpr std::size_t size_of(ElementType type) {
@@ -69,13 +71,20 @@ concept Element = std::same_as<T, double> || std::same_as<T, float> || std::same
 /// The element type that holds a T bit for bit.
 template <Element T>
 inline constexpr ElementType element_type_of = [] {
-    if constexpr (std::same_as<T, double>) return ElementType::F64;
-    else if constexpr (std::same_as<T, float>) return ElementType::F32;
-    else if constexpr (std::same_as<T, bool>) return ElementType::BOOL;
-    else if constexpr (sizeof(T) == 8) return std::signed_integral<T> ? ElementType::I64 : ElementType::U64;
-    else if constexpr (sizeof(T) == 4) return std::signed_integral<T> ? ElementType::I32 : ElementType::U32;
-    else if constexpr (sizeof(T) == 2) return std::signed_integral<T> ? ElementType::I16 : ElementType::U16;
-    else return std::signed_integral<T> ? ElementType::I8 : ElementType::U8;
+    if constexpr (std::same_as<T, double>)
+        return ElementType::F64;
+    else if constexpr (std::same_as<T, float>)
+        return ElementType::F32;
+    else if constexpr (std::same_as<T, bool>)
+        return ElementType::BOOL;
+    else if constexpr (sizeof(T) == 8)
+        return std::signed_integral<T> ? ElementType::I64 : ElementType::U64;
+    else if constexpr (sizeof(T) == 4)
+        return std::signed_integral<T> ? ElementType::I32 : ElementType::U32;
+    else if constexpr (sizeof(T) == 2)
+        return std::signed_integral<T> ? ElementType::I16 : ElementType::U16;
+    else
+        return std::signed_integral<T> ? ElementType::I8 : ElementType::U8;
 }();
 
 /// @param bits  an IEEE 754 binary16 number: 1 sign, 5 exponent, 10 fraction bits
@@ -84,7 +93,7 @@ inline constexpr ElementType element_type_of = [] {
     std::uint32_t const sign = std::uint32_t{bits & 0x8000u} << 16;
     std::uint32_t const exponent = (bits >> 10) & 0x1fu;
     std::uint32_t const fraction = bits & 0x3ffu;
-    if (exponent == 0) {   // zero and the subnormal numbers: fraction · 2^-24
+    if (exponent == 0) {  // zero and the subnormal numbers: fraction · 2^-24
         float const magnitude = static_cast<float>(fraction) * 0x1p-24f;
         return sign != 0 ? -magnitude : magnitude;
     }
@@ -121,12 +130,13 @@ template <Element To, class From>
         To const result = static_cast<To>(value);
         if (std::isinf(result) && !std::isinf(value)) return std::nullopt;
         return result;
-    } else if constexpr (std::floating_point<To>) {   // an integer: exact, or nothing
+    } else if constexpr (std::floating_point<To>) {  // an integer: exact, or nothing
         constexpr int kept = std::numeric_limits<To>::digits;
         if constexpr (std::numeric_limits<From>::digits > kept) {
             std::uint64_t magnitude = static_cast<std::uint64_t>(value);
             if (value < From{0}) magnitude = 0 - magnitude;
-            if (magnitude != 0 && static_cast<int>(std::bit_width(magnitude)) - std::countr_zero(magnitude) > kept) return std::nullopt;
+            if (magnitude != 0 && static_cast<int>(std::bit_width(magnitude)) - std::countr_zero(magnitude) > kept)
+                return std::nullopt;
         }
         return static_cast<To>(value);
     } else if constexpr (std::floating_point<From>) {
@@ -154,13 +164,16 @@ void with_reader(ElementType type, std::byte const* bytes, Use&& use) {
         case ElementType::F32: return use(plain(float{}));
         case ElementType::I32: return use(plain(std::int32_t{}));
         case ElementType::U32: return use(plain(std::uint32_t{}));
-        case ElementType::F16: return use([bytes](std::size_t i) { return from_half(load<std::uint16_t>(bytes + i * 2)); });
-        case ElementType::BF16: return use([bytes](std::size_t i) { return from_bfloat16(load<std::uint16_t>(bytes + i * 2)); });
+        case ElementType::F16:
+            return use([bytes](std::size_t i) { return from_half(load<std::uint16_t>(bytes + i * 2)); });
+        case ElementType::BF16:
+            return use([bytes](std::size_t i) { return from_bfloat16(load<std::uint16_t>(bytes + i * 2)); });
         case ElementType::I16: return use(plain(std::int16_t{}));
         case ElementType::U16: return use(plain(std::uint16_t{}));
         case ElementType::I8: return use(plain(std::int8_t{}));
         case ElementType::U8: return use(plain(std::uint8_t{}));
-        case ElementType::BOOL: return use(plain(std::uint8_t{}));   // a byte: one that is neither 0 nor 1 must be noticed
+        case ElementType::BOOL:
+            return use(plain(std::uint8_t{}));  // a byte: one that is neither 0 nor 1 must be noticed
     }
 }
 

@@ -7,15 +7,15 @@
 #include <inkling/io/detail/safetensors_header.hpp>
 #include <inkling/io/detail/shape.hpp>
 #include <inkling/io/element_type.hpp>
+#include <inkling/io/tensor_view.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
+#include <functional>
 #include <initializer_list>
 #include <limits>
 #include <map>
@@ -25,93 +25,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 namespace inkling::io {
-
-/// One array of a safetensors file, row-major. It looks at bytes that the Safetensors it came from keeps alive.
-class TensorView {
-public:
-    TensorView(std::string file, std::string name, ElementType type, std::vector<Index> shape, std::span<std::byte const> bytes)
-        : file_(std::move(file)), name_(std::move(name)), type_(type), shape_(std::move(shape)), bytes_(bytes) {}
-
-    [[nodiscard]] std::string const& name() const noexcept { return name_; }
-    [[nodiscard]] ElementType type() const noexcept { return type_; }
-    [[nodiscard]] std::vector<Index> const& shape() const noexcept { return shape_; }   ///< a scalar's is empty
-    [[nodiscard]] std::span<std::byte const> bytes() const noexcept { return bytes_; }
-
-    /// @return the number of elements
-    [[nodiscard]] Index size() const noexcept { return static_cast<Index>(bytes_.size() / size_of(type_)); }
-
-    /// Copies the elements, converting them where the stored type is another one.
-    ///
-    /// What comes out is the same number; only a double may round to the nearest float. NaN and infinity pass between
-    /// floating types.
-    /// @param destination  room for exactly size() elements; untouched on failure
-    /// @throws Error when the sizes differ, or an element has no equal in T (the message names the first such element)
-    template <Element T>
-    void copy_to(std::span<T> destination) const {
-        if (destination.size() != static_cast<std::size_t>(size()))
-            fail_("holds ", size(), " elements, expected ", destination.size());
-        if (destination.empty()) return;
-        if (type_ == element_type_of<T> && type_ != ElementType::BOOL) {
-            std::memcpy(destination.data(), bytes_.data(), bytes_.size());
-            return;
-        }
-        detail::with_reader(type_, bytes_.data(), [&](auto const& read) {
-            for (std::size_t i = 0; i < destination.size(); ++i)
-                if (!detail::convert<T>(read(i)) || (type_ == ElementType::BOOL && !detail::convert<bool>(read(i))))
-                    fail_("element ", i, " of type ", name_of(type_), " is ", +read(i), ", which has no equal in ",
-                          name_of(type_ == ElementType::BOOL ? type_ : element_type_of<T>));
-            for (std::size_t i = 0; i < destination.size(); ++i) destination[i] = *detail::convert<T>(read(i));
-        });
-    }
-
-    /// @return the elements as values of T, converted as by `copy_to`
-    /// @throws Error as `copy_to` does
-    template <Element T>
-        requires(!std::same_as<T, bool>)
-    [[nodiscard]] std::vector<T> to() const {
-        std::vector<T> elements(static_cast<std::size_t>(size()));
-        copy_to(std::span<T>(elements));
-        return elements;
-    }
-
-    /// @return the elements where they lie, without a copy
-    /// @throws Error when T is not the stored type, or the file keeps the array at an address that T cannot be read from
-    template <Element T>
-        requires(!std::same_as<T, bool>)
-    [[nodiscard]] std::span<T const> as() const {
-        if (type_ != element_type_of<T>) fail_("is of type ", name_of(type_), ", expected ", name_of(element_type_of<T>));
-        if (bytes_.empty()) return {};
-        if (std::bit_cast<std::uintptr_t>(bytes_.data()) % alignof(T) != 0)
-            fail_("is not aligned in the file for ", name_of(type_), ": copy it out with to() or copy_to()");
-        return {reinterpret_cast<T const*>(bytes_.data()), static_cast<std::size_t>(size())};
-    }
-
-    /// @throws Error, with both shapes, unless the array has this shape
-    void require_shape(std::span<Index const> expected) const {
-        if (!std::equal(shape_.begin(), shape_.end(), expected.begin(), expected.end()))
-            fail_("has shape ", detail::shape_text(shape_), ", expected ", detail::shape_text(expected));
-    }
-    void require_shape(std::initializer_list<Index> expected) const {
-        require_shape(std::span(expected.begin(), expected.size()));
-    }
-
-private:
-    template <class... Parts>
-    [[noreturn]] void fail_(Parts const&... parts) const {
-        fail("inkling::io::TensorView: file '", file_, "': tensor '", name_, "' ", parts...);
-    }
-
-    std::string file_;
-    std::string name_;
-    ElementType type_;
-    std::vector<Index> shape_;
-    std::span<std::byte const> bytes_;
-};
 
 /// A safetensors file opened for reading: named arrays and text metadata, all checked before the first is handed out.
 ///
@@ -124,7 +41,7 @@ private:
 /// Source: https://huggingface.co/docs/safetensors (the format), its reference reader's limits.
 class Safetensors {
 public:
-    static constexpr std::uint64_t longest_header = 100'000'000;   ///< bytes
+    static constexpr std::uint64_t longest_header = 100'000'000;  ///< bytes
 
     /// Maps a file into memory; only the header is read.
     /// @throws Error when it cannot be opened or is no valid safetensors file
@@ -143,21 +60,25 @@ public:
         return Safetensors(std::move(shown), std::move(owner), bytes);
     }
 
+    /// @return what messages call the file: its path
+    [[nodiscard]] std::string const& name() const noexcept { return file_; }
+
     [[nodiscard]] std::map<std::string, std::string> const& metadata() const noexcept { return metadata_; }
 
     /// @return the arrays in the order of their bytes in the file
     [[nodiscard]] std::span<TensorView const> tensors() const noexcept { return tensors_; }
 
-    [[nodiscard]] bool contains(std::string_view name) const { return positions_.contains(std::string(name)); }
+    [[nodiscard]] bool contains(std::string_view name) const { return positions_.contains(name); }
 
     /// @throws Error when there is no such array; the message lists some that are there
     [[nodiscard]] TensorView const& at(std::string_view name) const {
-        auto const found = positions_.find(std::string(name));
+        auto const found = positions_.find(name);
         if (found != positions_.end()) return tensors_[found->second];
         std::string there;
-        for (std::size_t i = 0; i < std::min<std::size_t>(tensors_.size(), 5); ++i) there += (i == 0 ? " '" : ", '") + tensors_[i].name() + "'";
-        fail("inkling::io::Safetensors: file '", file_, "': there is no tensor '", name, "'; it holds ", tensors_.size(),
-             tensors_.empty() ? "" : ", such as", there);
+        for (std::size_t i = 0; i < std::min<std::size_t>(tensors_.size(), 5); ++i)
+            there += (i == 0 ? " '" : ", '") + tensors_[i].name() + "'";
+        fail("inkling::io::Safetensors: file '", file_, "': there is no tensor '", name, "'; it holds ",
+             tensors_.size(), tensors_.empty() ? "" : ", such as", there);
     }
 
     /// @return the elements of the array of that name, converted to T as TensorView::copy_to does
@@ -179,14 +100,16 @@ private:
         if (bytes.size() < 8) fail_("holds ", bytes.size(), " bytes, expected at least the 8 of the header's length");
         auto const length = detail::load<std::uint64_t>(bytes.data());
         if (length > longest_header) fail_("says its header has ", length, " bytes, expected at most ", longest_header);
-        if (length > bytes.size() - 8) fail_("says its header has ", length, " bytes, but only ", bytes.size() - 8, " follow");
+        if (length > bytes.size() - 8)
+            fail_("says its header has ", length, " bytes, but only ", bytes.size() - 8, " follow");
         auto const text = bytes.subspan(8, static_cast<std::size_t>(length));
         auto const data = bytes.subspan(8 + static_cast<std::size_t>(length));
         if (text.empty() || text.front() != std::byte{'{'}) fail_("has a header that does not begin with '{'");
 
         detail::SafetensorsHeader header;
         auto const* const first = reinterpret_cast<char const*>(text.data());
-        if (!nlohmann::json::sax_parse(first, first + text.size(), &header)) fail_("has a bad header: ", header.problem);
+        if (!nlohmann::json::sax_parse(first, first + text.size(), &header))
+            fail_("has a bad header: ", header.problem);
 
         auto& records = header.tensors;
         std::stable_sort(records.begin(), records.end(), [](auto const& a, auto const& b) {
@@ -196,21 +119,27 @@ private:
         tensors_.reserve(records.size());
         for (auto& record : records) {
             if (record.begin > record.end || record.end > data.size())
-                fail_("tensor '", record.name, "' lies at bytes ", record.begin, " to ", record.end, " of ", data.size());
-            if (record.begin < position) fail_("tensor '", record.name, "' overlaps the one before it at byte ", record.begin);
-            if (record.begin > position) fail_("tensor '", record.name, "' leaves a hole of unused bytes before byte ", record.begin);
+                fail_("tensor '", record.name, "' lies at bytes ", record.begin, " to ", record.end, " of ",
+                      data.size());
+            if (record.begin < position)
+                fail_("tensor '", record.name, "' overlaps the one before it at byte ", record.begin);
+            if (record.begin > position)
+                fail_("tensor '", record.name, "' leaves a hole of unused bytes before byte ", record.begin);
             auto const elements = detail::shape_size(record.shape);
             auto const taken = record.end - record.begin;
             auto const each = static_cast<std::uint64_t>(size_of(record.type));
             if (!elements || static_cast<std::uint64_t>(*elements) > std::numeric_limits<std::uint64_t>::max() / each)
-                fail_("tensor '", record.name, "' has shape ", detail::shape_text(record.shape), ", which is too large");
+                fail_("tensor '", record.name, "' has shape ", detail::shape_text(record.shape),
+                      ", which is too large");
             if (static_cast<std::uint64_t>(*elements) * each != taken)
-                fail_("tensor '", record.name, "' of type ", name_of(record.type), " and shape ", detail::shape_text(record.shape), " lies in ",
-                      taken, " bytes, expected ", static_cast<std::uint64_t>(*elements) * each);
+                fail_("tensor '", record.name, "' of type ", name_of(record.type), " and shape ",
+                      detail::shape_text(record.shape), " lies in ", taken, " bytes, expected ",
+                      static_cast<std::uint64_t>(*elements) * each);
             position = record.end;
             positions_.emplace(record.name, tensors_.size());
-            tensors_.emplace_back(file_, std::move(record.name), record.type, std::move(record.shape),
-                                  data.subspan(static_cast<std::size_t>(record.begin), static_cast<std::size_t>(taken)));
+            tensors_.emplace_back(
+                file_, std::move(record.name), record.type, std::move(record.shape),
+                data.subspan(static_cast<std::size_t>(record.begin), static_cast<std::size_t>(taken)));
         }
         if (position != data.size()) fail_("ends with ", data.size() - position, " bytes that no tensor uses");
         metadata_ = std::move(header.metadata);
@@ -225,7 +154,7 @@ private:
     std::shared_ptr<void const> owner_;
     std::map<std::string, std::string> metadata_;
     std::vector<TensorView> tensors_;
-    std::unordered_map<std::string, std::size_t> positions_;
+    std::map<std::string, std::size_t, std::less<>> positions_;
 };
 
 /// One array to be written; the bytes stay the caller's.
@@ -241,8 +170,8 @@ struct TensorToWrite {
 template <Element T>
 [[nodiscard]] TensorToWrite tensor_to_write(std::string name, std::vector<Index> shape, std::span<T const> elements) {
     auto const size = detail::shape_size(shape);
-    require(size && static_cast<std::size_t>(*size) == elements.size(), "inkling::io::tensor_to_write: tensor '", name, "' has ", elements.size(),
-            " elements, which is not what shape ", detail::shape_text(shape), " holds");
+    require(size && static_cast<std::size_t>(*size) == elements.size(), "inkling::io::tensor_to_write: tensor '", name,
+            "' has ", elements.size(), " elements, which is not what shape ", detail::shape_text(shape), " holds");
     return {std::move(name), element_type_of<T>, std::move(shape), std::as_bytes(elements)};
 }
 
@@ -257,9 +186,10 @@ inline void write_safetensors(std::filesystem::path const& path, std::span<Tenso
     std::string const where = "inkling::io::write_safetensors: file '" + path.string() + "': ";
     std::vector<std::size_t> order(tensors.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return size_of(tensors[a].type) > size_of(tensors[b].type); });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return size_of(tensors[a].type) > size_of(tensors[b].type); });
 
-    nlohmann::ordered_json::object_t header;   // a list of pairs: adding one does not search it
+    nlohmann::ordered_json::object_t header;  // a list of pairs: adding one does not search it
     header.reserve(tensors.size() + 1);
     if (!metadata.empty()) header.emplace_back("__metadata__", metadata);
     std::set<std::string_view> names;
@@ -271,22 +201,22 @@ inline void write_safetensors(std::filesystem::path const& path, std::span<Tenso
         auto const elements = detail::shape_size(tensor.shape);
         require(elements && static_cast<std::uint64_t>(*elements) <= tensor.bytes.size() / size_of(tensor.type)
                     && static_cast<std::uint64_t>(*elements) * size_of(tensor.type) == tensor.bytes.size(),
-                where, "tensor '", tensor.name, "' has ", tensor.bytes.size(), " bytes, which is not what type ", name_of(tensor.type),
-                " and shape ", detail::shape_text(tensor.shape), " need");
+                where, "tensor '", tensor.name, "' has ", tensor.bytes.size(), " bytes, which is not what type ",
+                name_of(tensor.type), " and shape ", detail::shape_text(tensor.shape), " need");
         auto const end = position + tensor.bytes.size();
-        header.emplace_back(tensor.name, nlohmann::ordered_json{{"dtype", name_of(tensor.type)}, {"shape", tensor.shape},
-                                                                {"data_offsets", {position, end}}});
+        header.emplace_back(
+            tensor.name,
+            nlohmann::ordered_json{
+                {"dtype", name_of(tensor.type)}, {"shape", tensor.shape}, {"data_offsets", {position, end}}});
         position = end;
     }
     std::string text;
     try {
         text = nlohmann::ordered_json(std::move(header)).dump();
-    } catch (nlohmann::json::type_error const&) {
-        fail(where, "a tensor's name or the metadata is not valid UTF-8");
-    }
+    } catch (nlohmann::json::type_error const&) { fail(where, "a tensor's name or the metadata is not valid UTF-8"); }
     text.append((8 - text.size() % 8) % 8, ' ');
-    require(text.size() <= Safetensors::longest_header, where, "its header would have ", text.size(), " bytes, expected at most ",
-            Safetensors::longest_header);
+    require(text.size() <= Safetensors::longest_header, where, "its header would have ", text.size(),
+            " bytes, expected at most ", Safetensors::longest_header);
 
     AtomicFile file(path);
     auto const length = static_cast<std::uint64_t>(text.size());

@@ -53,7 +53,8 @@ public:
     /// @throws Error when the file cannot be opened, is no regular file, or cannot be mapped
     FileMapping(std::filesystem::path const& path, std::string const& who) {
         std::string const where = who + ": file '" + path.string() + "': ";
-        FileDescriptor const file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));   // a pipe must not make us wait
+        FileDescriptor const file(
+            ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a pipe must not make us wait
         if (!file.is_open()) fail(where, "cannot be opened: ", last_error());
         struct ::stat status {};
         if (::fstat(file.get(), &status) != 0) fail(where, "cannot be looked at: ", last_error());

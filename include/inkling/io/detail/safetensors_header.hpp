@@ -12,9 +12,8 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -36,8 +35,8 @@ struct TensorRecord {
 class SafetensorsHeader : public nlohmann::json::json_sax_t {
 public:
     std::map<std::string, std::string> metadata;
-    std::vector<TensorRecord> tensors;   ///< in the order of the header
-    std::string problem;                 ///< why parsing stopped; empty when all is well
+    std::vector<TensorRecord> tensors;  ///< in the order of the header
+    std::string problem;                ///< why parsing stopped; empty when all is well
 
     bool null() override { return refuse_("null"); }
     bool boolean(bool) override { return refuse_("a truth value"); }
@@ -48,9 +47,11 @@ public:
     bool number_unsigned(number_unsigned_t number) override {
         if (place_ == Place::shape) {
             if (number > static_cast<number_unsigned_t>(std::numeric_limits<Index>::max()))
-                return stop_("tensor '" + record_.name + "' has a size of " + std::to_string(number) + ", which is too large");
+                return stop_("tensor '" + record_.name + "' has a size of " + std::to_string(number)
+                             + ", which is too large");
             if (record_.shape.size() == most_dimensions)
-                return stop_("tensor '" + record_.name + "' has more than " + std::to_string(most_dimensions) + " dimensions");
+                return stop_("tensor '" + record_.name + "' has more than " + std::to_string(most_dimensions)
+                             + " dimensions");
             record_.shape.push_back(static_cast<Index>(number));
             return true;
         }
@@ -116,11 +117,14 @@ public:
         switch (place_) {
             case Place::name: place_ = Place::end; return true;
             case Place::metadata_key: place_ = Place::name; return true;
-            default: break;   // Place::field: the parser sees to it that no other object is open
+            default: break;  // Place::field: the parser sees to it that no other object is open
         }
         if (!has_dtype_ || !has_shape_ || !has_offsets_)
             return stop_("tensor '" + record_.name + "' lacks its field '"
-                         + (!has_dtype_ ? "dtype" : !has_shape_ ? "shape" : "data_offsets") + "'");
+                         + (!has_dtype_       ? "dtype"
+                                : !has_shape_ ? "shape"
+                                              : "data_offsets")
+                         + "'");
         if (offsets_seen_ != 2) return stop_("tensor '" + record_.name + "' lacks a data offset");
         tensors.push_back(std::move(record_));
         place_ = Place::name;
@@ -145,7 +149,21 @@ public:
     }
 
 private:
-    enum class Place { start, name, metadata, metadata_key, metadata_value, tensor, field, dtype, before_shape, shape, before_offsets, offsets, end };
+    enum class Place {
+        start,
+        name,
+        metadata,
+        metadata_key,
+        metadata_value,
+        tensor,
+        field,
+        dtype,
+        before_shape,
+        shape,
+        before_offsets,
+        offsets,
+        end
+    };
 
     static constexpr std::size_t most_dimensions = 64;
 
@@ -186,7 +204,7 @@ private:
     TensorRecord record_;
     bool has_dtype_ = false, has_shape_ = false, has_offsets_ = false;
     int offsets_seen_ = 0;
-    std::unordered_set<std::string> names_;
+    std::set<std::string> names_;
 };
 
 }  // namespace inkling::io::detail
