@@ -28,7 +28,8 @@ WordTokenizer small_tokenizer() {
 
 Lines decode_all(ParallelCorpus const& corpus, WordTokenizer const& tokenizer, bool source) {
     Lines lines;
-    for (Index i = 0; i < corpus.size(); ++i) lines.push_back(tokenizer.decode(source ? corpus.source(i) : corpus.target(i)));
+    for (Index i = 0; i < corpus.size(); ++i)
+        lines.push_back(tokenizer.decode(source ? corpus.source(i) : corpus.target(i)));
     return lines;
 }
 
@@ -39,14 +40,15 @@ ReadCorpus read(Lines const& source, Lines const& target, ReadingOptions const& 
 }
 
 rc::Gen<SentenceLengths> any_lengths(Index longest) {
-    return rc::gen::map(rc::gen::nonEmpty<std::vector<std::pair<std::uint32_t, std::uint32_t>>>(), [longest](auto const& pairs) {
-        SentenceLengths lengths;
-        for (auto const& [source, target] : pairs) {
-            lengths.source.push_back(Index{source} % (longest + 1));
-            lengths.target.push_back(Index{target} % (longest + 1));
-        }
-        return lengths;
-    });
+    return rc::gen::map(rc::gen::nonEmpty<std::vector<std::pair<std::uint32_t, std::uint32_t>>>(),
+                        [longest](auto const& pairs) {
+                            SentenceLengths lengths;
+                            for (auto const& [source, target] : pairs) {
+                                lengths.source.push_back(Index{source} % (longest + 1));
+                                lengths.target.push_back(Index{target} % (longest + 1));
+                            }
+                            return lengths;
+                        });
 }
 
 Index total(std::vector<Index> const& lengths, std::span<Index const> batch) {
@@ -126,15 +128,21 @@ TEST_CASE("read_parallel: lines become pairs in order, and unknown words are cou
 
 TEST_CASE("read_parallel: files of different lengths are refused, and the message names the shorter one") {
     ReadingOptions const options{.source_name = "train.de", .target_name = "train.en"};
-    CHECK_THROWS_WITH_AS(read({"die tinte", "die"}, {"the ink"}, options),
-        "inkling::text: train.en ends after 1 lines but train.de goes on, expected the same number of lines in both", Error);
-    CHECK_THROWS_WITH_AS(read({}, {"the ink"}, options),
-        "inkling::text: train.de ends after 0 lines but train.en goes on, expected the same number of lines in both", Error);
+    CHECK_THROWS_WITH_AS(
+        read({"die tinte", "die"}, {"the ink"}, options),
+        "inkling::text: train.en ends after 1 lines but train.de goes on, expected the same number of lines in both",
+        Error);
+    CHECK_THROWS_WITH_AS(
+        read({}, {"the ink"}, options),
+        "inkling::text: train.de ends after 0 lines but train.en goes on, expected the same number of lines in both",
+        Error);
 }
 
 TEST_CASE("read_parallel: an empty line is refused by name and number, or skipped and counted") {
     CHECK_THROWS_WITH_AS(read({"die", " \t"}, {"the", "ink"}, {.source_name = "a.de"}),
-        "inkling::text: a.de line 2 is empty, expected text (ReadingOptions.empty = BadLine::skip leaves such lines out)", Error);
+                         "inkling::text: a.de line 2 is empty, expected text (ReadingOptions.empty = BadLine::skip "
+                         "leaves such lines out)",
+                         Error);
     ReadCorpus const result = read({"die", " ", "tinte"}, {"the", "ink", ""}, {.empty = BadLine::skip});
     CHECK(result.corpus.size() == 1);
     CHECK(result.report.lines == 3);
@@ -143,8 +151,11 @@ TEST_CASE("read_parallel: an empty line is refused by name and number, or skippe
 
 TEST_CASE("read_parallel: a sentence over max_tokens is refused by name and number, or skipped and counted") {
     CHECK_THROWS_WITH_AS(read({"die", "tinte"}, {"the", "the ink dries"}, {.target_name = "a.en", .max_tokens = 2}),
-        "inkling::text: a.en line 2 has 3 tokens, expected at most 2 (raise ReadingOptions.max_tokens, or set too_long = BadLine::skip)", Error);
-    ReadCorpus const result = read({"die", "tinte"}, {"the ink", "the ink dries"}, {.max_tokens = 2, .too_long = BadLine::skip});
+                         "inkling::text: a.en line 2 has 3 tokens, expected at most 2 (raise "
+                         "ReadingOptions.max_tokens, or set too_long = BadLine::skip)",
+                         Error);
+    ReadCorpus const result =
+        read({"die", "tinte"}, {"the ink", "the ink dries"}, {.max_tokens = 2, .too_long = BadLine::skip});
     CHECK(result.corpus.size() == 1);
     CHECK(result.report.too_long == 1);
     CHECK_THROWS_AS(read({"die"}, {"the"}, {.max_tokens = 0}), Error);
@@ -152,7 +163,7 @@ TEST_CASE("read_parallel: a sentence over max_tokens is refused by name and numb
 
 TEST_CASE("read_parallel: bytes that are not UTF-8 are refused by file, line and byte") {
     CHECK_THROWS_WITH_AS(read({"die", "tin\xff te"}, {"the", "ink"}, {.source_name = "a.de"}),
-        "inkling::text: a.de line 2: byte 4 is not valid UTF-8, expected UTF-8 text", Error);
+                         "inkling::text: a.de line 2: byte 4 is not valid UTF-8, expected UTF-8 text", Error);
 }
 
 TEST_CASE("read_monolingual: each sentence is its own source, or has none") {
@@ -180,7 +191,10 @@ TEST_CASE("PackedBatch: a source is tokens eos, a target bos tokens eos, unless 
     CHECK(batch.target_offsets == std::vector<Index>{0, 4, 7});
     CHECK(batch.sentences == order);
 
-    Wrapping const bare{.specials = {.bos = 1, .pad = 3, .eos = 0, .unk = 2}, .source_bos = true, .source_eos = false, .target_bos = false};
+    Wrapping const bare{.specials = {.bos = 1, .pad = 3, .eos = 0, .unk = 2},
+                        .source_bos = true,
+                        .source_eos = false,
+                        .target_bos = false};
     pack(corpus, order, batch, bare);
     CHECK(batch.source_tokens == std::vector<Token>{1, 12, 1, 10, 11});
     CHECK(batch.target_tokens == std::vector<Token>{21, 22, 0, 20, 0});
@@ -188,7 +202,8 @@ TEST_CASE("PackedBatch: a source is tokens eos, a target bos tokens eos, unless 
 }
 
 TEST_CASE("PackedBatch: lengths that a plan reckons with are those that packing gives") {
-    CHECK(rc::check([](std::vector<std::pair<std::vector<Token>, std::vector<Token>>> const& pairs, bool a, bool b, bool c, bool d) {
+    CHECK(rc::check([](std::vector<std::pair<std::vector<Token>, std::vector<Token>>> const& pairs, bool a, bool b,
+                       bool c, bool d) {
         ParallelCorpus corpus;
         for (auto const& [source, target] : pairs) corpus.add(source, target);
         Wrapping const wrapping{.source_bos = a, .source_eos = b, .target_bos = c, .target_eos = d};
@@ -208,7 +223,9 @@ TEST_CASE("PackedBatch: lengths that a plan reckons with are those that packing 
 
 TEST_CASE("PackedBatch: with room for the budget, batches reuse their memory") {
     ParallelCorpus corpus;
-    for (Token i = 0; i < 40; ++i) corpus.add(std::vector<Token>(static_cast<std::size_t>(1 + i % 5), i), std::vector<Token>(static_cast<std::size_t>(1 + i % 3), i));
+    for (Token i = 0; i < 40; ++i)
+        corpus.add(std::vector<Token>(static_cast<std::size_t>(1 + i % 5), i),
+                   std::vector<Token>(static_cast<std::size_t>(1 + i % 3), i));
     BatchPlan plan(corpus, {.tokens_per_batch = 30, .pool = 10});
     PackedBatch batch;
     batch.reserve(30, 30, 30);
@@ -223,7 +240,9 @@ TEST_CASE("make_batches: every sentence is in exactly one batch, and no batch is
     CHECK(rc::check([] {
         Index const budget = *rc::gen::inRange<Index>(1, 60);
         SentenceLengths const lengths = *any_lengths(budget);
-        BatchingOptions const options{.tokens_per_batch = budget, .pool = *rc::gen::inRange<Index>(1, 50), .seed = *rc::gen::arbitrary<std::uint64_t>()};
+        BatchingOptions const options{.tokens_per_batch = budget,
+                                      .pool = *rc::gen::inRange<Index>(1, 50),
+                                      .seed = *rc::gen::arbitrary<std::uint64_t>()};
         EpochBatches const batches = make_batches(lengths, options, *rc::gen::arbitrary<std::uint32_t>());
         std::vector<Index> seen;
         for (Index i = 0; i < batches.size(); ++i) {
@@ -287,26 +306,30 @@ TEST_CASE("make_batches: three sentences in a batch each are drawn in this very 
     CHECK(copy(batches[0]) == order);
 }
 
-TEST_CASE("make_batches: a batch's sentences are of similar length, and the order of batches says nothing about length") {
+TEST_CASE(
+    "make_batches: a batch's sentences are of similar length, and the order of batches says nothing about length") {
     SentenceLengths const lengths = mixed_lengths(2400);
     EpochBatches const batches = make_batches(lengths, {.tokens_per_batch = 240, .pool = 2400, .seed = 1}, 0);
     Index spread = 0;
     Index rises = 0;
     for (Index i = 0; i < batches.size(); ++i) {
         auto const length = [&](Index sentence) { return lengths.target[static_cast<std::size_t>(sentence)]; };
-        auto const [shortest, longest] = std::minmax_element(batches[i].begin(), batches[i].end(), [&](Index a, Index b) { return length(a) < length(b); });
+        auto const [shortest, longest] = std::minmax_element(batches[i].begin(), batches[i].end(),
+                                                             [&](Index a, Index b) { return length(a) < length(b); });
         spread = std::max(spread, length(*longest) - length(*shortest));
         if (i > 0) rises += length(batches[i].front()) > length(batches[i - 1].front());
     }
-    CHECK(spread <= 1);                        // 100 sentences of each length: a batch meets at most one border
-    CHECK(rises > batches.size() / 4);         // in sorted order it would be under a fifth
+    CHECK(spread <= 1);                 // 100 sentences of each length: a batch meets at most one border
+    CHECK(rises > batches.size() / 4);  // in sorted order it would be under a fifth
     CHECK(rises < 3 * batches.size() / 4);
 }
 
 TEST_CASE("make_batches: a sentence over the budget is refused, and the message says which") {
     CHECK_THROWS_WITH_AS(make_batches({{3, 4}, {5, 9}}, {.tokens_per_batch = 8}, 0),
-        "inkling::text::make_batches: sentence 1 has 4 source and 9 target tokens, expected at most tokens_per_batch = 8 "
-        "(raise it, or leave long sentences out when reading)", Error);
+                         "inkling::text::make_batches: sentence 1 has 4 source and 9 target tokens, expected at most "
+                         "tokens_per_batch = 8 "
+                         "(raise it, or leave long sentences out when reading)",
+                         Error);
 }
 
 TEST_CASE("make_batches: options that cannot be met are refused") {
@@ -317,7 +340,8 @@ TEST_CASE("make_batches: options that cannot be met are refused") {
     CHECK_THROWS_AS(make_batches(three, {.ranks = 0}, 0), Error);
     CHECK_THROWS_AS(make_batches(three, {.rank = 2, .ranks = 2}, 0), Error);
     CHECK_THROWS_AS(make_batches(three, {.ranks = 4}, 0), Error);
-    CHECK_THROWS_AS(make_batches(three, {.tokens_per_batch = 1, .ranks = 2}, 0), Error);  // three batches of one, two ranks
+    CHECK_THROWS_AS(make_batches(three, {.tokens_per_batch = 1, .ranks = 2}, 0),
+                    Error);  // three batches of one, two ranks
     CHECK_THROWS_AS(make_batches({{-1}, {1}}, {}, 0), Error);
     CHECK_THROWS_AS(BatchPlan(SentenceLengths{}, {}), Error);
     CHECK(make_batches(three, {.ranks = 3}, 0).size() == 3);

@@ -12,6 +12,7 @@
 #include <limits>
 #include <numeric>
 #include <span>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,11 +20,13 @@ namespace inkling::text {
 
 /// How sentences are gathered into batches.
 struct BatchingOptions {
-    Index tokens_per_batch = 8192;  ///< upper bound on the source tokens and, apart, on the target tokens of a batch, bos and eos counted
-    Index pool = 8192;              ///< sentences sorted by length together; 1 keeps the shuffled order, a large number gives even lengths
-    std::uint64_t seed = 1;         ///< the order of sentences and batches is a pure function of (seed, epoch)
-    Index rank = 0;                 ///< this worker, in [0, ranks)
-    Index ranks = 1;                ///< workers that share an epoch; each gets as many batches as every other
+    Index tokens_per_batch =
+        8192;  ///< upper bound on the source tokens and, apart, on the target tokens of a batch, bos and eos counted
+    Index pool =
+        8192;  ///< sentences sorted by length together; 1 keeps the shuffled order, a large number gives even lengths
+    std::uint64_t seed = 1;  ///< the order of sentences and batches is a pure function of (seed, epoch)
+    Index rank = 0;          ///< this worker, in [0, ranks)
+    Index ranks = 1;         ///< workers that share an epoch; each gets as many batches as every other
 };
 
 /// Lengths of both sides of every sentence, as they count in a batch.
@@ -65,6 +68,7 @@ public:
         check(lengths, options);
         reserve(lengths.size());
         sentences_.resize(lengths.target.size());
+        shuffled_.resize(lengths.target.size());
         std::iota(sentences_.begin(), sentences_.end(), Index{0});
         shuffle(sentences_, {.seed = options.seed, .purpose = Purpose::batch_order, .sequence = 0, .step = epoch});
         sort_pools(lengths, options.pool);
@@ -78,24 +82,30 @@ private:
 
     static void check(SentenceLengths const& lengths, BatchingOptions const& options) {
         constexpr char const* where = "inkling::text::make_batches: ";
-        require(lengths.source.size() == lengths.target.size(), where, lengths.source.size(), " source lengths and ", lengths.target.size(),
-                " target lengths, expected as many");
-        require(lengths.size() < Index{std::numeric_limits<std::uint32_t>::max()}, where, lengths.size(), " sentences, expected fewer than 2^32");
-        require(options.tokens_per_batch >= 1, where, "tokens_per_batch is ", options.tokens_per_batch, ", expected at least 1");
+        require(lengths.source.size() == lengths.target.size(), where, lengths.source.size(), " source lengths and ",
+                lengths.target.size(), " target lengths, expected as many");
+        require(lengths.size() < Index{std::numeric_limits<std::uint32_t>::max()}, where, lengths.size(),
+                " sentences, expected fewer than 2^32");
+        require(options.tokens_per_batch >= 1, where, "tokens_per_batch is ", options.tokens_per_batch,
+                ", expected at least 1");
         require(options.pool >= 1, where, "pool is ", options.pool, ", expected at least 1");
         require(options.ranks >= 1, where, "ranks is ", options.ranks, ", expected at least 1");
-        require(options.rank >= 0 && options.rank < options.ranks, where, "rank is ", options.rank, ", expected a number in [0, ", options.ranks, ")");
-        require(lengths.size() >= options.ranks, where, lengths.size(), " sentences for ", options.ranks, " ranks, expected at least one each");
+        require(options.rank >= 0 && options.rank < options.ranks, where, "rank is ", options.rank,
+                ", expected a number in [0, ", options.ranks, ")");
+        require(lengths.size() >= options.ranks, where, lengths.size(), " sentences for ", options.ranks,
+                " ranks, expected at least one each");
         for (std::size_t i = 0; i < lengths.target.size(); ++i) {
             require(lengths.source[i] >= 0 && lengths.target[i] >= 0, where, "sentence ", i, " has a negative length");
-            require(std::max(lengths.source[i], lengths.target[i]) <= options.tokens_per_batch, where, "sentence ", i, " has ", lengths.source[i],
-                    " source and ", lengths.target[i], " target tokens, expected at most tokens_per_batch = ", options.tokens_per_batch,
+            require(std::max(lengths.source[i], lengths.target[i]) <= options.tokens_per_batch, where, "sentence ", i,
+                    " has ", lengths.source[i], " source and ", lengths.target[i],
+                    " target tokens, expected at most tokens_per_batch = ", options.tokens_per_batch,
                     " (raise it, or leave long sentences out when reading)");
         }
     }
 
     void reserve(Index sentences) {
         sentences_.reserve(static_cast<std::size_t>(sentences));
+        shuffled_.reserve(static_cast<std::size_t>(sentences));
         ranges_.reserve(static_cast<std::size_t>(sentences));  // a batch holds at least one sentence
     }
 
@@ -103,19 +113,24 @@ private:
     template <class Value>
     static void shuffle(std::vector<Value>& values, RandomStream const& stream) {
         for (std::size_t last = values.size(); last > 1; --last)
-            std::swap(values[last - 1], values[static_cast<std::size_t>(stream.below(last, static_cast<std::uint32_t>(last)))]);
+            std::swap(values[last - 1],
+                      values[static_cast<std::size_t>(stream.below(last, static_cast<std::uint32_t>(last)))]);
     }
 
-    // Sorts each run of `pool` shuffled sentences by length; equal lengths go by index, so the order is the same everywhere.
+    // Sorts each run of `pool` shuffled sentences by length. Equal lengths stay as shuffled, so batches differ between
+    // epochs even where one pool holds all sentences; std::stable_sort would do so too, but allocates.
     void sort_pools(SentenceLengths const& lengths, Index pool) {
+        for (std::size_t i = 0; i < sentences_.size(); ++i)
+            shuffled_[static_cast<std::size_t>(sentences_[i])] = static_cast<Index>(i);
         auto const key = [&](Index sentence) {
             auto const i = static_cast<std::size_t>(sentence);
-            return std::pair(lengths.target[i], lengths.source[i]);
+            return std::tuple(lengths.target[i], lengths.source[i], shuffled_[i]);
         };
         for (std::size_t begin = 0; begin < sentences_.size();) {
             std::size_t const end = begin + std::min(static_cast<std::size_t>(pool), sentences_.size() - begin);
-            std::sort(sentences_.begin() + static_cast<std::ptrdiff_t>(begin), sentences_.begin() + static_cast<std::ptrdiff_t>(end),
-                      [&](Index a, Index b) { return std::pair(key(a), a) < std::pair(key(b), b); });
+            std::sort(sentences_.begin() + static_cast<std::ptrdiff_t>(begin),
+                      sentences_.begin() + static_cast<std::ptrdiff_t>(end),
+                      [&](Index a, Index b) { return key(a) < key(b); });
             begin = end;
         }
     }
@@ -143,10 +158,12 @@ private:
     // Halves the batch with the most sentences until every rank can have as many batches as every other.
     void split_until_multiple(Index ranks) {
         while (size() % ranks != 0) {
-            auto const largest = std::max_element(ranges_.begin(), ranges_.end(),
-                                                  [](Range const& a, Range const& b) { return a.second - a.first < b.second - b.first; });
-            require(largest->second - largest->first > 1, "inkling::text::make_batches: ", size(), " batches of one sentence each cannot be dealt to ",
-                    ranks, " ranks evenly, expected a larger tokens_per_batch or another number of ranks");
+            auto const largest = std::max_element(ranges_.begin(), ranges_.end(), [](Range const& a, Range const& b) {
+                return a.second - a.first < b.second - b.first;
+            });
+            require(largest->second - largest->first > 1, "inkling::text::make_batches: ", size(),
+                    " batches of one sentence each cannot be dealt to ", ranks,
+                    " ranks evenly, expected a larger tokens_per_batch or another number of ranks");
             Index const middle = largest->first + (largest->second - largest->first) / 2;
             Index const end = std::exchange(largest->second, middle);
             ranges_.emplace_back(middle, end);
@@ -154,6 +171,7 @@ private:
     }
 
     std::vector<Index> sentences_;  // [S], every sentence once
+    std::vector<Index> shuffled_;   // [S], each sentence's place after the shuffle
     std::vector<Range> ranges_;
 };
 
@@ -163,7 +181,8 @@ private:
 /// shuffled. Every sentence is in exactly one batch. If ranks do not divide the number of batches, the largest ones are halved.
 /// @throws Error when a sentence alone is over the budget, an option is out of range, or the sentences cannot be dealt to the
 ///         ranks evenly: fewer sentences than ranks, or batches of one sentence whose number the ranks do not divide
-[[nodiscard]] inline EpochBatches make_batches(SentenceLengths const& lengths, BatchingOptions const& options, std::uint32_t epoch) {
+[[nodiscard]] inline EpochBatches make_batches(SentenceLengths const& lengths, BatchingOptions const& options,
+                                               std::uint32_t epoch) {
     EpochBatches batches;
     batches.draw(lengths, options, epoch);
     return batches;
@@ -175,8 +194,9 @@ private:
 /// Where a BatchPlan stands: all that a checkpoint must keep to go on with the identical stream of batches.
 struct BatchPosition {
     std::uint32_t epoch = 0;
-    Index step = 0;                 ///< batches of this rank already handed out in this epoch
-    std::uint64_t fingerprint = 0;  ///< tells whether lengths, seed and options (all but the rank) are those it was taken with
+    Index step = 0;  ///< batches of this rank already handed out in this epoch
+    std::uint64_t fingerprint =
+        0;  ///< tells whether lengths, seed and options (all but the rank) are those it was taken with
 
     friend bool operator==(BatchPosition const&, BatchPosition const&) = default;
 };
@@ -187,7 +207,8 @@ struct BatchPosition {
 class BatchPlan {
 public:
     /// @throws Error when make_batches does, or when there is no sentence
-    BatchPlan(SentenceLengths lengths, BatchingOptions const& options) : lengths_(std::move(lengths)), options_(options) {
+    BatchPlan(SentenceLengths lengths, BatchingOptions const& options)
+        : lengths_(std::move(lengths)), options_(options) {
         require(lengths_.size() > 0, "inkling::text::BatchPlan: the corpus is empty, expected at least one sentence");
         batches_.draw(lengths_, options_, 0);
         position_.fingerprint = fingerprint();
@@ -220,12 +241,13 @@ public:
     /// @throws Error when it belongs to other sentences, options or seed, or is out of range; nothing is changed then
     void restore(BatchPosition const& position) {
         require(position.fingerprint == position_.fingerprint,
-                "inkling::text::BatchPlan: the saved position belongs to another corpus, seed, pool, budget or number of ranks, expected fingerprint ",
+                "inkling::text::BatchPlan: the saved position belongs to another corpus, seed, pool, budget or number "
+                "of ranks, expected fingerprint ",
                 position_.fingerprint, ", seen ", position.fingerprint);
         EpochBatches batches = make_batches(lengths_, options_, position.epoch);
         Index const steps = batches.size() / options_.ranks;
-        require(position.step >= 0 && position.step <= steps, "inkling::text::BatchPlan: the saved position is step ", position.step,
-                " of epoch ", position.epoch, ", expected a number in [0, ", steps, "]");
+        require(position.step >= 0 && position.step <= steps, "inkling::text::BatchPlan: the saved position is step ",
+                position.step, " of epoch ", position.epoch, ", expected a number in [0, ", steps, "]");
         batches_ = std::move(batches);
         position_ = position;
     }
@@ -239,7 +261,8 @@ private:
             hash ^= hash >> 32;
         };
         mix(options_.seed);
-        for (Index option : {options_.tokens_per_batch, options_.pool, options_.ranks, lengths_.size()}) mix(static_cast<std::uint64_t>(option));
+        for (Index option : {options_.tokens_per_batch, options_.pool, options_.ranks, lengths_.size()})
+            mix(static_cast<std::uint64_t>(option));
         for (std::size_t i = 0; i < lengths_.target.size(); ++i) {
             mix(static_cast<std::uint64_t>(lengths_.source[i]));
             mix(static_cast<std::uint64_t>(lengths_.target[i]));

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <span>
 #include <string>
@@ -20,27 +23,38 @@ struct SpecialTokens {
     friend bool operator==(SpecialTokens const&, SpecialTokens const&) = default;
 };
 
-/// Turns a line of text into tokens and back. Models: text::WordTokenizer, text::SentencePieceTokenizer, text::AnyTokenizer.
+/// Throws Error unless the special tokens are 0, 1, 2 and 3 in some order; `where` opens the message.
+inline void require_special_tokens(SpecialTokens const& specials, std::string_view where) {
+    std::array<Token, 4> ids{specials.bos, specials.pad, specials.eos, specials.unk};
+    std::sort(ids.begin(), ids.end());
+    require(ids == std::array<Token, 4>{0, 1, 2, 3}, where, "special tokens bos ", specials.bos, ", pad ", specials.pad,
+            ", eos ", specials.eos, ", unk ", specials.unk, ", expected 0, 1, 2, 3 in some order");
+}
+
+// clang-format off
+/// Turns a line of text into tokens and back.
+/// Models: text::WordTokenizer, text::SentencePieceTokenizer, text::AnyTokenizer.
 ///
 /// `encode` adds no special token but unk; `decode` leaves out bos, pad and eos, so it takes tokens as they come out of
 /// a model. `serialise` gives bytes that say their own kind and `deserialise` takes them back, or throws Error.
 template <class T>
 concept Tokenizer = std::copyable<T>
-    && requires(T const& tokenizer, std::string_view line) { tokenizer.encode(line); }                                              // has 'encode(string_view) const'
-    && requires(T const& tokenizer, std::string_view line) { { tokenizer.encode(line) } -> std::same_as<std::vector<Token>>; }      // and it returns std::vector<Token>
-    && requires(T const& tokenizer, std::span<Token const> tokens) { tokenizer.decode(tokens); }                                    // has 'decode(span<Token const>) const'
-    && requires(T const& tokenizer, std::span<Token const> tokens) { { tokenizer.decode(tokens) } -> std::same_as<std::string>; }   // and it returns std::string
-    && requires(T const& tokenizer) { { tokenizer.vocabulary_size() } -> std::same_as<Index>; }                                     // has 'Index vocabulary_size() const'
-    && requires(T const& tokenizer) { { tokenizer.specials() } -> std::same_as<SpecialTokens>; }                                    // has 'SpecialTokens specials() const'
-    && requires(T const& tokenizer) { { tokenizer.kind() } -> std::same_as<std::string_view>; }                                     // has 'string_view kind() const', static or not
-    && requires(T const& tokenizer) { { tokenizer.serialise() } -> std::same_as<std::string>; }                                     // has 'std::string serialise() const'
-    && requires(std::string_view bytes) { { T::deserialise(bytes) } -> std::same_as<T>; };                                          // has 'static T deserialise(string_view)'
+    && requires(T const& t, std::string_view line) { t.encode(line); }  // has 'encode(std::string_view) const'
+    && requires(T const& t, std::string_view line) { { t.encode(line) } -> std::same_as<std::vector<Token>>; }  // and it returns std::vector<Token>
+    && requires(T const& t, std::span<Token const> tokens) { t.decode(tokens); }  // has 'decode(std::span<Token const>) const'
+    && requires(T const& t, std::span<Token const> tokens) { { t.decode(tokens) } -> std::same_as<std::string>; }  // and it returns std::string
+    && requires(T const& t) { { t.vocabulary_size() } -> std::same_as<Index>; }    // has 'Index vocabulary_size() const'
+    && requires(T const& t) { { t.specials() } -> std::same_as<SpecialTokens>; }   // has 'SpecialTokens specials() const'
+    && requires(T const& t) { { t.kind() } -> std::same_as<std::string_view>; }    // has 'std::string_view kind()', static or const
+    && requires(T const& t) { { t.serialise() } -> std::same_as<std::string>; }    // has 'std::string serialise() const'
+    && requires(std::string_view bytes) { { T::deserialise(bytes) } -> std::same_as<T>; };  // has 'static T deserialise(std::string_view)'
 
 /// Hands out lines of text one by one, without their line ends. Models: io::LineReader, text::MemoryLines.
 ///
 /// `next(line)` overwrites `line` and returns true, or returns false when there are no more lines.
 template <class L>
-concept LineSource = requires(L& lines, std::string& line) { lines.next(line); }                           // has 'next(std::string&)'
-    && requires(L& lines, std::string& line) { { lines.next(line) } -> std::same_as<bool>; };              // and it returns bool
+concept LineSource = requires(L& lines, std::string& line) { lines.next(line); }              // has 'next(std::string&)'
+    && requires(L& lines, std::string& line) { { lines.next(line) } -> std::same_as<bool>; };  // and it returns bool
+// clang-format on
 
 }  // namespace inkling::text

@@ -35,7 +35,7 @@ struct PackedBatch {
     std::vector<Index> source_offsets{Index{0}};  ///< [S + 1], from 0 to N_source
     std::vector<Token> target_tokens;             ///< [N_target]
     std::vector<Index> target_offsets{Index{0}};  ///< [S + 1], from 0 to N_target
-    std::vector<Index> sentences;                 ///< [S], each sentence's index in its corpus: the key of its random numbers
+    std::vector<Index> sentences;  ///< [S], each sentence's index in its corpus: the key of its random numbers
 
     /// Number of sentences, S.
     [[nodiscard]] Index size() const { return static_cast<Index>(sentences.size()); }
@@ -59,15 +59,16 @@ struct PackedBatch {
     }
 
     /// Appends one sentence, wrapped; `sentence` is its index in the corpus.
-    void add(std::span<Token const> source, std::span<Token const> target, Index sentence, Wrapping const& wrapping = {}) {
+    void add(std::span<Token const> source, std::span<Token const> target, Index sentence,
+             Wrapping const& wrapping = {}) {
         add_side(source_tokens, source_offsets, source, wrapping.source_bos, wrapping.source_eos, wrapping.specials);
         add_side(target_tokens, target_offsets, target, wrapping.target_bos, wrapping.target_eos, wrapping.specials);
         sentences.push_back(sentence);
     }
 
 private:
-    static void add_side(std::vector<Token>& tokens, std::vector<Index>& offsets, std::span<Token const> side, bool bos, bool eos,
-                         SpecialTokens const& specials) {
+    static void add_side(std::vector<Token>& tokens, std::vector<Index>& offsets, std::span<Token const> side, bool bos,
+                         bool eos, SpecialTokens const& specials) {
         if (bos) tokens.push_back(specials.bos);
         tokens.insert(tokens.end(), side.begin(), side.end());
         if (eos) tokens.push_back(specials.eos);
@@ -77,9 +78,11 @@ private:
 
 /// Fills `batch` with the named sentences of `corpus`, in their order, wrapped. What it held before is gone, its memory kept.
 /// @param sentences  indices in [0, corpus.size())
-inline void pack(ParallelCorpus const& corpus, std::span<Index const> sentences, PackedBatch& batch, Wrapping const& wrapping = {}) {
+inline void pack(ParallelCorpus const& corpus, std::span<Index const> sentences, PackedBatch& batch,
+                 Wrapping const& wrapping = {}) {
     batch.clear();
-    for (Index const sentence : sentences) batch.add(corpus.source(sentence), corpus.target(sentence), sentence, wrapping);
+    for (Index const sentence : sentences)
+        batch.add(corpus.source(sentence), corpus.target(sentence), sentence, wrapping);
 }
 
 }  // namespace inkling::text

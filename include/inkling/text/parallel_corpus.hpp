@@ -39,8 +39,8 @@ public:
     /// Appends a pair; either side may be empty. Changes nothing if it throws.
     /// @throws Error when the corpus holds sentences that are their own source
     void add(std::span<Token const> source, std::span<Token const> target) {
-        require(!source_is_target_ || empty(), "inkling::text::ParallelCorpus: add(source, target) on a corpus whose ", size(),
-                " sentences are their own source, expected add_shared(sentence)");
+        require(!source_is_target_ || empty(), "inkling::text::ParallelCorpus: add(source, target) on a corpus whose ",
+                size(), " sentences are their own source, expected add_shared(sentence)");
         reserve_one(source_tokens_, source_ends_, source.size());
         reserve_one(target_tokens_, target_ends_, target.size());
         append(source_tokens_, source_ends_, source);
@@ -51,8 +51,8 @@ public:
     /// Appends a sentence that is both source and target, stored once. Changes nothing if it throws.
     /// @throws Error when the corpus holds pairs
     void add_shared(std::span<Token const> sentence) {
-        require(source_is_target_ || empty(), "inkling::text::ParallelCorpus: add_shared(sentence) on a corpus of ", size(),
-                " pairs, expected add(source, target)");
+        require(source_is_target_ || empty(), "inkling::text::ParallelCorpus: add_shared(sentence) on a corpus of ",
+                size(), " pairs, expected add(source, target)");
         reserve_one(target_tokens_, target_ends_, sentence.size());
         append(target_tokens_, target_ends_, sentence);
         source_is_target_ = true;

@@ -20,11 +20,11 @@ enum class BadLine {
 
 /// Settings of read_parallel and read_monolingual.
 struct ReadingOptions {
-    std::string source_name = "source";   ///< names the source lines in messages: the file's path
-    std::string target_name = "target";   ///< names the target lines in messages
-    BadLine empty = BadLine::refuse;      ///< lines without a token on either side
-    Index max_tokens = 1024;              ///< the longest sentence wanted on either side, bos and eos not counted; at least 1
-    BadLine too_long = BadLine::refuse;   ///< lines with more than max_tokens tokens on either side
+    std::string source_name = "source";  ///< names the source lines in messages: the file's path
+    std::string target_name = "target";  ///< names the target lines in messages
+    BadLine empty = BadLine::refuse;     ///< lines without a token on either side
+    Index max_tokens = 1024;  ///< the longest sentence wanted on either side, bos and eos not counted; at least 1
+    BadLine too_long = BadLine::refuse;  ///< lines with more than max_tokens tokens on either side
 };
 
 /// What read_parallel and read_monolingual saw. lines = corpus.size() + empty + too_long.
@@ -51,25 +51,29 @@ namespace detail {
 
 // Encodes one line; the message names the file and the line, counted from 1.
 template <Tokenizer TokenizerType>
-std::vector<Token> encode_line(std::string_view line, TokenizerType const& tokenizer, std::string_view name, Index number) {
+std::vector<Token> encode_line(std::string_view line, TokenizerType const& tokenizer, std::string_view name,
+                               Index number) {
     if (line.ends_with('\r')) line.remove_suffix(1);  // files written on Windows
     std::size_t const valid = valid_utf8_prefix(line);
-    require(valid == line.size(), "inkling::text: ", name, " line ", number, ": byte ", valid + 1, " is not valid UTF-8, expected UTF-8 text");
+    require(valid == line.size(), "inkling::text: ", name, " line ", number, ": byte ", valid + 1,
+            " is not valid UTF-8, expected UTF-8 text");
     return tokenizer.encode(line);
 }
 
 enum class Fate { kept, empty, too_long };
 
 // Decides on one side of a pair; throws where the options say so.
-inline Fate judge(std::vector<Token> const& tokens, ReadingOptions const& options, std::string_view name, Index number) {
+inline Fate judge(std::vector<Token> const& tokens, ReadingOptions const& options, std::string_view name,
+                  Index number) {
     if (tokens.empty()) {
         require(options.empty == BadLine::skip, "inkling::text: ", name, " line ", number,
                 " is empty, expected text (ReadingOptions.empty = BadLine::skip leaves such lines out)");
         return Fate::empty;
     }
     if (static_cast<Index>(tokens.size()) > options.max_tokens) {
-        require(options.too_long == BadLine::skip, "inkling::text: ", name, " line ", number, " has ", tokens.size(), " tokens, expected at most ",
-                options.max_tokens, " (raise ReadingOptions.max_tokens, or set too_long = BadLine::skip)");
+        require(options.too_long == BadLine::skip, "inkling::text: ", name, " line ", number, " has ", tokens.size(),
+                " tokens, expected at most ", options.max_tokens,
+                " (raise ReadingOptions.max_tokens, or set too_long = BadLine::skip)");
         return Fate::too_long;
     }
     return Fate::kept;
@@ -87,7 +91,8 @@ inline Index count_unknown(std::vector<Token> const& tokens, Token unk) {
 }
 
 inline void check_reading(ReadingOptions const& options) {
-    require(options.max_tokens >= 1, "inkling::text: ReadingOptions.max_tokens is ", options.max_tokens, ", expected at least 1");
+    require(options.max_tokens >= 1, "inkling::text: ReadingOptions.max_tokens is ", options.max_tokens,
+            ", expected at least 1");
 }
 
 }  // namespace detail
@@ -110,11 +115,13 @@ template <LineSource Source, LineSource Target, Tokenizer SourceTokenizer, Token
         bool const has_target = target.next(target_line);
         if (!has_source && !has_target) return result;
         Index const number = result.report.lines + 1;
-        require(has_source == has_target, "inkling::text: ", has_source ? options.target_name : options.source_name, " ends after ",
-                number - 1, " lines but ", has_source ? options.source_name : options.target_name,
+        require(has_source == has_target, "inkling::text: ", has_source ? options.target_name : options.source_name,
+                " ends after ", number - 1, " lines but ", has_source ? options.source_name : options.target_name,
                 " goes on, expected the same number of lines in both");
-        std::vector<Token> const source_tokens = detail::encode_line(source_line, source_tokenizer, options.source_name, number);
-        std::vector<Token> const target_tokens = detail::encode_line(target_line, target_tokenizer, options.target_name, number);
+        std::vector<Token> const source_tokens =
+            detail::encode_line(source_line, source_tokenizer, options.source_name, number);
+        std::vector<Token> const target_tokens =
+            detail::encode_line(target_line, target_tokenizer, options.target_name, number);
         detail::Fate fate = detail::judge(source_tokens, options, options.source_name, number);
         if (fate == detail::Fate::kept) fate = detail::judge(target_tokens, options, options.target_name, number);
         detail::count(result.report, fate);
@@ -129,14 +136,16 @@ template <LineSource Source, LineSource Target, Tokenizer SourceTokenizer, Token
 
 /// Reads two aligned files with one tokenizer for both sides.
 template <LineSource Source, LineSource Target, Tokenizer Shared>
-[[nodiscard]] ReadCorpus read_parallel(Source& source, Target& target, Shared const& tokenizer, ReadingOptions const& options = {}) {
+[[nodiscard]] ReadCorpus read_parallel(Source& source, Target& target, Shared const& tokenizer,
+                                       ReadingOptions const& options = {}) {
     return read_parallel(source, target, tokenizer, tokenizer, options);
 }
 
 /// Reads one file of text, for unconditional generation or for learning to reconstruct; messages use `target_name`.
 /// @throws Error as read_parallel does
 template <LineSource Lines, Tokenizer TokenizerType>
-[[nodiscard]] ReadCorpus read_monolingual(Lines& lines, TokenizerType const& tokenizer, MonolingualSource source = MonolingualSource::same,
+[[nodiscard]] ReadCorpus read_monolingual(Lines& lines, TokenizerType const& tokenizer,
+                                          MonolingualSource source = MonolingualSource::same,
                                           ReadingOptions const& options = {}) {
     detail::check_reading(options);
     ReadCorpus result;

@@ -18,10 +18,15 @@ namespace inkling::text {
             ++position;
             continue;
         }
-        std::size_t const length = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+        std::size_t const length = lead >= 0xC2 && lead <= 0xDF ? 2
+            : (lead & 0xF0) == 0xE0                             ? 3
+            : lead >= 0xF0 && lead <= 0xF4                      ? 4
+                                                                : 0;
         if (length == 0 || length > text.size() - position) return position;
-        unsigned const lowest = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;   // no overlong forms
-        unsigned const highest = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;  // no surrogates, nothing above U+10FFFF
+        unsigned const lowest = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;  // no overlong forms
+        unsigned const highest = lead == 0xED ? 0x9F
+            : lead == 0xF4                    ? 0x8F
+                                              : 0xBF;  // no surrogates, nothing above U+10FFFF
         if (byte(position + 1) < lowest || byte(position + 1) > highest) return position;
         for (std::size_t next = position + 2; next < position + length; ++next)
             if ((byte(next) & 0xC0) != 0x80) return position;

@@ -7,7 +7,6 @@
 #include <inkling/text/utf8.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -41,7 +40,9 @@ struct SpecialSpellings {
     static constexpr std::string_view unk = "<unk>";
 
     /// Whether `word` is spelt like a special token.
-    [[nodiscard]] static constexpr bool contains(std::string_view word) { return word == bos || word == pad || word == eos || word == unk; }
+    [[nodiscard]] static constexpr bool contains(std::string_view word) {
+        return word == bos || word == pad || word == eos || word == unk;
+    }
 };
 
 /// How often each word was seen.
@@ -70,7 +71,8 @@ public:
     [[nodiscard]] std::vector<std::pair<std::string, std::int64_t>> sorted() const {
         std::vector<std::pair<std::string, std::int64_t>> words(counts_.begin(), counts_.end());
         std::sort(words.begin(), words.end(), [](auto const& a, auto const& b) {
-            return a.second != b.second ? a.second > b.second : a.first < b.first;  // std::string compares as unsigned bytes
+            return a.second != b.second ? a.second > b.second
+                                        : a.first < b.first;  // std::string compares as unsigned bytes
         });
         return words;
     }
@@ -82,7 +84,8 @@ private:
 /// Which of the words seen get a token.
 struct VocabularyOptions {
     std::int64_t minimum_count = 1;  ///< rarer words become unk; at least 1
-    Index maximum_size = 0;          ///< largest number of tokens, the four special ones counted; 0 is no limit, else at least 5
+    Index maximum_size =
+        0;  ///< largest number of tokens, the four special ones counted; 0 is no limit, else at least 5
     SpecialTokens specials{};
 };
 
@@ -97,20 +100,19 @@ public:
     ///         `specials` are not the numbers 0 to 3 in some order
     explicit Vocabulary(std::vector<std::string> words = {}, SpecialTokens const& specials = {})
         : specials_(specials), words_(std::move(words)) {
-        std::array<Token, 4> ids{specials.bos, specials.pad, specials.eos, specials.unk};
-        std::sort(ids.begin(), ids.end());
-        require(ids == std::array<Token, 4>{0, 1, 2, 3}, where, "special tokens bos ", specials.bos, ", pad ", specials.pad, ", eos ", specials.eos,
-                ", unk ", specials.unk, ", expected 0, 1, 2, 3 in some order");
-        require(words_.size() <= static_cast<std::size_t>(std::numeric_limits<Token>::max()) - ids.size(), where, words_.size(),
-                " words are more than tokens can number");
+        require_special_tokens(specials, where);
+        require(words_.size() <= static_cast<std::size_t>(std::numeric_limits<Token>::max() - special_count), where,
+                words_.size(), " words are more than tokens can number");
         tokens_.reserve(words_.size());
         for (std::size_t i = 0; i < words_.size(); ++i) {
             std::string const& word = words_[i];
             require(!word.empty(), where, "word ", i, " is empty");
             require(is_valid_utf8(word), where, "word ", i, " is not valid UTF-8");
-            require(word.find_first_of(std::string_view("\n\r\0", 3)) == std::string::npos, where, "word ", i, " has a line break or a zero byte");
-            require(!SpecialSpellings::contains(word), where, "word ", i, " is '", word, "', spelt like a special token");
-            bool const is_new = tokens_.emplace(word, static_cast<Token>(i + ids.size())).second;
+            require(word.find_first_of(std::string_view("\n\r\0", 3)) == std::string::npos, where, "word ", i,
+                    " has a line break or a zero byte");
+            require(!SpecialSpellings::contains(word), where, "word ", i, " is '", word,
+                    "', spelt like a special token");
+            bool const is_new = tokens_.emplace(word, static_cast<Token>(i) + static_cast<Token>(special_count)).second;
             require(is_new, where, "word ", i, " '", word, "' is there twice");
         }
     }
@@ -120,12 +122,13 @@ public:
     /// @throws Error when an option is out of range, and as the constructor does
     [[nodiscard]] static Vocabulary from_counts(WordCounts const& counts, VocabularyOptions const& options = {}) {
         require(options.minimum_count >= 1, where, "minimum_count is ", options.minimum_count, ", expected at least 1");
-        require(options.maximum_size == 0 || options.maximum_size > special_count, where, "maximum_size is ", options.maximum_size,
-                ", expected 0 (no limit) or more than the ", special_count, " special tokens");
+        require(options.maximum_size == 0 || options.maximum_size > special_count, where, "maximum_size is ",
+                options.maximum_size, ", expected 0 (no limit) or more than the ", special_count, " special tokens");
         std::vector<std::string> words;
         for (auto& [word, count] : counts.sorted()) {
             if (count < options.minimum_count) break;
-            if (options.maximum_size != 0 && static_cast<Index>(words.size()) + special_count == options.maximum_size) break;
+            if (options.maximum_size != 0 && static_cast<Index>(words.size()) + special_count == options.maximum_size)
+                break;
             if (!SpecialSpellings::contains(word)) words.push_back(word);
         }
         return Vocabulary(std::move(words), options.specials);
@@ -151,15 +154,15 @@ public:
         require(token >= 0 && token < size(), where, "token ", token, ", expected a number in [0, ", size(), ")");
         if (token >= special_count) return words_[static_cast<std::size_t>(token - special_count)];
         return token == specials_.bos ? SpecialSpellings::bos
-             : token == specials_.pad ? SpecialSpellings::pad
-             : token == specials_.eos ? SpecialSpellings::eos
+            : token == specials_.pad  ? SpecialSpellings::pad
+            : token == specials_.eos  ? SpecialSpellings::eos
                                       : SpecialSpellings::unk;
     }
 
     /// Text of a head line, a line 'specials <bos> <pad> <eos> <unk>', a line 'words <n>' and the n words, a line each.
     [[nodiscard]] std::string serialise() const {
-        std::string bytes = message(head, "\nspecials ", specials_.bos, ' ', specials_.pad, ' ', specials_.eos, ' ', specials_.unk, "\nwords ",
-                                    words_.size(), '\n');
+        std::string bytes = message(head, "\nspecials ", specials_.bos, ' ', specials_.pad, ' ', specials_.eos, ' ',
+                                    specials_.unk, "\nwords ", words_.size(), '\n');
         for (std::string const& word : words_) bytes.append(word).push_back('\n');
         return bytes;
     }
@@ -167,7 +170,8 @@ public:
     /// Takes back what serialise() gave. Memory used is in proportion to `bytes`, whatever they say.
     /// @throws Error when the bytes are cut short, have more after the last word, or the constructor refuses what they hold
     [[nodiscard]] static Vocabulary deserialise(std::string_view bytes) {
-        require(bytes.starts_with(head) && bytes.substr(head.size()).starts_with('\n'), where, "the bytes do not begin with the line '", head, "'");
+        require(bytes.starts_with(head) && bytes.substr(head.size()).starts_with('\n'), where,
+                "the bytes do not begin with the line '", head, "'");
         bytes.remove_prefix(head.size() + 1);
 
         std::string_view line = detail::cut_before(bytes, '\n');
@@ -175,7 +179,8 @@ public:
         bool readable = detail::cut_before(line, ' ') == "specials";
         for (Token* token : {&specials.bos, &specials.pad, &specials.eos, &specials.unk})
             readable = readable && detail::parse_integer(detail::cut_before(line, ' '), *token);
-        require(readable && line.empty(), where, "the second line is broken, expected 'specials <bos> <pad> <eos> <unk>'");
+        require(readable && line.empty(), where,
+                "the second line is broken, expected 'specials <bos> <pad> <eos> <unk>'");
 
         line = detail::cut_before(bytes, '\n');
         std::size_t count = 0;
@@ -183,14 +188,17 @@ public:
         require(readable, where, "the third line is broken, expected 'words <n>'");
 
         auto const lines = static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), '\n'));
-        require(lines == count && (bytes.empty() || bytes.back() == '\n'), where, lines, " lines of words, expected ", count, ", each with its line end");
+        require(lines == count && (bytes.empty() || bytes.back() == '\n'), where, lines, " lines of words, expected ",
+                count, ", each with its line end");
         std::vector<std::string> words;
         words.reserve(count);
         while (!bytes.empty()) words.emplace_back(detail::cut_before(bytes, '\n'));
         return Vocabulary(std::move(words), specials);
     }
 
-    friend bool operator==(Vocabulary const& a, Vocabulary const& b) { return a.specials_ == b.specials_ && a.words_ == b.words_; }
+    friend bool operator==(Vocabulary const& a, Vocabulary const& b) {
+        return a.specials_ == b.specials_ && a.words_ == b.words_;
+    }
 
 private:
     static constexpr std::string_view where = "inkling::text::Vocabulary: ";

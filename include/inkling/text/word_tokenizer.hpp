@@ -39,7 +39,8 @@ public:
     explicit WordTokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {
         for (Index token = Vocabulary::special_count; token < vocabulary_.size(); ++token) {
             std::string_view const word = vocabulary_.spelling(static_cast<Token>(token));
-            require(word.find_first_of(blanks) == std::string_view::npos, "inkling::text::WordTokenizer: word '", word, "' has a blank, expected none");
+            require(word.find_first_of(blanks) == std::string_view::npos, "inkling::text::WordTokenizer: word '", word,
+                    "' has a blank, expected none");
         }
     }
 

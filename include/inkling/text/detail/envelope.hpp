@@ -44,7 +44,8 @@ constexpr std::string_view envelope_head = "inkling tokenizer ";
 /// The kind that sealed bytes say they are.
 /// @throws Error when the bytes are not those of a tokenizer
 [[nodiscard]] inline std::string_view sealed_kind(std::string_view bytes) {
-    require(bytes.starts_with(envelope_head), "inkling::text: these bytes do not begin with '", envelope_head, "', expected a tokenizer");
+    require(bytes.starts_with(envelope_head), "inkling::text: these bytes do not begin with '", envelope_head,
+            "', expected a tokenizer");
     bytes.remove_prefix(envelope_head.size());
     return cut_before(bytes, ' ');
 }
@@ -53,14 +54,18 @@ constexpr std::string_view envelope_head = "inkling tokenizer ";
 /// @throws Error when they are of another kind, cut short or damaged
 [[nodiscard]] inline std::string_view unseal(std::string_view kind, std::string_view bytes) {
     std::string_view const seen = sealed_kind(bytes);
-    require(seen == kind, "inkling::text: these bytes hold a tokenizer of kind '", seen.substr(0, 64), "', expected '", kind, "'");
+    require(seen == kind, "inkling::text: these bytes hold a tokenizer of kind '", seen.substr(0, 64), "', expected '",
+            kind, "'");
     bytes.remove_prefix(std::min(bytes.size(), envelope_head.size() + kind.size() + 1));
     std::size_t size = 0;
     std::uint64_t sum = 0;
     bool const numbers = parse_integer(cut_before(bytes, ' '), size) && parse_integer(cut_before(bytes, '\n'), sum);
-    require(numbers, "inkling::text: the first line of a '", kind, "' tokenizer is broken, expected '", envelope_head, kind, " <size> <checksum>'");
-    require(bytes.size() == size, "inkling::text: a '", kind, "' tokenizer of ", bytes.size(), " bytes, expected ", size);
-    require(checksum(bytes) == sum, "inkling::text: the bytes of a '", kind, "' tokenizer are damaged: checksum ", checksum(bytes), ", expected ", sum);
+    require(numbers, "inkling::text: the first line of a '", kind, "' tokenizer is broken, expected '", envelope_head,
+            kind, " <size> <checksum>'");
+    require(bytes.size() == size, "inkling::text: a '", kind, "' tokenizer of ", bytes.size(), " bytes, expected ",
+            size);
+    require(checksum(bytes) == sum, "inkling::text: the bytes of a '", kind, "' tokenizer are damaged: checksum ",
+            checksum(bytes), ", expected ", sum);
     return bytes;
 }
 

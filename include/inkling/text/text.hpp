@@ -1,0 +1,16 @@
+#pragma once
+
+/// \file
+/// The text room, all of it that needs only the standard library; text/sentencepiece_tokenizer.hpp is included
+/// by its own name.
+
+#include <inkling/text/any_tokenizer.hpp>
+#include <inkling/text/batching.hpp>
+#include <inkling/text/concept.hpp>
+#include <inkling/text/memory_lines.hpp>
+#include <inkling/text/packing.hpp>
+#include <inkling/text/parallel_corpus.hpp>
+#include <inkling/text/reading.hpp>
+#include <inkling/text/utf8.hpp>
+#include <inkling/text/vocabulary.hpp>
+#include <inkling/text/word_tokenizer.hpp>

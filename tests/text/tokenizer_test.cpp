@@ -1,0 +1,356 @@
+#include <inkling/text/any_tokenizer.hpp>
+#include <inkling/text/memory_lines.hpp>
+#include <inkling/text/sentencepiece_tokenizer.hpp>
+#include <inkling/text/utf8.hpp>
+#include <inkling/text/vocabulary.hpp>
+#include <inkling/text/word_tokenizer.hpp>
+
+#include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include <concepts>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace inkling;
+using namespace inkling::text;
+
+namespace {
+
+using Lines = std::vector<std::string>;
+using Either = AnyTokenizer<WordTokenizer, SentencePieceTokenizer>;
+
+// A few hundred made-up lines with repeated words, so that pieces longer than a letter are found.
+Lines made_up_text() {
+    Lines const who{"the writer", "a young printer", "my neighbour", "the café owner", "nobody", "der Drucker", "Zoë"};
+    Lines const does{"spills", "mixes", "dries", "buys", "never reads", "mischt", "paints over"};
+    Lines const what{"the blue ink", "an old letter", "seven pages", "die Tinte", "a map of the coast", "crème paper"};
+    Lines lines;
+    for (auto const& a : who)
+        for (auto const& b : does)
+            for (auto const& c : what) lines.push_back(a + " " + b + " " + c + " .");
+    return lines;
+}
+
+SentencePieceTokenizer train(Lines const& text, SentencePieceOptions const& options) {
+    MemoryLines lines{text};
+    return SentencePieceTokenizer::train(lines, options);
+}
+
+SentencePieceTokenizer const& pieces(PieceModel model) {
+    static SentencePieceTokenizer const unigram =
+        train(made_up_text(), {.vocabulary_size = 60, .model = PieceModel::unigram});
+    static SentencePieceTokenizer const bpe = train(made_up_text(), {.vocabulary_size = 60, .model = PieceModel::bpe});
+    return model == PieceModel::bpe ? bpe : unigram;
+}
+
+WordTokenizer words() {
+    Lines const text = made_up_text();
+    MemoryLines lines{text};
+    return WordTokenizer::train(lines);
+}
+
+std::string message_of(auto const& call) {
+    try {
+        call();
+    } catch (Error const& error) { return error.what(); }
+    return "no error";
+}
+
+// Any code point that text may hold, as UTF-8; common scripts more often than the rest.
+rc::Gen<std::string> any_character() {
+    return rc::gen::map(
+        rc::gen::oneOf(rc::gen::inRange<std::uint32_t>(0x20, 0x7F), rc::gen::inRange<std::uint32_t>(0x80, 0x800),
+                       rc::gen::inRange<std::uint32_t>(0x800, 0xD800),
+                       rc::gen::inRange<std::uint32_t>(0xE000, 0x110000)),
+        [](std::uint32_t code) {
+            auto const tail = [&](int shift) { return static_cast<char>(0x80 | ((code >> shift) & 0x3F)); };
+            if (code < 0x80) return std::string{static_cast<char>(code)};
+            if (code < 0x800) return std::string{static_cast<char>(0xC0 | (code >> 6)), tail(0)};
+            if (code < 0x10000) return std::string{static_cast<char>(0xE0 | (code >> 12)), tail(6), tail(0)};
+            return std::string{static_cast<char>(0xF0 | (code >> 18)), tail(12), tail(6), tail(0)};
+        });
+}
+
+std::string joined(Lines const& parts, std::string_view between) {
+    std::string line;
+    for (std::string const& part : parts) line.append(line.empty() ? std::string_view{} : between).append(part);
+    return line;
+}
+
+}  // namespace
+
+static_assert(Tokenizer<WordTokenizer> && Tokenizer<SentencePieceTokenizer> && Tokenizer<Either>);
+static_assert(!Tokenizer<int> && !Tokenizer<Vocabulary>);
+static_assert(LineSource<MemoryLines> && !LineSource<std::string>);
+
+TEST_CASE("UTF-8: every code point but the surrogates is accepted, and a cut character is not") {
+    CHECK(rc::check([] {
+        std::string const text = joined(*rc::gen::container<Lines>(any_character()), "");
+        RC_ASSERT(is_valid_utf8(text));
+        for (std::size_t position = 0; position < text.size(); position += utf8_length(text[position])) {
+            std::string_view const cut = std::string_view(text).substr(0, position + utf8_length(text[position]) - 1);
+            RC_ASSERT(valid_utf8_prefix(cut) == position);
+        }
+    }));
+}
+
+TEST_CASE(
+    "UTF-8: overlong forms, surrogates, stray bytes and code points above U+10FFFF are refused where they stand") {
+    for (std::string_view bad :
+         {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF",
+          "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE2\x82", "\xE2\x28\xA1", "\xF0\x9F\x98\x28"})
+        CHECK(valid_utf8_prefix("ab" + std::string(bad)) == 2);
+    for (std::string_view good :
+         {"\xC2\x80", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"})
+        CHECK(is_valid_utf8(good));
+}
+
+TEST_CASE("Vocabulary: words follow the special tokens in order, and what it lacks is unk") {
+    Vocabulary const vocabulary({"ink", "dries"});
+    CHECK(vocabulary.size() == 6);
+    CHECK(vocabulary.token("ink") == 4);
+    CHECK(vocabulary.token("dries") == 5);
+    CHECK(vocabulary.token("letter") == 3);
+    CHECK(vocabulary.spelling(5) == "dries");
+    CHECK(vocabulary.spelling(0) == "<s>");
+    CHECK(vocabulary.spelling(1) == "<pad>");
+    CHECK(vocabulary.spelling(2) == "</s>");
+    CHECK(vocabulary.spelling(3) == "<unk>");
+    CHECK_THROWS_WITH_AS(vocabulary.spelling(6), "inkling::text::Vocabulary: token 6, expected a number in [0, 6)",
+                         Error);
+    CHECK_THROWS_AS(vocabulary.spelling(-1), Error);
+}
+
+TEST_CASE("Vocabulary: the most frequent words come first, ties by their bytes, rare ones are left out") {
+    WordCounts counts;
+    for (std::string_view word : {"b", "a", "é", "b", "Z", "c", "c", "rare", "a", "é", "Z"}) counts.add(word);
+    counts.add("c", 2);
+    CHECK(counts.count("c") == 4);
+    CHECK(counts.count("absent") == 0);
+    CHECK(Vocabulary::from_counts(counts, {.minimum_count = 2}) == Vocabulary({"c", "Z", "a", "b", "é"}));
+    CHECK(Vocabulary::from_counts(counts, {.maximum_size = 6}) == Vocabulary({"c", "Z"}));
+}
+
+TEST_CASE("Vocabulary: text spelt like a special token gets no token of its own") {
+    WordCounts counts;
+    for (std::string_view word : {"<s>", "</s>", "<pad>", "<unk>", "ink"}) counts.add(word);
+    Vocabulary const vocabulary = Vocabulary::from_counts(counts);
+    CHECK(vocabulary == Vocabulary({"ink"}));
+    CHECK(vocabulary.token("</s>") == vocabulary.specials().unk);
+}
+
+TEST_CASE("Vocabulary: special tokens may stand in another order, not outside 0 to 3 nor twice") {
+    SpecialTokens const diffuseq{.bos = 0, .pad = 3, .eos = 1, .unk = 2};
+    Vocabulary const vocabulary({"ink"}, diffuseq);
+    CHECK(vocabulary.token("letter") == 2);
+    CHECK(vocabulary.spelling(1) == "</s>");
+    CHECK(Vocabulary::deserialise(vocabulary.serialise()).specials() == diffuseq);
+    CHECK_THROWS_AS(Vocabulary({}, {.bos = 4}), Error);
+    CHECK_THROWS_AS(Vocabulary({}, {.bos = 1}), Error);
+}
+
+TEST_CASE("Vocabulary: words that could not be told apart or written down are refused") {
+    CHECK_THROWS_WITH_AS(Vocabulary({"ink", "dries", "ink"}), "inkling::text::Vocabulary: word 2 'ink' is there twice",
+                         Error);
+    for (std::string const& word : {std::string(), std::string("a\nb"), std::string("a\rb"), std::string("a\0b", 3),
+                                    std::string("\xFF"), std::string("<unk>")})
+        CHECK_THROWS_AS(Vocabulary({"ink", word}), Error);
+    CHECK_THROWS_AS(Vocabulary::from_counts({}, {.minimum_count = 0}), Error);
+    CHECK_THROWS_AS(Vocabulary::from_counts({}, {.maximum_size = 4}), Error);
+}
+
+TEST_CASE("Vocabulary: any words survive being written and read") {
+    CHECK(rc::check([] {
+        auto const character = rc::gen::nonEmpty(rc::gen::container<Lines>(any_character()));
+        auto const word = rc::gen::map(character, [](Lines const& parts) { return joined(parts, ""); });
+        Lines const list = *rc::gen::unique<Lines>(word);
+        Vocabulary const vocabulary(list);
+        Vocabulary const read = Vocabulary::deserialise(vocabulary.serialise());
+        RC_ASSERT(read == vocabulary);
+        for (std::string const& each : list) RC_ASSERT(read.spelling(read.token(each)) == each);
+    }));
+}
+
+TEST_CASE("Vocabulary: bytes that are cut, lengthened or broken are refused") {
+    std::string const good = Vocabulary({"ink", "dries"}).serialise();
+    CHECK(good == "inkling vocabulary 1\nspecials 0 1 2 3\nwords 2\nink\ndries\n");
+    for (std::size_t size = 0; size < good.size(); ++size)
+        CHECK_THROWS_AS(Vocabulary::deserialise(good.substr(0, size)), Error);
+    for (std::string_view bad :
+         {"inkling vocabulary 2\nspecials 0 1 2 3\nwords 0\n", "inkling vocabulary 1\nspecials 0 1 2\nwords 0\n",
+          "inkling vocabulary 1\nspecials 0 1 2 3 4\nwords 0\n", "inkling vocabulary 1\nspecials 0 1 2 2\nwords 0\n",
+          "inkling vocabulary 1\nspecials 0 1 2 3\nwords -1\n", "inkling vocabulary 1\nspecials 0 1 2 3\nwords x\n",
+          "inkling vocabulary 1\nspecials 0 1 2 3\nwords 99999999999999999999\n",
+          "inkling vocabulary 1\nspecials 0 1 2 3\nwords 18446744073709551615\nink\n",
+          "inkling vocabulary 1\nspecials 0 1 2 3\nwords 1\nink\nmore\n",
+          "inkling vocabulary 1\nspecials 0 1 2 3\nwords 2\nink\nink\n",
+          "inkling vocabulary 1\nspecials 0 1 2 3\nwords 1\n\n",
+          "inkling vocabulary 1\nspecials 0 1 2 3\nwords 1\n\xFF\n"})
+        CHECK_THROWS_AS(Vocabulary::deserialise(bad), Error);
+}
+
+TEST_CASE("WordTokenizer: words come back with single blanks between them, unknown ones as <unk>") {
+    WordTokenizer const tokenizer(Vocabulary({"ink", "dries"}));
+    CHECK(tokenizer.encode("  ink\tdries slowly\r\n") == std::vector<Token>{4, 5, 3});
+    CHECK(tokenizer.encode(" \t").empty());
+    CHECK(tokenizer.decode(std::vector<Token>{0, 4, 5, 3, 2, 1, 1}) == "ink dries <unk>");
+    CHECK_THROWS_AS(tokenizer.decode(std::vector<Token>{6}), Error);
+    CHECK(tokenizer.encode("<s> </s>") == std::vector<Token>{3, 3});
+}
+
+TEST_CASE("WordTokenizer: a vocabulary word with a blank is refused, as no text could match it") {
+    CHECK_THROWS_WITH_AS(WordTokenizer(Vocabulary({"wet ink"})),
+                         "inkling::text::WordTokenizer: word 'wet ink' has a blank, expected none", Error);
+}
+
+TEST_CASE("WordTokenizer: text made of its words comes back exactly") {
+    WordTokenizer const tokenizer = words();
+    CHECK(rc::check([&] {
+        Index const size = tokenizer.vocabulary_size();
+        auto const tokens =
+            *rc::gen::container<std::vector<Token>>(rc::gen::inRange<Token>(4, static_cast<Token>(size)));
+        RC_ASSERT(tokenizer.encode(tokenizer.decode(tokens)) == tokens);
+    }));
+}
+
+TEST_CASE("SentencePieceTokenizer: text of the training characters comes back exactly, by unigram and by bpe") {
+    for (PieceModel model : {PieceModel::unigram, PieceModel::bpe}) {
+        SentencePieceTokenizer const& tokenizer = pieces(model);
+        CHECK(tokenizer.vocabulary_size() == 60);
+        CHECK(tokenizer.specials() == SpecialTokens{});
+        std::size_t characters = 0;
+        std::size_t tokens = 0;
+        for (std::string const& line : made_up_text()) {
+            CHECK(tokenizer.decode(tokenizer.encode(line)) == line);
+            characters += line.size();
+            tokens += tokenizer.encode(line).size();
+        }
+        CHECK(tokens < characters);  // some pieces are longer than a letter
+        CHECK(tokenizer.encode("").empty());
+        CHECK(tokenizer.decode(std::vector<Token>{}).empty());
+    }
+}
+
+TEST_CASE("SentencePieceTokenizer: special tokens are left out of text, and their spellings in text are not special") {
+    SentencePieceTokenizer const& tokenizer = pieces(PieceModel::unigram);
+    std::vector<Token> tokens = tokenizer.encode("the ink");
+    tokens.insert(tokens.begin(), tokenizer.specials().bos);
+    tokens.push_back(tokenizer.specials().eos);
+    tokens.push_back(tokenizer.specials().pad);
+    CHECK(tokenizer.decode(tokens) == "the ink");
+    for (Token const token : tokenizer.encode("<s> </s> <pad>")) CHECK(token >= 3);
+    CHECK(tokenizer.decode(tokenizer.encode("ink \u4e2d")) == "ink <unk>");
+    CHECK(tokenizer.spelling(2) == "</s>");
+    CHECK_THROWS_AS(tokenizer.decode(std::vector<Token>{60}), Error);
+    CHECK_THROWS_AS(tokenizer.decode(std::vector<Token>{-1}), Error);
+    CHECK_THROWS_AS(tokenizer.spelling(60), Error);
+}
+
+TEST_CASE("SentencePieceTokenizer: the same text and options give the same bytes") {
+    SentencePieceOptions const options{.vocabulary_size = 60};
+    CHECK(train(made_up_text(), options).serialise() == pieces(PieceModel::unigram).serialise());
+    SentencePieceOptions const two{.vocabulary_size = 60, .threads = 2};
+    CHECK(train(made_up_text(), two).serialise() == train(made_up_text(), two).serialise());
+}
+
+TEST_CASE("SentencePieceTokenizer: special tokens may stand in another order") {
+    SpecialTokens const diffuseq{.bos = 0, .pad = 3, .eos = 1, .unk = 2};
+    SentencePieceTokenizer const tokenizer = train(made_up_text(), {.vocabulary_size = 60, .specials = diffuseq});
+    CHECK(tokenizer.specials() == diffuseq);
+    CHECK(tokenizer.encode("\u4e2d").back() == 2);
+}
+
+TEST_CASE("SentencePieceTokenizer: a vocabulary the text cannot fill is refused, or made as large as the text allows") {
+    std::string const said = message_of([] { static_cast<void>(train(made_up_text(), {.vocabulary_size = 50000})); });
+    CHECK(said.starts_with(
+        "inkling::text::SentencePieceTokenizer: training 50000 tokens failed: Vocabulary size too high"));
+    CHECK(train(made_up_text(), {.vocabulary_size = 50000, .exact_size = false}).vocabulary_size() < 50000);
+    CHECK_THROWS_AS(train(made_up_text(), {.vocabulary_size = 10}), Error);  // fewer than the letters
+    CHECK_THROWS_AS(train(made_up_text(), {.vocabulary_size = 4}), Error);
+}
+
+TEST_CASE("SentencePieceTokenizer: no text, text that is not UTF-8 and settings out of range are refused") {
+    CHECK_THROWS_AS(train({}, {.vocabulary_size = 20}), Error);
+    CHECK_THROWS_AS(train({"", "  \t"}, {.vocabulary_size = 20}), Error);
+    CHECK_THROWS_AS(train({"all of it is too long"}, {.vocabulary_size = 20, .max_line_bytes = 5}), Error);
+    CHECK_THROWS_WITH_AS(
+        train({"fine", "not \xFF"}, {.vocabulary_size = 20}),
+        "inkling::text::SentencePieceTokenizer: line 2: byte 5 is not valid UTF-8, expected UTF-8 text", Error);
+    CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .threads = 0}), Error);
+    CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .max_line_bytes = 0}), Error);
+    CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .specials = {.bos = 2}}), Error);
+    CHECK_THROWS_AS(pieces(PieceModel::unigram).encode("\xC0"), Error);
+}
+
+TEST_CASE("SentencePieceTokenizer: what the source of lines throws arrives unchanged") {
+    struct Broken {
+        int left = 5;
+        bool next(std::string& line) {
+            if (left-- == 0) throw std::runtime_error("the disk is on fire");
+            line = "ink";
+            return true;
+        }
+    } broken;
+    CHECK_THROWS_WITH_AS(SentencePieceTokenizer::train(broken, {.vocabulary_size = 20}), "the disk is on fire",
+                         std::runtime_error);
+}
+
+TEST_CASE("SentencePieceTokenizer: bytes that are no model are refused, whatever they hold") {
+    CHECK_THROWS_AS(SentencePieceTokenizer::from_model(""), Error);
+    CHECK_THROWS_AS(SentencePieceTokenizer::from_model("not a model"), Error);
+    std::string const model = pieces(PieceModel::unigram).model();
+    CHECK(SentencePieceTokenizer::from_model(model).encode("the ink") == pieces(PieceModel::unigram).encode("the ink"));
+    CHECK(rc::check([&] {
+        std::string damaged = model;
+        auto const position = static_cast<std::size_t>(*rc::gen::inRange<Index>(0, static_cast<Index>(model.size())));
+        damaged[position] = *rc::gen::arbitrary<char>();
+        try {
+            static_cast<void>(
+                SentencePieceTokenizer::from_model(damaged).encode("the ink"));  // may well be another good model
+        } catch (Error const&) {}
+    }));
+}
+
+TEST_CASE_TEMPLATE("a tokenizer's bytes give it back, and any change to them is noticed", Kind, WordTokenizer,
+                   SentencePieceTokenizer, Either) {
+    auto const make = [] {
+        if constexpr (std::same_as<Kind, WordTokenizer>)
+            return words();
+        else
+            return pieces(PieceModel::bpe);
+    };
+    Kind const tokenizer = make();
+    std::string const bytes = tokenizer.serialise();
+    Kind const read = Kind::deserialise(bytes);
+    CHECK(read.serialise() == bytes);
+    CHECK(read.vocabulary_size() == tokenizer.vocabulary_size());
+    CHECK(read.kind() == tokenizer.kind());
+    for (std::string const& line : made_up_text()) CHECK(read.encode(line) == tokenizer.encode(line));
+    CHECK(rc::check([&] {
+        auto const position = static_cast<std::size_t>(*rc::gen::inRange<Index>(0, static_cast<Index>(bytes.size())));
+        std::string changed = bytes;
+        changed[position] = static_cast<char>(changed[position] ^ *rc::gen::inRange(1, 256));
+        RC_ASSERT_THROWS_AS(static_cast<void>(Kind::deserialise(changed)), Error);
+        RC_ASSERT_THROWS_AS(static_cast<void>(Kind::deserialise(std::string_view(bytes).substr(0, position))), Error);
+    }));
+    CHECK_THROWS_AS(Kind::deserialise(bytes + "x"), Error);
+}
+
+TEST_CASE("AnyTokenizer: the bytes say which tokenizer they hold, and a kind it does not know is named") {
+    Either const either = Either::deserialise(words().serialise());
+    CHECK(either.kind() == "word");
+    CHECK(either.get_if<WordTokenizer>() != nullptr);
+    CHECK(either.get_if<SentencePieceTokenizer>() == nullptr);
+    CHECK(Either(pieces(PieceModel::bpe)).kind() == "sentencepiece");
+    CHECK_THROWS_WITH_AS(
+        AnyTokenizer<WordTokenizer>::deserialise(pieces(PieceModel::bpe).serialise()),
+        "inkling::text::AnyTokenizer: these bytes hold a tokenizer of kind 'sentencepiece', expected 'word'", Error);
+    CHECK_THROWS_WITH_AS(WordTokenizer::deserialise(pieces(PieceModel::bpe).serialise()),
+                         "inkling::text: these bytes hold a tokenizer of kind 'sentencepiece', expected 'word'", Error);
+    CHECK_THROWS_AS(Either::deserialise(""), Error);
+    CHECK_THROWS_AS(Either::deserialise("inkling tokenizer other 0 0\n"), Error);
+}
