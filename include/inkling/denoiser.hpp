@@ -1,0 +1,4 @@
+#pragma once
+
+#include <inkling/denoiser/concept.hpp>
+#include <inkling/denoiser/encoder_decoder.hpp>

@@ -1,0 +1,460 @@
+#pragma once
+
+#include <inkling/denoiser/concept.hpp>
+#include <inkling/nn/transformer_layer.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace inkling::denoiser {
+
+/// Where the last estimate of z0 joins z_t.
+enum class SelfConditioning { none, before_projection, after_projection };
+
+/// How a row knows its place in its sentence.
+enum class Positions { learned, sinusoidal };
+
+/// What the length head's classes mean.
+enum class LengthTarget { offset, absolute };
+
+/// Sizes and switches of EncoderDecoder; where the encoder's are 0 they are the decoder's.
+struct EncoderDecoderOptions {
+    Index width = 256;   ///< of the hidden states
+    Index layers = 4;
+    Index heads = 4;
+    Index hidden = 0;    ///< of the feed-forward parts; 0: 4 * width
+    Index encoder_layers = 0;
+    Index encoder_heads = 0;
+    Index encoder_hidden = 0;
+    double dropout = 0.1;                  ///< [0, 1), in training
+    Index longest_source = 256;            ///< rows; longer sentences are refused
+    Index longest_target = 256;
+    backend::Activation activation = backend::Activation::relu;
+    Positions encoder_positions = Positions::learned;
+    Positions decoder_positions = Positions::learned;
+    SelfConditioning self_conditioning = SelfConditioning::after_projection;
+    bool embedding_norm = true;            ///< layer norm on the decoder's input
+    bool embedding_norm_affine = true;
+    bool share_embedding = true;           ///< source and target tokens share one table
+    bool share_projection = false;         ///< ... and one map from D to width
+    bool encoder_normalize_before = false; ///< pre-norm layers
+    bool decoder_normalize_before = false;
+    double time_scale = 1000.0;            ///< the time label is time_scale * t, t in [0, 1]
+    LengthTarget length_target = LengthTarget::offset;
+    Index length_classes = 256;
+    bool length_trains_encoder = true;     ///< the length loss reaches the encoder
+};
+
+/// Difformer's denoiser: a Transformer encoder reads the source, a decoder without causal mask cleans all of z_t at once.
+///
+/// hidden = LN(fuse(P z_t, P previous) + time + position), Transformer layers over it and over the encoder's output,
+/// and a map back to D. Source tokens use the shared table times sqrt(D) and a map of their own. A classifier over the
+/// encoder's mean output tells the length.
+/// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, figure 2; parameter names and their order are the official code's.
+template <Backend B>
+class EncoderDecoder {
+public:
+    using Device = B;
+    using Scalar = typename B::Scalar;
+    using Options = EncoderDecoderOptions;
+    using View = MatrixView<Scalar>;
+    using ConstView = MatrixView<Scalar const>;
+
+    /// A source, read once.
+    struct Encoded {
+        PackedSequences source;
+        View output;                          ///< [Ns, width]
+        View keys_values;                     ///< [Ns, layers * 2 width], of every decoder layer
+        Index const* source_of = nullptr;     ///< [S], which source each target belongs to; null: the same number
+    };
+
+    /// Values of the forward pass that the backward pass reads; reused from step to step.
+    struct Saved {
+        // encoder
+        View embedded;
+        nn::Dropout input_dropout;
+        std::vector<nn::TransformerLayer::Saved<B>> encoder_layers;
+        nn::LayerNorm::Saved<B> encoder_norm;
+        // time
+        nn::FeedForward::Saved<B> time;
+        // decoder
+        ConstView z_t;
+        ConstView previous;
+        ConstView fused;                      ///< [Nt, D], what is projected where fusion comes first
+        nn::FeedForward::Saved<B> fuse;
+        nn::Dropout fuse_dropout;
+        nn::LayerNorm::Saved<B> embedding_norm;
+        nn::Dropout hidden_dropout;
+        std::vector<nn::TransformerLayer::Saved<B>> decoder_layers;
+        nn::LayerNorm::Saved<B> decoder_norm;
+        ConstView last_hidden;
+    };
+
+    /// @param latent  D, width of z
+    /// @param table   the target tokens' table, shared with the source where the options say so
+    /// @throws Error when sizes are not positive or heads do not divide the width
+    EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Index vocabulary, Index latent, double scale,
+                   nn::Parameter table)
+        : options_(options), latent_(latent), scale_(scale) {
+        fill_defaults();
+        Index const width = options_.width;
+        if (options_.share_embedding)
+            layout.add_alias(source_table_ = table, "encoder.embed_tokens.weight");
+        else
+            source_table_ = layout.add_matrix("encoder.embed_tokens.weight", vocabulary, latent, narrow());
+        add_positions(layout, "encoder", options_.encoder_positions, options_.longest_source, source_positions_);
+        for (Index i = 0; i < options_.encoder_layers; ++i)
+            encoder_layers_.emplace_back(layout, "encoder.layers." + std::to_string(i),
+                                         nn::TransformerLayerOptions{.width = width, .heads = options_.encoder_heads,
+                                                                     .hidden = options_.encoder_hidden,
+                                                                     .activation = options_.activation,
+                                                                     .normalize_before = options_.encoder_normalize_before});
+        if (options_.encoder_normalize_before) encoder_norm_ = nn::LayerNorm(layout, "encoder.layer_norm", width);
+        if (latent != width) {
+            source_projection_ = nn::Linear(layout, "encoder.project_in_dim", latent, width, false,
+                                            nn::Initializer::xavier(latent, width));
+            if (options_.share_projection)
+                layout.add_alias((projection_ = source_projection_).weight, "decoder.project_in_dim.weight");
+            else
+                projection_ = nn::Linear(layout, "decoder.project_in_dim", latent, width, false, narrow());
+            output_ = nn::Linear(layout, "decoder.project_out_dim", width, latent, false, narrow());
+        }
+        add_positions(layout, "decoder", options_.decoder_positions, options_.longest_target, target_positions_);
+        for (Index i = 0; i < options_.layers; ++i)
+            decoder_layers_.emplace_back(
+                layout, "decoder.layers." + std::to_string(i),
+                nn::TransformerLayerOptions{.width = width, .heads = options_.heads, .hidden = options_.hidden,
+                                            .activation = options_.activation,
+                                            .normalize_before = options_.decoder_normalize_before, .cross = true,
+                                            .narrow_start = true});
+        if (options_.decoder_normalize_before) decoder_norm_ = nn::LayerNorm(layout, "decoder.layer_norm", width);
+        length_table_ = layout.add_matrix("decoder.embed_length.weight", options_.length_classes, width, narrow());
+        if (options_.embedding_norm)
+            embedding_norm_ = nn::LayerNorm(layout, "decoder.embed_norm", width, options_.embedding_norm_affine);
+        if (options_.self_conditioning != SelfConditioning::none) {
+            Index const fused = options_.self_conditioning == SelfConditioning::before_projection ? latent : width;
+            fuse_ = feed_forward(layout, "decoder.self_cond_proj", 2 * fused, fused, fused);
+        }
+        time_ = feed_forward(layout, "decoder.embed_time", width, 4 * width, width);
+    }
+
+    [[nodiscard]] Options const& options() const { return options_; }
+    [[nodiscard]] Index latent() const { return latent_; }
+    [[nodiscard]] bool self_conditioned() const { return options_.self_conditioning != SelfConditioning::none; }
+
+    /// Reads the source tokens, and makes the keys and values that every decoding step shares.
+    ///
+    /// @param saved null outside training
+    [[nodiscard]] Encoded encode(nn::Pass<B>& pass, PackedSequences const& source, Saved* saved = nullptr) const {
+        Index const rows = source.segments.rows;
+        Index const width = options_.width;
+        Encoded encoded{source, pass.take(rows, width), pass.take(rows, options_.layers * 2 * width), nullptr};
+        auto const mark = pass.workspace.mark();
+        View const embedded = pass.take(rows, latent_);
+        gather(pass.device, pass.matrix(source_table_), source.tokens, static_cast<Scalar>(scale_), embedded);
+        View hidden = embedded;
+        if (source_projection_.exists()) {
+            hidden = pass.take(rows, width);
+            source_projection_.forward(pass, embedded, hidden);
+        }
+        add_position(pass, source_positions_, source, hidden);
+        nn::Dropout const dropped = nn::Dropout::next(pass);
+        dropped.apply(pass, hidden);
+        if (saved) {
+            saved->embedded = embedded;
+            saved->input_dropout = dropped;
+            saved->encoder_layers.resize(encoder_layers_.size());
+        }
+        for (std::size_t i = 0; i < encoder_layers_.size(); ++i) {
+            bool const last = i + 1 == encoder_layers_.size() && !encoder_norm_.exists();
+            View const next = last ? encoded.output : saved ? pass.take(rows, width) : hidden;
+            encoder_layers_[i].forward(pass, source.segments, ConstView(hidden), next, {}, {},
+                                       saved ? &saved->encoder_layers[i] : nullptr);
+            hidden = next;
+        }
+        if (encoder_norm_.exists())
+            encoder_norm_.forward(pass, hidden, encoded.output, saved ? &saved->encoder_norm : nullptr);
+        for (std::size_t i = 0; i < decoder_layers_.size(); ++i)
+            decoder_layers_[i].cross_attention.key_value().forward(pass, ConstView(encoded.output),
+                                                                   keys_values(encoded.keys_values, i));
+        if (!saved) pass.workspace.release(mark);
+        return encoded;
+    }
+
+    /// Backward pass of encode. @param doutput [Ns, width] is overwritten; dkeys_values [Ns, layers * 2 width]
+    void encode_backward(nn::Pass<B>& pass, Encoded const& encoded, Saved const& saved, View doutput,
+                         View dkeys_values) const {
+        for (std::size_t i = 0; i < decoder_layers_.size(); ++i)
+            decoder_layers_[i].cross_attention.key_value().backward(pass, ConstView(encoded.output),
+                                                                    ConstView(keys_values(dkeys_values, i)), doutput, true);
+        if (encoder_norm_.exists()) encoder_norm_.backward(pass, saved.encoder_norm, ConstView(doutput), doutput);
+        for (std::size_t i = encoder_layers_.size(); i-- > 0;)
+            encoder_layers_[i].backward(pass, encoded.source.segments, saved.encoder_layers[i], doutput);
+        saved.input_dropout.apply(pass, doutput);
+        position_backward(pass, source_positions_, encoded.source, doutput);
+        View dembedded = doutput;
+        if (source_projection_.exists()) {
+            dembedded = pass.take(doutput.rows, latent_);
+            source_projection_.backward(pass, ConstView(saved.embedded), ConstView(doutput), dembedded);
+        }
+        scatter_add(pass.device, dembedded, encoded.source.tokens, static_cast<Scalar>(scale_),
+                    pass.matrix_gradient(source_table_));
+    }
+
+    /// Embeds K times in [0, 1] into [K, width].
+    [[nodiscard]] View embed_times(nn::Pass<B>& pass, VectorView<double const> labels, Saved* saved = nullptr) const {
+        View const features = pass.take(labels.size, options_.width);
+        View const result = pass.take(labels.size, options_.width);
+        time_features(pass.device, labels, features);
+        time_.forward(pass, ConstView(features), result, saved ? &saved->time : nullptr);
+        return result;
+    }
+    void embed_times_backward(nn::Pass<B>& pass, Saved const& saved, ConstView dtime) const {
+        time_.backward(pass, saved.time, dtime, View{});
+    }
+    /// The time label of t in [0, 1].
+    [[nodiscard]] double time_label(double t) const { return t * options_.time_scale; }
+
+    /// z0_hat [Nt, D] = f(z_t, t, source, previous).
+    ///
+    /// @param time      [S, width] from embed_times, or one row for all sentences with stride 0
+    /// @param previous  [Nt, D], the last z0_hat; not read without self-conditioning
+    /// @param saved     null outside training; else the inputs must outlive the backward pass
+    void predict(nn::Pass<B>& pass, PackedSequences const& target, Encoded const& source, ConstView z_t, ConstView time,
+                 ConstView previous, View z0_hat, Saved* saved = nullptr) const {
+        auto const mark = pass.workspace.mark();
+        Index const width = options_.width;
+        View hidden = fuse(pass, z_t, previous, saved);
+        add_per_sentence(pass.device, target.segments, time, hidden);
+        add_position(pass, target_positions_, target, hidden);
+        if (embedding_norm_.exists()) {
+            View const normalized = saved ? pass.take(hidden.rows, width) : hidden;
+            embedding_norm_.forward(pass, ConstView(hidden), normalized, saved ? &saved->embedding_norm : nullptr);
+            hidden = normalized;
+        }
+        nn::Dropout const dropped = nn::Dropout::next(pass);
+        dropped.apply(pass, hidden);
+        if (saved) {
+            saved->hidden_dropout = dropped;
+            saved->decoder_layers.resize(decoder_layers_.size());
+        }
+        for (std::size_t i = 0; i < decoder_layers_.size(); ++i) {
+            View const next = saved ? pass.take(hidden.rows, width) : hidden;
+            decoder_layers_[i].forward(pass, target.segments, ConstView(hidden), next, shape(target, source),
+                                       ConstView(keys_values(source.keys_values, i)),
+                                       saved ? &saved->decoder_layers[i] : nullptr);
+            hidden = next;
+        }
+        if (decoder_norm_.exists()) {
+            View const normalized = saved ? pass.take(hidden.rows, width) : hidden;
+            decoder_norm_.forward(pass, ConstView(hidden), normalized, saved ? &saved->decoder_norm : nullptr);
+            hidden = normalized;
+        }
+        if (saved) saved->last_hidden = hidden;
+        if (output_.exists())
+            output_.forward(pass, ConstView(hidden), z0_hat);
+        else
+            copy(pass.device, static_cast<Scalar const*>(hidden.data), z0_hat.data, z0_hat.size());
+        if (!saved) pass.workspace.release(mark);
+    }
+
+    /// Backward pass of predict; `previous` gets no gradient (it is a constant of the step).
+    ///
+    /// @param dz_t          [Nt, D] is added to
+    /// @param dtime         [S, width] is overwritten
+    /// @param dkeys_values  [Ns, layers * 2 width] is overwritten
+    void predict_backward(nn::Pass<B>& pass, PackedSequences const& target, Encoded const& source, Saved const& saved,
+                          ConstView dz0_hat, View dz_t, View dtime, View dkeys_values) const {
+        nn::Scope<B> const scope(pass.workspace);
+        View const dhidden = pass.take(dz0_hat.rows, options_.width);
+        if (output_.exists())
+            output_.backward(pass, saved.last_hidden, dz0_hat, dhidden);
+        else
+            copy(pass.device, dz0_hat.data, dhidden.data, dhidden.size());
+        if (decoder_norm_.exists()) decoder_norm_.backward(pass, saved.decoder_norm, ConstView(dhidden), dhidden);
+        for (std::size_t i = decoder_layers_.size(); i-- > 0;)
+            decoder_layers_[i].backward(pass, target.segments, saved.decoder_layers[i], dhidden, shape(target, source),
+                                        keys_values(dkeys_values, i));
+        saved.hidden_dropout.apply(pass, dhidden);
+        if (embedding_norm_.exists()) embedding_norm_.backward(pass, saved.embedding_norm, ConstView(dhidden), dhidden);
+        position_backward(pass, target_positions_, target, dhidden);
+        sum_per_sentence(pass.device, target.segments, dhidden, dtime);
+        fuse_backward(pass, saved, dhidden, dz_t);
+    }
+
+    /// Logits [S, classes] of the length classes.
+    [[nodiscard]] View length_logits(nn::Pass<B>& pass, Encoded const& encoded) const {
+        View const logits = pass.take(encoded.source.segments.count, options_.length_classes);
+        View const pooled = pool(pass, encoded);
+        product(pass.device, pooled, backend::Orientation::plain, pass.matrix(length_table_),
+                backend::Orientation::transposed, logits);
+        return logits;
+    }
+    /// The most probable class of each source's length.
+    void predict_lengths(nn::Pass<B>& pass, Encoded const& encoded, VectorView<Token> classes) const {
+        readout_argmax(pass.device, pool(pass, encoded), pass.matrix(length_table_), {}, classes);
+    }
+    /// Cross-entropy of the length classes [S]: losses[0] takes its sum; gradients, times `factor`, are added to those
+    /// of the head and to doutput [Ns, width].
+    void length_loss(nn::Pass<B>& pass, Encoded const& encoded, TokenView classes, double factor, double* losses,
+                     View doutput) const {
+        nn::Scope<B> const scope(pass.workspace);
+        View const pooled = pool(pass, encoded);
+        View dpooled;
+        if (!doutput.empty() && options_.length_trains_encoder) dpooled = pass.take_zeros(pooled.rows, pooled.cols);
+        readout_cross_entropy(pass.device, pooled, pass.matrix(length_table_), {}, classes, 0.0, factor, losses, dpooled,
+                              pass.gradients ? pass.matrix_gradient(length_table_) : View{});
+        if (!dpooled.empty()) mean_per_sentence_backward(pass.device, encoded.source.segments, dpooled, doutput);
+    }
+
+    /// The class that stands for a target of `target` rows to a source of `source` rows.
+    [[nodiscard]] Token length_class(Index source, Index target) const {
+        Index const raw = options_.length_target == LengthTarget::offset
+                              ? target - source + options_.length_classes / 2
+                              : target;
+        return static_cast<Token>(std::clamp<Index>(raw, 0, options_.length_classes - 1));
+    }
+    /// The target length, at least 2, that a class stands for.
+    [[nodiscard]] Index length_of(Index source, Token length_class) const {
+        Index const raw = options_.length_target == LengthTarget::offset
+                              ? source + length_class - options_.length_classes / 2
+                              : Index{length_class};
+        return std::max<Index>(2, raw);
+    }
+
+private:
+    static nn::Initializer narrow() { return nn::Initializer::normal(0.02); }
+
+    void fill_defaults() {
+        auto const fallback = [](Index& value, Index other) {
+            if (value == 0) value = other;
+        };
+        fallback(options_.hidden, 4 * options_.width);
+        fallback(options_.encoder_layers, options_.layers);
+        fallback(options_.encoder_heads, options_.heads);
+        fallback(options_.encoder_hidden, options_.hidden);
+        auto const positive = [](Index value, char const* name) {
+            require(value > 0, "inkling::denoiser::EncoderDecoder: ", name, " is ", value, ", expected at least 1");
+        };
+        positive(latent_, "the width of z");
+        positive(options_.width, "width");
+        positive(options_.layers, "layers");
+        positive(options_.encoder_layers, "encoder_layers");
+        positive(options_.hidden, "hidden");
+        positive(options_.longest_source, "longest_source");
+        positive(options_.longest_target, "longest_target");
+        positive(options_.length_classes, "length_classes");
+        require(options_.dropout >= 0.0 && options_.dropout < 1.0, "inkling::denoiser::EncoderDecoder: dropout is ",
+                options_.dropout, ", expected a number in [0, 1)");
+    }
+
+    /// fairseq's tables start behind the padding row: place i of a sentence is row 2 + i.
+    static constexpr Token first_position = 2;
+
+    void add_positions(nn::ParameterLayout& layout, std::string const& side, Positions kind, Index longest,
+                       nn::Parameter& table) const {
+        table = kind == Positions::learned
+                    ? layout.add_matrix(side + ".embed_positions.weight", longest + first_position, options_.width, narrow())
+                    : layout.add_matrix(side + ".embed_positions.fixed", longest + first_position, options_.width,
+                                        nn::Initializer::sinusoidal(first_position - 1));
+    }
+    [[nodiscard]] static nn::Parameter from_first(nn::Parameter table) {
+        return {table.offset + first_position * table.cols, table.rows - first_position, table.cols};
+    }
+    void add_position(nn::Pass<B>& pass, nn::Parameter table, PackedSequences const& sequences, View hidden) const {
+        gather(pass.device, pass.matrix(from_first(table)), sequences.positions, Scalar{1}, hidden, true);
+    }
+    void position_backward(nn::Pass<B>& pass, nn::Parameter table, PackedSequences const& sequences, ConstView dhidden) const {
+        scatter_add(pass.device, dhidden, sequences.positions, Scalar{1}, pass.matrix_gradient(from_first(table)));
+    }
+
+    [[nodiscard]] nn::FeedForward feed_forward(nn::ParameterLayout& layout, std::string const& name, Index in, Index hidden,
+                                               Index out) const {
+        return {nn::Linear(layout, name + ".0", in, hidden, true, narrow()),
+                nn::Linear(layout, name + ".2", hidden, out, true, narrow()), options_.activation};
+    }
+
+    [[nodiscard]] View keys_values(View all, std::size_t layer) const {
+        return all.columns(static_cast<Index>(layer) * 2 * options_.width, 2 * options_.width);
+    }
+    [[nodiscard]] backend::AttentionShape shape(PackedSequences const& target, Encoded const& source) const {
+        return {target.segments, source.source.segments, options_.heads, source.source_of, false};
+    }
+    [[nodiscard]] View pool(nn::Pass<B>& pass, Encoded const& encoded) const {
+        View const pooled = pass.take(encoded.source.segments.count, options_.width);
+        sum_per_sentence(pass.device, encoded.source.segments, encoded.output, pooled, true);
+        return pooled;
+    }
+
+    /// Copies x into columns [first, first + x.cols) of `to`, or maps it there.
+    void place(nn::Pass<B>& pass, ConstView x, bool project, View to) const {
+        if (project && projection_.exists())
+            projection_.forward(pass, x, to);
+        else
+            scale(pass.device, Scalar{1}, x, to);
+    }
+
+    /// hidden [Nt, width] from z_t and previous.
+    [[nodiscard]] View fuse(nn::Pass<B>& pass, ConstView z_t, ConstView previous, Saved* saved) const {
+        Index const rows = z_t.rows;
+        View const hidden = pass.take(rows, options_.width);
+        if (saved) saved->z_t = z_t, saved->previous = previous;
+        if (!self_conditioned()) {
+            place(pass, z_t, true, hidden);
+            return hidden;
+        }
+        bool const late = options_.self_conditioning == SelfConditioning::after_projection;
+        Index const width = late ? options_.width : latent_;
+        View const joined = pass.take(rows, 2 * width);
+        place(pass, z_t, late, joined.columns(0, width));
+        place(pass, previous, late, joined.columns(width, width));
+        View const fused = late ? hidden : pass.take(rows, latent_);
+        fuse_.forward(pass, ConstView(joined), fused, saved ? &saved->fuse : nullptr);
+        nn::Dropout const dropped = nn::Dropout::next(pass);
+        dropped.apply(pass, fused);
+        if (!late) place(pass, fused, true, hidden);
+        if (saved) {
+            saved->fuse_dropout = dropped;
+            saved->fused = fused;
+        }
+        return hidden;
+    }
+    /// Backward pass of place for the projected case: adds to dx, where not empty.
+    void unplace(nn::Pass<B>& pass, ConstView x, ConstView dhidden, View dx) const {
+        if (projection_.exists())
+            projection_.backward(pass, x, dhidden, dx, true);
+        else if (!dx.empty())
+            add(pass.device, dx, dhidden, dx);
+    }
+    void fuse_backward(nn::Pass<B>& pass, Saved const& saved, View dhidden, View dz_t) const {
+        if (!self_conditioned()) return unplace(pass, saved.z_t, dhidden, dz_t);
+        bool const late = options_.self_conditioning == SelfConditioning::after_projection;
+        Index const width = late ? options_.width : latent_;
+        View dfused = dhidden;
+        if (!late) {
+            dfused = pass.take_zeros(dhidden.rows, latent_);
+            unplace(pass, saved.fused, dhidden, dfused);
+        }
+        saved.fuse_dropout.apply(pass, dfused);
+        View const djoined = pass.take(dhidden.rows, 2 * width);
+        fuse_.backward(pass, saved.fuse, ConstView(dfused), djoined);
+        if (late) {
+            unplace(pass, saved.z_t, djoined.columns(0, width), dz_t);
+            unplace(pass, saved.previous, djoined.columns(width, width), View{});
+        } else {
+            add(pass.device, dz_t, djoined.columns(0, width), dz_t);
+        }
+    }
+
+    EncoderDecoderOptions options_;
+    Index latent_;
+    double scale_;
+    nn::Parameter source_table_, source_positions_, target_positions_, length_table_;
+    nn::Linear source_projection_, projection_, output_;
+    nn::LayerNorm encoder_norm_, decoder_norm_, embedding_norm_;
+    nn::FeedForward fuse_, time_;
+    std::vector<nn::TransformerLayer> encoder_layers_, decoder_layers_;
+};
+
+}  // namespace inkling::denoiser

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <inkling/embedding/concept.hpp>
+
+#include <cmath>
+
+namespace inkling::embedding {
+
+/// z0 = sqrt(D) E[w] with a trained table E [V, D]; logits = R z with R = E (tied), or a table of its own.
+///
+/// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, section 3, in the form of the official code.
+class Learned {
+public:
+    struct Options {
+        Index width = 128;                 ///< D
+        bool scaled = true;                ///< multiply rows by sqrt(D)
+        bool tied = true;                  ///< the read-out is the table
+        double standard_deviation = 0.02;  ///< of the starting values
+    };
+
+    /// What embed_backward needs; nothing here.
+    template <Backend B>
+    struct Saved {};
+
+    /// @throws Error when the vocabulary or the width is not positive
+    Learned(nn::ParameterLayout& layout, Index vocabulary, Options const& options)
+        : options_(options),
+          table_(layout.add_matrix("decoder.embed_tokens.weight", vocabulary, options.width,
+                                   nn::Initializer::normal(options.standard_deviation))) {
+        if (options.tied)
+            layout.add_alias(readout_ = table_, "decoder.output_projection.weight");
+        else
+            readout_ = layout.add_matrix("decoder.output_projection.weight", vocabulary, options.width,
+                                         nn::Initializer::normal(1.0 / std::sqrt(static_cast<double>(options.width))));
+    }
+
+    [[nodiscard]] Index width() const { return options_.width; }
+    [[nodiscard]] Index vocabulary() const { return table_.rows; }
+    [[nodiscard]] double scale() const { return options_.scaled ? std::sqrt(static_cast<double>(options_.width)) : 1.0; }
+    [[nodiscard]] nn::Parameter table() const { return table_; }
+    [[nodiscard]] nn::Parameter readout() const { return readout_; }
+
+    /// z0 [N, D] of tokens [N]. @param saved null outside training
+    template <Backend B>
+    void embed(nn::Pass<B>& pass, TokenView tokens, MatrixView<typename B::Scalar> z0, Saved<B>* = nullptr) const {
+        gather(pass.device, pass.matrix(table_), tokens, static_cast<typename B::Scalar>(scale()), z0);
+    }
+    /// Adds the gradient of z0 to that of the table; dz0 may be overwritten.
+    template <Backend B>
+    void embed_backward(nn::Pass<B>& pass, TokenView tokens, Saved<B> const&, MatrixView<typename B::Scalar> dz0) const {
+        scatter_add(pass.device, dz0, tokens, static_cast<typename B::Scalar>(scale()), pass.matrix_gradient(table_));
+    }
+
+private:
+    Options options_;
+    nn::Parameter table_;
+    nn::Parameter readout_;
+};
+static_assert(EmbeddingSpace<Learned>);
+
+}  // namespace inkling::embedding

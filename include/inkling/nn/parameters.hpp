@@ -1,0 +1,178 @@
+#pragma once
+
+#include <inkling/core/error.hpp>
+#include <inkling/core/index.hpp>
+#include <inkling/core/random.hpp>
+
+#include <cmath>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace inkling::nn {
+
+/// Where one weight matrix [rows, cols] lies in the flat buffer of all weights; a vector has one row.
+struct Parameter {
+    Index offset = -1;
+    Index rows = 0;
+    Index cols = 0;
+
+    [[nodiscard]] bool exists() const { return offset >= 0; }
+    [[nodiscard]] Index size() const { return rows * cols; }
+};
+
+/// `first` and what lies directly behind it, read as one matrix of `rows` rows: query, key and value weights in one product.
+[[nodiscard]] inline Parameter joined(Parameter first, Index rows) { return {first.offset, rows, first.cols}; }
+[[nodiscard]] inline Parameter joined_vector(Parameter first, Index cols) { return {first.offset, 1, cols}; }
+
+/// How a weight starts.
+struct Initializer {
+    enum class Kind { constant, normal, uniform, sinusoidal };
+    Kind kind = Kind::constant;
+    double value = 0.0;  ///< the constant, the standard deviation, or the bound of the uniform interval
+
+    static Initializer zero() { return {Kind::constant, 0.0}; }
+    static Initializer one() { return {Kind::constant, 1.0}; }
+    static Initializer normal(double standard_deviation) { return {Kind::normal, standard_deviation}; }
+    /// Uniform in +-gain * sqrt(6 / (in + out)). Source: Glorot and Bengio 2010, equation 16.
+    static Initializer xavier(Index in, Index out, double gain = 1.0) {
+        return {Kind::uniform, gain * std::sqrt(6.0 / static_cast<double>(in + out))};
+    }
+    /// Row p, for p above `value`: [sin(p f_i) | cos(p f_i)], f_i = 10000^(-i / (D/2 - 1)); lower rows are 0. Not trained.
+    static Initializer sinusoidal(Index padding_row) { return {Kind::sinusoidal, static_cast<double>(padding_row)}; }
+};
+
+/// Names, shapes and places of all weights of a model in one flat buffer; gradients and optimiser state lie the same way.
+class ParameterLayout {
+public:
+    struct Entry {
+        std::string name;
+        std::vector<Index> shape;
+        Parameter parameter;
+        Initializer initializer;
+        bool trained = true;                 ///< the optimiser moves it
+        bool stored = true;                  ///< model files hold it
+        std::vector<std::string> aliases{};  ///< further names of the same weights
+    };
+
+    /// Adds a matrix [rows, cols] behind all that is there. @throws Error when the name is taken
+    Parameter add_matrix(std::string name, Index rows, Index cols, Initializer initializer) {
+        return add(std::move(name), {rows, cols}, {size_, rows, cols}, initializer);
+    }
+    /// Adds a vector [size].
+    Parameter add_vector(std::string name, Index size, Initializer initializer) {
+        return add(std::move(name), {size}, {size_, 1, size}, initializer);
+    }
+    /// Gives weights that are there a further name.
+    void add_alias(Parameter parameter, std::string name) {
+        require(find(name) == nullptr, "inkling::nn::ParameterLayout: the name '", name, "' is given twice");
+        for (Entry& entry : entries_)
+            if (entry.parameter.offset == parameter.offset) {
+                entry.aliases.push_back(std::move(name));
+                return;
+            }
+        fail("inkling::nn::ParameterLayout: alias '", name, "' is for weights that are not there");
+    }
+    /// Takes a parameter out of training.
+    void freeze(Parameter parameter) {
+        for (Entry& entry : entries_)
+            if (entry.parameter.offset == parameter.offset) entry.trained = false;
+    }
+
+    /// Elements of the flat buffer.
+    [[nodiscard]] Index size() const { return size_; }
+    [[nodiscard]] std::span<Entry const> entries() const { return entries_; }
+    /// The entry with that name or alias, or null.
+    [[nodiscard]] Entry const* find(std::string_view name) const {
+        for (Entry const& entry : entries_) {
+            if (entry.name == name) return &entry;
+            for (std::string const& alias : entry.aliases)
+                if (alias == name) return &entry;
+        }
+        return nullptr;
+    }
+    /// The entry that holds element `offset` of the flat buffer.
+    [[nodiscard]] Entry const& at(Index offset) const {
+        for (Entry const& entry : entries_)
+            if (offset >= entry.parameter.offset && offset < entry.parameter.offset + entry.parameter.size()) return entry;
+        fail("inkling::nn::ParameterLayout: element ", offset, " asked for, expected one below ", size_);
+    }
+
+    /// The stretches [begin, end) of the flat buffer that training moves.
+    [[nodiscard]] std::vector<std::pair<Index, Index>> trained_ranges() const {
+        std::vector<std::pair<Index, Index>> ranges;
+        for (Entry const& entry : entries_) {
+            if (!entry.trained) continue;
+            Index const begin = entry.parameter.offset;
+            if (!ranges.empty() && ranges.back().second == begin)
+                ranges.back().second = begin + entry.parameter.size();
+            else
+                ranges.emplace_back(begin, begin + entry.parameter.size());
+        }
+        return ranges;
+    }
+
+    /// Fills a host copy of the flat buffer with starting values: a pure function of the seed and of each entry's number.
+    template <class Real>
+    void initialize(std::uint64_t seed, std::span<Real> weights) const {
+        require(static_cast<Index>(weights.size()) == size_, "inkling::nn::ParameterLayout: weights hold ",
+                weights.size(), " elements, expected ", size_);
+        for (std::size_t number = 0; number < entries_.size(); ++number) {
+            Entry const& entry = entries_[number];
+            auto const values = weights.subspan(static_cast<std::size_t>(entry.parameter.offset),
+                                                static_cast<std::size_t>(entry.parameter.size()));
+            RandomStream const stream{seed, Purpose::initial_weights, static_cast<std::uint32_t>(number), 0};
+            fill(entry, stream, values);
+        }
+    }
+
+private:
+    Parameter add(std::string name, std::vector<Index> shape, Parameter parameter, Initializer initializer) {
+        require(parameter.rows > 0 && parameter.cols > 0, "inkling::nn::ParameterLayout: '", name, "' is ",
+                parameter.rows, " x ", parameter.cols, ", expected at least 1 x 1");
+        require(find(name) == nullptr, "inkling::nn::ParameterLayout: the name '", name, "' is given twice");
+        bool const fixed = initializer.kind == Initializer::Kind::sinusoidal;
+        entries_.push_back({std::move(name), std::move(shape), parameter, initializer, !fixed, !fixed, {}});
+        size_ += parameter.size();
+        return parameter;
+    }
+
+    template <class Real>
+    static void fill(Entry const& entry, RandomStream const& stream, std::span<Real> values) {
+        Initializer const& how = entry.initializer;
+        switch (how.kind) {
+            case Initializer::Kind::constant:
+                for (Real& value : values) value = static_cast<Real>(how.value);
+                break;
+            case Initializer::Kind::normal:
+                for (std::size_t i = 0; i < values.size(); ++i)
+                    values[i] = static_cast<Real>(
+                        how.value * normals<double>(stream.bits(static_cast<std::uint32_t>(i / 4)))[i % 4]);
+                break;
+            case Initializer::Kind::uniform:
+                for (std::size_t i = 0; i < values.size(); ++i)
+                    values[i] = static_cast<Real>(how.value * (2.0 * stream.uniform(static_cast<std::uint32_t>(i)) - 1.0));
+                break;
+            case Initializer::Kind::sinusoidal: {
+                Index const half = entry.parameter.cols / 2;
+                for (Index row = 0; row < entry.parameter.rows; ++row)
+                    for (Index col = 0; col < entry.parameter.cols; ++col) {
+                        double const rate = std::exp(-std::log(10000.0) * static_cast<double>(col % half) /
+                                                     static_cast<double>(half - 1));
+                        double const angle = static_cast<double>(row) * rate;
+                        bool const used = static_cast<double>(row) > how.value && col < 2 * half;
+                        values[static_cast<std::size_t>(row * entry.parameter.cols + col)] =
+                            static_cast<Real>(!used ? 0.0 : col < half ? std::sin(angle) : std::cos(angle));
+                    }
+                break;
+            }
+        }
+    }
+
+    std::vector<Entry> entries_;
+    Index size_ = 0;
+};
+
+}  // namespace inkling::nn

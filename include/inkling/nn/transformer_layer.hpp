@@ -1,0 +1,156 @@
+#pragma once
+
+#include <inkling/nn/attention.hpp>
+#include <inkling/nn/feed_forward.hpp>
+#include <inkling/nn/layer_norm.hpp>
+
+#include <string>
+
+namespace inkling::nn {
+
+/// Sizes and switches of one Transformer layer.
+struct TransformerLayerOptions {
+    Index width = 256;
+    Index heads = 4;
+    Index hidden = 1024;           ///< width of the feed-forward part
+    backend::Activation activation = backend::Activation::relu;
+    bool normalize_before = false; ///< layer norm in front of each part (pre-norm) in place of behind it (post-norm)
+    bool cross = false;            ///< attends to a second sequence as well
+    bool causal = false;
+    bool narrow_start = false;     ///< all maps start as N(0, 0.02) (BERT) in place of Glorot's uniform interval
+};
+
+/// Self-attention, attention to a second sequence where wanted, and a feed-forward part, each with residual and norm.
+///
+/// Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.1; parameter names are fairseq's.
+struct TransformerLayer {
+    TransformerLayerOptions options;
+    Attention self_attention;
+    LayerNorm self_norm;
+    Attention cross_attention;
+    LayerNorm cross_norm;
+    FeedForward feed_forward;
+    LayerNorm final_norm;
+
+    /// One residual branch, for the backward pass.
+    template <Backend B>
+    struct Branch {
+        LayerNorm::Saved<B> norm;
+        Dropout dropout;
+    };
+    template <Backend B>
+    struct Saved {
+        Branch<B> self_branch, cross_branch, feed_branch;
+        Attention::Saved<B> self, cross;
+        FeedForward::Saved<B> feed;
+    };
+
+    TransformerLayer() = default;
+    TransformerLayer(ParameterLayout& layout, std::string const& name, TransformerLayerOptions const& options_)
+        : options(options_) {
+        Index const width = options.width;
+        auto const start = [&](Index in, Index out, double gain = 1.0) {
+            return options.narrow_start ? Initializer::normal(0.02) : Initializer::xavier(in, out, gain);
+        };
+        double const attention_gain = 0.7071067811865476;  // fairseq: query, key and value count as one wider map
+        self_attention = Attention(layout, name + ".self_attn", width, options.heads,
+                                   start(width, width, attention_gain), start(width, width));
+        self_norm = LayerNorm(layout, name + ".self_attn_layer_norm", width);
+        if (options.cross) {
+            cross_attention = Attention(layout, name + ".encoder_attn", width, options.heads,
+                                        start(width, width, attention_gain), start(width, width));
+            cross_norm = LayerNorm(layout, name + ".encoder_attn_layer_norm", width);
+        }
+        feed_forward = {Linear(layout, name + ".fc1", width, options.hidden, true, start(width, options.hidden)),
+                        Linear(layout, name + ".fc2", options.hidden, width, true, start(options.hidden, width)),
+                        options.activation};
+        final_norm = LayerNorm(layout, name + ".final_layer_norm", width);
+    }
+
+    /// y [N, width] from x [N, width]; y may be x outside training.
+    ///
+    /// @param cross_shape  queries are `segments`; not read without a second sequence
+    /// @param keys_values  [Nk, 2 width] of the second sequence, from cross_attention.key_value()
+    template <Backend B>
+    void forward(Pass<B>& pass, Segments const& segments, MatrixView<typename B::Scalar const> x,
+                 MatrixView<typename B::Scalar> y, backend::AttentionShape const& cross_shape = {},
+                 MatrixView<typename B::Scalar const> keys_values = {}, Saved<B>* saved = nullptr) const {
+        auto const mark = pass.workspace.mark();
+        auto current = residual(
+            pass, self_norm, x, saved ? &saved->self_branch : nullptr, MatrixView<typename B::Scalar>{},
+            [&](auto in, auto out) {
+                self_attention.forward_self(pass, segments, options.causal, in, out, saved ? &saved->self : nullptr);
+            });
+        if (options.cross)
+            current = residual(pass, cross_norm, current, saved ? &saved->cross_branch : nullptr,
+                               MatrixView<typename B::Scalar>{}, [&](auto in, auto out) {
+                                   cross_attention.forward_cross(pass, cross_shape, in, keys_values, out,
+                                                                 saved ? &saved->cross : nullptr);
+                               });
+        residual(pass, final_norm, current, saved ? &saved->feed_branch : nullptr, y, [&](auto in, auto out) {
+            feed_forward.forward(pass, in, out, saved ? &saved->feed : nullptr);
+        });
+        if (!saved) pass.workspace.release(mark);
+    }
+
+    /// Turns dy into dx in place; dkeys_values [Nk, 2 width] is overwritten.
+    template <Backend B>
+    void backward(Pass<B>& pass, Segments const& segments, Saved<B> const& saved, MatrixView<typename B::Scalar> dy,
+                  backend::AttentionShape const& cross_shape = {}, MatrixView<typename B::Scalar> dkeys_values = {}) const {
+        residual_backward(pass, final_norm, saved.feed_branch, dy,
+                          [&](auto dout, auto din) { feed_forward.backward(pass, saved.feed, dout, din, true); });
+        if (options.cross)
+            residual_backward(pass, cross_norm, saved.cross_branch, dy, [&](auto dout, auto din) {
+                cross_attention.backward_cross(pass, cross_shape, saved.cross, dout, din, dkeys_values);
+            });
+        residual_backward(pass, self_norm, saved.self_branch, dy, [&](auto dout, auto din) {
+            self_attention.backward_self(pass, segments, options.causal, saved.self, dout, din);
+        });
+    }
+
+private:
+    /// post-norm: norm(x + dropout(part(x))); pre-norm: x + dropout(part(norm(x))). Writes to `to`, or to new memory.
+    template <Backend B, class Part>
+    MatrixView<typename B::Scalar> residual(Pass<B>& pass, LayerNorm const& norm, MatrixView<typename B::Scalar const> x,
+                                            Branch<B>* saved, MatrixView<typename B::Scalar> to, Part const& part) const {
+        auto const sum = pass.take(x.rows, x.cols);
+        auto const out = to.empty() ? pass.take(x.rows, x.cols) : to;
+        MatrixView<typename B::Scalar const> in = x;
+        if (options.normalize_before) {
+            auto const normalized = pass.take(x.rows, x.cols);
+            norm.forward(pass, x, normalized, saved ? &saved->norm : nullptr);
+            in = normalized;
+        }
+        part(in, sum);
+        Dropout const dropped = Dropout::next(pass);
+        dropped.apply(pass, sum);
+        if (saved) saved->dropout = dropped;
+        if (options.normalize_before) {
+            add(pass.device, x, sum, out);
+        } else {
+            add(pass.device, x, sum, sum);
+            norm.forward(pass, sum, out, saved ? &saved->norm : nullptr);
+        }
+        return out;
+    }
+
+    template <Backend B, class Part>
+    void residual_backward(Pass<B>& pass, LayerNorm const& norm, Branch<B> const& saved,
+                           MatrixView<typename B::Scalar> dy, Part const& part_backward) const {
+        Scope<B> const scope(pass.workspace);
+        if (!options.normalize_before) norm.backward(pass, saved.norm, dy, dy);
+        auto const dpart = pass.take(dy.rows, dy.cols);
+        copy(pass.device, dy.data, dpart.data, dy.size());
+        saved.dropout.apply(pass, dpart);
+        if (!options.normalize_before) {
+            part_backward(dpart, dy);
+            return;
+        }
+        auto const dnormalized = pass.take_zeros(dy.rows, dy.cols);
+        part_backward(dpart, dnormalized);
+        norm.backward(pass, saved.norm, dnormalized, dnormalized);
+        add(pass.device, dy, dnormalized, dy);
+    }
+};
+
+}  // namespace inkling::nn
