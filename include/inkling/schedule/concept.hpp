@@ -6,7 +6,7 @@
 namespace inkling::schedule {
 
 /// Tells how much of z_t is signal at time t: z_t = √alpha_bar(t) z0 + √(1 - alpha_bar(t)) noise.
-/// Models: schedule::Sqrt, schedule::Cosine, schedule::Rescaled, schedule::Discrete, or a struct with this one function.
+/// Models: schedule::Sqrt, schedule::Cosine, schedule::Rescaled, schedule::Discrete, or a struct with just this.
 ///
 /// t is in [0, 1], no unit: 0 is clean text, 1 is noise. alpha_bar is in [0, 1] and never rises with t.
 // clang-format off

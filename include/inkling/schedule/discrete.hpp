@@ -15,13 +15,13 @@
 
 namespace inkling::schedule {
 
-/// Which variance an ancestral step draws with: the posterior's, or the step's whole beta ('fixed small', 'fixed large').
+/// Which variance an ancestral step draws with: the posterior's ('fixed small') or all of beta ('fixed large').
 enum class StepVariance { posterior, beta };
 
 /// A schedule cut into T steps, with the tables of the published programs: step 0 is the cleanest, T - 1 the noisiest.
 ///
 /// Three numbers belong to a step, and are easily taken for one another:
-/// - its noise level: z after step i has `alphas_cumprod()[i]`. A continuous schedule has it at `time(i)` = (i + 1) / T,
+/// - its noise level: z after step i has `alphas_cumprod()[i]`. A continuous schedule has it at `time(i)` = (i + 1)/T,
 ///   divided by its own alpha_bar(0), because the first step starts from clean embeddings;
 /// - what the denoiser is told: `label_time(i)` = i / T, in the same unit of time;
 /// - its number in the table it was respaced from, `timestep_map()[i]`, whose unit time and label_time keep.
@@ -185,7 +185,7 @@ public:
         return inkling::schedule::ddim(level(step), level_below(step), eta);
     }
 
-    /// One deterministic DDIM step back into noise: from step i's level to step i + 1's, or after the last to pure noise.
+    /// One deterministic DDIM step back into noise: from step i's level to step i + 1's, or at the last to pure noise.
     /// @throws Error when there is no such step
     [[nodiscard]] StepCoefficients ddim_reverse(Index step) const {
         return inkling::schedule::ddim(level(step), step + 1 < steps() ? level(step + 1) : 0.0);

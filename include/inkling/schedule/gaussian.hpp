@@ -161,7 +161,7 @@ struct Conversion {
 ///
 /// Source: Ho et al. 2020 (noise); Salimans & Ho 2022, arXiv:2202.00512 (velocity); Song et al. 2021, arXiv:2011.13456.
 /// @param alpha_bar  level of z_t, in [0, 1]
-/// @throws Error where the answer is not determined: at 1 from z0 or to score, at 0 from noise or score to z0 or velocity
+/// @throws Error where the answer is not determined: at 1 from z0 or to score, at 0 from noise or score to the others
 [[nodiscard]] inline Conversion conversion(Quantity known, Quantity wanted, double alpha_bar) {
     detail::require_level("conversion", "alpha_bar", alpha_bar);
     if (known == wanted) return {};
