@@ -16,7 +16,7 @@ namespace inkling::schedule {
 /// - `training_noise` F multiplies only the noise of training, z_t = a z0 + F s noise; alpha_bar and decoding stay.
 ///
 /// Where both are set, training sees the ratio divided by both squares, as in Difformer's code with both switches on.
-/// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, and its code ('vp_rf', 'rescaling_factor').
+/// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, and its code.
 ///
 ///     schedule::Rescaled<schedule::Sqrt>{.training_noise = 4.0}
 template <NoiseSchedule Schedule>
