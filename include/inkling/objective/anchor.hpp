@@ -1,0 +1,55 @@
+#pragma once
+
+#include <inkling/objective/regression.hpp>
+
+namespace inkling::objective {
+
+namespace detail {
+
+/// Adds the label-smoothed cross-entropy of the read-out of z, mean over tokens, as the terms `name` and "nll".
+template <Backend B, EmbeddingSpace Space>
+void add_cross_entropy(nn::Pass<B>& pass, Space const& space, std::string_view name, double weight, double smoothing,
+                       TokenView targets, MatrixView<typename B::Scalar const> z, MatrixView<typename B::Scalar> dz,
+                       Losses<B>& losses) {
+    double const share = 1.0 / static_cast<double>(z.rows);
+    double* const sums = losses.add({{"nll", 0.0, 0.0}, {name, 0.0, weight}}, share);
+    readout_cross_entropy(pass.device, z, pass.matrix(space.readout()), {}, targets, smoothing, weight * share, sums, dz,
+                          pass.gradients ? pass.matrix_gradient(space.readout()) : MatrixView<typename B::Scalar>{});
+}
+
+}  // namespace detail
+
+/// regression + cross-entropy of the read-out of **z0_hat**: tokens must be readable from the estimate itself, which keeps
+/// embeddings apart where the rounding loss lets them collapse.
+///
+/// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, equation 5; label smoothing as in the official scripts.
+struct Anchor {
+    double label_smoothing = 0.1;  ///< [0, 1)
+    double weight = 1.0;           ///< of the cross-entropy
+    double regression_weight = 1.0;
+
+    template <Backend B, EmbeddingSpace Space>
+    void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
+        Regression{regression_weight}.evaluate(pass, space, prediction, losses);
+        detail::add_cross_entropy(pass, space, "anchor", weight, label_smoothing, prediction.targets, prediction.z0_hat,
+                                  prediction.dz0_hat, losses);
+    }
+};
+
+/// regression + cross-entropy of the read-out of **z0**: the loss of Diffusion-LM and its kin.
+///
+/// Source: Li et al. 2022, arXiv:2205.14217, equation 2.
+struct Rounding {
+    double label_smoothing = 0.0;  ///< [0, 1)
+    double weight = 1.0;           ///< of the cross-entropy
+    double regression_weight = 1.0;
+
+    template <Backend B, EmbeddingSpace Space>
+    void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
+        Regression{regression_weight}.evaluate(pass, space, prediction, losses);
+        detail::add_cross_entropy(pass, space, "rounding", weight, label_smoothing, prediction.targets, prediction.z0,
+                                  prediction.dz0, losses);
+    }
+};
+
+}  // namespace inkling::objective

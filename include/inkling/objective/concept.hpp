@@ -1,0 +1,90 @@
+#pragma once
+
+#include <inkling/denoiser/concept.hpp>
+#include <inkling/embedding/concept.hpp>
+
+#include <array>
+#include <concepts>
+#include <span>
+#include <string_view>
+
+namespace inkling {
+namespace objective {
+
+/// One part of a loss, as it is reported.
+struct Term {
+    std::string_view name;  ///< of static storage
+    double value = 0.0;
+    double weight = 0.0;    ///< its share in the total: total = sum of weight * value
+};
+
+/// The parts of one batch's loss. Sums stay in the backend's memory until collect() fetches all of them at once.
+template <Backend B>
+class Losses {
+public:
+    static constexpr std::size_t most = 12;
+
+    explicit Losses(nn::Pass<B>& pass) : sums_(pass.workspace.template take<double>(most)) {
+        clear(pass.device, sums_, Index{most});
+    }
+    /// Room for `count` neighbouring sums; each names the value factor * sum. @throws Error past the twelfth
+    double* add(std::initializer_list<Term> terms, double factor) {
+        require(used_ + terms.size() <= most, "inkling::objective::Losses: ", used_ + terms.size(),
+                " terms, expected at most ", most);
+        double* const place = sums_ + used_;
+        for (Term const& term : terms) {
+            terms_[used_] = term;
+            factors_[used_++] = factor;
+        }
+        return place;
+    }
+    /// Fetches the sums; waits for the device.
+    void collect(nn::Pass<B>& pass) {
+        std::array<double, most> sums{};
+        download(pass.device, static_cast<double const*>(sums_), std::span<double>(sums.data(), used_));
+        for (std::size_t i = 0; i < used_; ++i) terms_[i].value = factors_[i] * sums[i];
+    }
+    /// After collect(): every part, in the order of addition.
+    [[nodiscard]] std::span<Term const> terms() const { return {terms_.data(), used_}; }
+    /// After collect(): what training lowers.
+    [[nodiscard]] double total() const {
+        double sum = 0.0;
+        for (Term const& term : terms()) sum += term.weight * term.value;
+        return sum;
+    }
+
+private:
+    double* sums_;
+    std::array<Term, most> terms_{};
+    std::array<double, most> factors_{};
+    std::size_t used_ = 0;
+};
+
+/// What an objective sees of one batch, and where it leaves gradients. Views of gradients are empty in validation.
+template <Backend B>
+struct Prediction {
+    using Scalar = typename B::Scalar;
+    TokenView targets;                 ///< [N]
+    Segments segments;                 ///< of the targets
+    MatrixView<Scalar const> z0;       ///< [N, D]
+    MatrixView<Scalar const> z0_hat;   ///< [N, D]
+    MatrixView<Scalar> dz0;            ///< [N, D], to be added to
+    MatrixView<Scalar> dz0_hat;        ///< [N, D], to be added to
+
+    [[nodiscard]] double rows() const { return static_cast<double>(z0.rows); }
+};
+
+}  // namespace objective
+
+/// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression.
+///
+/// `evaluate(pass, space, prediction, losses)` adds its terms to `losses`, and its gradients to prediction.dz0,
+/// prediction.dz0_hat and pass.gradients where pass.gradients is not null.
+template <class O, class Space, class Device>
+concept Objective = std::copyable<O>
+    && requires(O const& objective, nn::Pass<Device>& pass, Space const& space,
+                inkling::objective::Prediction<Device> const& prediction, inkling::objective::Losses<Device>& losses) {
+           objective.evaluate(pass, space, prediction, losses);  // has 'evaluate(pass, space, prediction, losses) const'
+       };
+
+}  // namespace inkling

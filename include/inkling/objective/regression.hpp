@@ -1,0 +1,22 @@
+#pragma once
+
+#include <inkling/objective/concept.hpp>
+
+namespace inkling::objective {
+
+/// mean over tokens and dimensions of (z0_hat - z0)^2. z0 is not detached: it moves the embeddings too.
+///
+/// Source: Li et al. 2022, "Diffusion-LM", arXiv:2205.14217, equation 3; Gao et al. 2022, arXiv:2212.09412, equation 2.
+struct Regression {
+    double weight = 1.0;
+
+    template <Backend B, EmbeddingSpace Space>
+    void evaluate(nn::Pass<B>& pass, Space const&, Prediction<B> const& prediction, Losses<B>& losses) const {
+        double const share = 1.0 / static_cast<double>(prediction.z0.size());
+        double* const sum = losses.add({{"regression", 0.0, weight}}, share);
+        squared_error(pass.device, prediction.z0_hat, prediction.z0, weight * share, sum, prediction.dz0_hat,
+                      prediction.dz0);
+    }
+};
+
+}  // namespace inkling::objective
