@@ -71,6 +71,10 @@ TEST_CASE_TEMPLATE("the tables hold the posterior of every step", Schedule, INKL
                                expected_ddim = ddim(table.level(i), table.level_below(i));
         CHECK(deterministic.z0 == expected_ddim.z0);
         CHECK(deterministic.z_t == expected_ddim.z_t);
+        if (i < 49) {
+            StepCoefficients const back = table.ddim_reverse(i), forth = table.ddim(i + 1);
+            CHECK(back.z_t * forth.z_t == doctest::Approx(1.0).epsilon(1e-9));
+        }
     }
     CHECK(table.posterior(0).variance == 0.0);
     CHECK(table.ddim_reverse(49).z0 == doctest::Approx(-std::sqrt(table.level(49) / (1.0 - table.level(49)))));
@@ -116,6 +120,8 @@ TEST_CASE_TEMPLATE("a table serves as a schedule: exact at its steps, clean at 0
             before = now;
         }
         CHECK(table.alpha_bar(1.0) == table.level(table.steps() - 1));
+        double const half_way = 0.5 * (table.time(0) + table.time(1));
+        CHECK(table.alpha_bar(half_way) == doctest::Approx(0.5 * (table.level(0) + table.level(1))));
         double const middle = noise(table, table.time(1));
         CHECK(time_at_noise(table, middle) == doctest::Approx(table.time(1)));
     }

@@ -46,7 +46,8 @@ TEST_CASE(
 }
 
 TEST_CASE("the posterior of one noising step is what Bayes' rule gives") {
-    for (auto const [from, to] : random_levels(500)) {
+    for (Levels const levels : random_levels(500)) {
+        double const from = levels.from, to = levels.to;
         CAPTURE(from);
         CAPTURE(to);
         double const beta = (to - from) / to;
@@ -65,7 +66,8 @@ TEST_CASE("the posterior of one noising step is what Bayes' rule gives") {
 }
 
 TEST_CASE("a step with the true z0 lands on the level it aims at, for ddpm and for ddim of any eta") {
-    for (auto const [from, to] : random_levels(500)) {
+    for (Levels const levels : random_levels(500)) {
+        double const from = levels.from, to = levels.to;
         CAPTURE(from);
         CAPTURE(to);
         for (StepCoefficients const step : {ddpm(from, to), ddim(from, to), ddim(from, to, 0.3), ddim(from, to, 1.0)}) {
@@ -76,8 +78,11 @@ TEST_CASE("a step with the true z0 lands on the level it aims at, for ddpm and f
     }
 }
 
-TEST_CASE("ddim with eta = 1 is ddpm") {
-    for (auto const [from, to] : random_levels(500)) {
+TEST_CASE("ddim with eta = 1 is ddpm, and eta is the share of its noise") {
+    for (Levels const levels : random_levels(500)) {
+        double const from = levels.from, to = levels.to;
+        CHECK(ddim(from, to, 0.25).noise == doctest::Approx(0.25 * ddpm(from, to).noise).epsilon(1e-9));
+        CHECK(ddim(from, to).noise == 0.0);
         StepCoefficients const one = ddim(from, to, 1.0), other = ddpm(from, to);
         CHECK(one.z0 == doctest::Approx(other.z0).epsilon(1e-9));
         CHECK(one.z_t == doctest::Approx(other.z_t).epsilon(1e-9));
@@ -86,7 +91,8 @@ TEST_CASE("ddim with eta = 1 is ddpm") {
 }
 
 TEST_CASE("two deterministic ddim steps with one z0_hat are one step, and a step back undoes a step") {
-    for (auto const [from, to] : random_levels(200)) {
+    for (Levels const levels : random_levels(200)) {
+        double const from = levels.from, to = levels.to;
         double const middle = 0.5 * (from + to);
         auto const first = ddim(from, middle), second = ddim(middle, to), whole = ddim(from, to);
         CHECK(second.z0 + second.z_t * first.z0 == doctest::Approx(whole.z0).epsilon(1e-9));
@@ -126,7 +132,8 @@ TEST_CASE("a step that goes nowhere changes nothing") {
 }
 
 TEST_CASE("dpm_solver_2m is a ddim step where z0_hat does not change") {
-    for (auto const [from, to] : random_levels(200)) {
+    for (Levels const levels : random_levels(200)) {
+        double const from = levels.from, to = levels.to;
         if (from < 1e-6) continue;
         auto const step = dpm_solver_2m(0.5 * from, from, to);
         auto const first_order = ddim(from, to);

@@ -8,7 +8,7 @@ namespace inkling::schedule {
 /// Power-law noise: alpha_bar(t) = 1 / (sigma(t)² + 1), sigma(t)^(1/rho) linear from sigma_min^(1/rho) to
 /// sigma_max^(1/rho).
 ///
-/// Spends most of the time at little noise, which suits images better than text.
+/// A quarter of the time goes to noise below 0.17: fine detail, which images have and tokens have not.
 /// Source: Karras et al. 2022, "Elucidating the design space", arXiv:2206.00364, equation 5; Difformer 'edm'.
 struct Edm {
     double sigma_min = 0.002;  ///< noise over signal at t = 0, positive
