@@ -1,0 +1,216 @@
+#pragma once
+
+#include <inkling/core/error.hpp>
+#include <inkling/core/index.hpp>
+#include <inkling/schedule/respacing.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <numeric>
+#include <utility>
+#include <variant>
+#include <vector>
+
+/// \file
+/// Which of a table's T steps are run: the rules that share a few steps out between little noise and much. Each is a
+/// value with `kept(T, count)`, which returns steps of the table in ascending order: 0 is the cleanest.
+
+namespace inkling::sampler {
+
+namespace detail {
+
+/// Refuses counts that no rule can meet.
+inline void require_count(char const* rule, Index table_steps, Index count) {
+    require(table_steps >= 1, "inkling::sampler::", rule, ": the table has ", table_steps,
+            " steps, expected at least 1");
+    require(count >= 1 && count <= table_steps, "inkling::sampler::", rule, ": steps is ", count, ", expected 1 to ",
+            table_steps, ", the steps of the table");
+}
+
+}  // namespace detail
+
+/// Evenly, cleanest and noisiest step included: step round(i (T - 1) / (count - 1)). One step alone is the noisiest.
+///
+/// Source: Difformer (arXiv:2212.09412) with 20 of 2000, after Nichol & Dhariwal 2021, arXiv:2102.09672.
+struct EvenSteps {
+    /// @throws Error unless 1 <= count <= table_steps
+    [[nodiscard]] std::vector<Index> kept(Index table_steps, Index count) const {
+        detail::require_count("EvenSteps", table_steps, count);
+        if (count == 1) return {table_steps - 1};  // spaced_steps would keep the cleanest, where noise cannot start
+        return schedule::spaced_steps(table_steps, count);
+    }
+};
+
+/// Every k-th step, with the smallest whole k that gives the count.
+///
+/// From the cleanest, 0, k, 2k, ..., is 'ddimN' of the official programs, which leaves the noisiest out; from the
+/// noisiest, T - 1, T - 1 - k, ..., is the walk of DiffuSeq's 'gap' k.
+/// Source: Song et al. 2021, "DDIM", arXiv:2010.02502, appendix D.2; DiffuSeq (arXiv:2210.08933), code.
+struct StridedSteps {
+    bool from_noisiest = false;
+
+    /// @throws Error when no whole stride gives that count
+    [[nodiscard]] std::vector<Index> kept(Index table_steps, Index count) const {
+        detail::require_count("StridedSteps", table_steps, count);
+        std::vector<Index> steps = schedule::strided_steps(table_steps, count);
+        Index const shift = from_noisiest ? table_steps - 1 - steps.back() : 0;
+        for (Index& step : steps) step += shift;
+        return steps;
+    }
+};
+
+/// Adaptive decay: most steps at much noise, where tokens are decided, few at little, where nothing changes any more.
+///
+/// The table is cut into three equal parts, which get 8.4 %, 36.8 % and 54.8 % of the steps, evenly inside each part. As
+/// published it asks for two steps at least and three to get beyond the second part: with 2 it never sees much noise,
+/// with 3 it starts a third below the top. Ours serves the noisiest part first, always begins at the noisiest step,
+/// and hands on what a part of a short table cannot hold; from 4 steps on the two agree wherever the published fits.
+/// Source: Tang et al. 2023, "Bridge the gap", arXiv:2305.04465, and its code ('adp_N').
+struct AdaptiveDecay {
+    bool published = false;  ///< exactly as published, with its gaps
+
+    /// @throws Error unless 1 <= count <= table_steps, and as published when a part cannot hold its share
+    [[nodiscard]] std::vector<Index> kept(Index table_steps, Index count) const {
+        detail::require_count("AdaptiveDecay", table_steps, count);
+        std::array<Index, 3> sizes{};
+        for (std::size_t part = 0; part < 3; ++part)
+            sizes[part] = table_steps / 3 + (static_cast<Index>(part) < table_steps % 3 ? 1 : 0);
+        std::array<Index, 3> counts = published_counts(count);
+        if (!published) mend(counts, sizes);
+
+        std::vector<Index> steps;
+        Index start = 0;
+        for (std::size_t part = 0; part < 3; ++part) {
+            append(steps, start, sizes[part], counts[part], part == 2);
+            start += sizes[part];
+        }
+        return steps;
+    }
+
+private:
+    [[nodiscard]] static std::array<Index, 3> published_counts(Index count) {
+        auto const share = [count](double part) {
+            return std::max(schedule::round_half_to_even(part * static_cast<double>(count)), Index{1});
+        };
+        Index const low = share(0.08400242);
+        Index const middle = share(0.36759524);
+        return {low, middle, count - low - middle};
+    }
+
+    /// Gives the noisiest part at least one step, and no part more than it has.
+    static void mend(std::array<Index, 3>& counts, std::array<Index, 3> const& sizes) {
+        for (std::size_t part = 0; part < 2 && counts[2] < 1; ++part) {  // taken from the cleanest first
+            Index const given = std::min(counts[part], 1 - counts[2]);
+            counts[part] -= given;
+            counts[2] += given;
+        }
+        for (std::size_t part = 2; part > 0; --part) {  // what does not fit goes to the next cleaner part
+            Index const over = std::max(counts[part] - sizes[part], Index{0});
+            counts[part] -= over;
+            counts[part - 1] += over;
+        }
+        for (std::size_t part = 0; part < 2; ++part) {  // and what does not fit there, back up
+            Index const over = std::max(counts[part] - sizes[part], Index{0});
+            counts[part] -= over;
+            counts[part + 1] += over;
+        }
+    }
+
+    /// `count` steps of one part, even up to the beginning of the next part, or in the last part to its end.
+    void append(std::vector<Index>& steps, Index start, Index size, Index count, bool last) const {
+        if (count == 0) return;
+        if (last && count == 1 && !published) return steps.push_back(start + size - 1);
+        bool const whole = last || count == size;
+        Index const points = whole ? count : count + 1;  // one more, whose last is dropped
+        require(count > 0 && points <= size, "inkling::sampler::AdaptiveDecay: as published, a part of ", size,
+                " steps is to keep ", points, "; expected fewer steps in all, or published = false");
+        std::vector<Index> part = schedule::spaced_steps(size, points);
+        if (!whole) part.pop_back();
+        for (Index const step : part) steps.push_back(start + step);
+    }
+};
+
+/// Ever closer towards the noisiest step: T - 1 - (T - 1) m (m + 1)² / ((count - 1) count²), m = count - 1 - i.
+///
+/// Source: Tang et al. 2023, "Bridge the gap", arXiv:2305.04465, code ('x2_N').
+struct QuadraticSteps {
+    /// @throws Error unless 1 <= count <= table_steps
+    [[nodiscard]] std::vector<Index> kept(Index table_steps, Index count) const {
+        detail::require_count("QuadraticSteps", table_steps, count);
+        std::vector<Index> steps;
+        double const n = static_cast<double>(count);
+        for (Index i = 0; i < count; ++i) {
+            double const m = static_cast<double>(count - 1 - i);
+            double const below = count == 1 ? 0.0 : m * (m + 1.0) * (m + 1.0) / ((n - 1.0) * n * n);
+            steps.push_back(schedule::round_half_to_even(static_cast<double>(table_steps - 1) * (1.0 - below)));
+        }
+        steps.erase(std::unique(steps.begin(), steps.end()), steps.end());  // near the top of a short table
+        return steps;
+    }
+};
+
+/// These steps and no others; the count asked for is not looked at.
+struct ListedSteps {
+    std::vector<Index> steps;  ///< ascending, each in [0, T)
+
+    [[nodiscard]] std::vector<Index> kept(Index, Index) const { return steps; }
+};
+
+/// Fitted to a model: as many steps where its answer changes much as where it changes little.
+///
+/// Measure z0_hat with a long even plan on some text, and give the size of its change in each of equal parts of the
+/// table; steps are put at equal shares of the total change, the noisiest step always among them.
+struct FittedSteps {
+    std::vector<double> change;  ///< cleanest part first, any number of parts, each at least 0, not all 0
+
+    /// @return  up to count steps: fewer where all the change is in fewer steps
+    /// @throws Error unless 1 <= count <= table_steps and the changes are as said
+    [[nodiscard]] std::vector<Index> kept(Index table_steps, Index count) const {
+        detail::require_count("FittedSteps", table_steps, count);
+        for (std::size_t part = 0; part < change.size(); ++part)
+            require(change[part] >= 0.0 && std::isfinite(change[part]), "inkling::sampler::FittedSteps: change ",
+                    static_cast<Index>(part), " is ", change[part], ", expected a finite number of at least 0");
+        double const total = std::accumulate(change.begin(), change.end(), 0.0);
+        require(total > 0.0, "inkling::sampler::FittedSteps: the changes sum to ", total,
+                ", expected a positive number");
+
+        std::vector<Index> steps;
+        double const last = static_cast<double>(table_steps - 1);
+        double const parts = static_cast<double>(change.size());
+        std::size_t part = 0;
+        double passed = 0.0;  // the change of all parts before this one
+        for (Index i = 0; i < count; ++i) {
+            double const wanted = count == 1 ? total : total * static_cast<double>(i) / static_cast<double>(count - 1);
+            while (part + 1 < change.size() && passed + change[part] < wanted) passed += change[part++];
+            double const inside = change[part] > 0.0 ? std::min((wanted - passed) / change[part], 1.0) : 0.0;
+            steps.push_back(schedule::round_half_to_even((static_cast<double>(part) + inside) / parts * last));
+        }
+        steps.back() = table_steps - 1;
+        steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
+        return steps;
+    }
+};
+
+/// Any of the rules: `sampler::Ddim{.steps = 10, .step_plan = sampler::AdaptiveDecay{}}`.
+using StepPlan = std::variant<EvenSteps, AdaptiveDecay, QuadraticSteps, StridedSteps, ListedSteps, FittedSteps>;
+
+/// The steps that a rule keeps of a table of T, ascending.
+/// @param table_steps  T, at least 1
+/// @param count        how many are wanted, 1 to T; ListedSteps does not look at it
+/// @throws Error when the rule cannot give them, or a list is empty, not ascending or not within the table
+[[nodiscard]] inline std::vector<Index> kept_steps(StepPlan const& plan, Index table_steps, Index count) {
+    std::vector<Index> steps = std::visit([&](auto const& rule) { return rule.kept(table_steps, count); }, plan);
+    require(!steps.empty(), "inkling::sampler::kept_steps: the list of steps is empty, expected at least one");
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        require(steps[i] >= 0 && steps[i] < table_steps, "inkling::sampler::kept_steps: step ", steps[i],
+                " is not in the table, expected 0 to ", table_steps - 1);
+        if (i > 0)
+            require(steps[i] > steps[i - 1], "inkling::sampler::kept_steps: step ", steps[i], " follows step ",
+                    steps[i - 1], ", expected ascending steps");
+    }
+    return steps;
+}
+
+}  // namespace inkling::sampler
