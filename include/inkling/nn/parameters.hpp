@@ -4,6 +4,7 @@
 #include <inkling/core/index.hpp>
 #include <inkling/core/random.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <string>
@@ -156,11 +157,11 @@ private:
                     values[i] = static_cast<Real>(how.value * (2.0 * stream.uniform(static_cast<std::uint32_t>(i)) - 1.0));
                 break;
             case Initializer::Kind::sinusoidal: {
-                Index const half = entry.parameter.cols / 2;
+                Index const half = std::max<Index>(1, entry.parameter.cols / 2);
+                double const steps = static_cast<double>(std::max<Index>(1, half - 1));
                 for (Index row = 0; row < entry.parameter.rows; ++row)
                     for (Index col = 0; col < entry.parameter.cols; ++col) {
-                        double const rate = std::exp(-std::log(10000.0) * static_cast<double>(col % half) /
-                                                     static_cast<double>(half - 1));
+                        double const rate = std::exp(-std::log(10000.0) * static_cast<double>(col % half) / steps);
                         double const angle = static_cast<double>(row) * rate;
                         bool const used = static_cast<double>(row) > how.value && col < 2 * half;
                         values[static_cast<std::size_t>(row * entry.parameter.cols + col)] =
