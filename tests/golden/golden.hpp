@@ -118,7 +118,7 @@ double worst_absolute_error(Got const& got, Want const& want) {
 
 /// Prints one row of the golden table: golden | file | what | worst error | tolerance | ok.
 inline void print_row(std::string const& file, std::string const& what, double error, double tolerance) {
-    std::printf("golden | %-50s | %-44s | %9.2e | %9.2e | %s\n", file.c_str(), what.c_str(), error, tolerance,
+    std::printf("golden | %-50s | %-52s | %9.2e | %9.2e | %s\n", file.c_str(), what.c_str(), error, tolerance,
                 error <= tolerance ? "ok" : "FAILED");
     std::fflush(stdout);
 }

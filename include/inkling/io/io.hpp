@@ -1,0 +1,10 @@
+#pragma once
+
+#include <inkling/io/atomic_file.hpp>
+#include <inkling/io/element_type.hpp>
+#include <inkling/io/lines.hpp>
+#include <inkling/io/model_file.hpp>
+#include <inkling/io/named_tensors.hpp>
+#include <inkling/io/npy.hpp>
+#include <inkling/io/safetensors.hpp>
+#include <inkling/io/tensor_view.hpp>
