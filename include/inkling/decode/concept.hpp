@@ -1,0 +1,33 @@
+#pragma once
+
+#include <inkling/core/index.hpp>
+
+#include <concepts>
+#include <span>
+#include <string>
+
+namespace inkling::decode {
+
+/// One of the texts generated for a source.
+struct Candidate {
+    std::string text;                   ///< as a reader sees it: no bos, eos or pad
+    double mean_log_probability = 0.0;  ///< mean over its tokens of the read-out's best log-probability, at most 0
+    Index group = 0;                    ///< which of the candidate lengths it has: Beams::group
+};
+
+}  // namespace inkling::decode
+
+namespace inkling {
+
+/// Chooses one of the candidates for a source.
+/// Models: decode::MeanLogProbability, decode::MinimumBayesRisk, decode::TwoLevelMinimumBayesRisk.
+// clang-format off
+template <class S>
+concept Selection = std::copyable<S>
+    && requires(S const& selection, std::span<decode::Candidate const> candidates) { selection.select(candidates); }  // has 'select(candidates) const'
+    && requires(S const& selection, std::span<decode::Candidate const> candidates) {
+           { selection.select(candidates) } -> std::same_as<Index>;  // and it returns an Index
+       };
+// clang-format on
+
+}  // namespace inkling
