@@ -41,10 +41,10 @@ using PhiloxBlock = std::array<std::uint32_t, 4>;
     return counter;
 }
 
-/// A random number in the open interval (0, 1), from 32 random bits; exact in float's 24 bits of precision.
+/// A random number in the open interval (0, 1) from the upper 23 of 32 random bits: exact, and so the same, in float and double.
 template <class Real>
 [[nodiscard]] constexpr Real unit_interval(std::uint32_t bits) {
-    return (static_cast<Real>(bits >> 8) + Real{0.5}) * Real{0x1p-24};
+    return (static_cast<Real>(bits >> 9) + Real{0.5}) * Real{0x1p-23};
 }
 
 /// One stream of random numbers: every element is a pure function of (seed, purpose, sequence, step, element).
