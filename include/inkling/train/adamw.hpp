@@ -13,10 +13,10 @@ namespace inkling::train {
 
 /// Settings of AdamW.
 struct AdamWOptions {
-    double beta1 = 0.9;           ///< decay of the running mean of the gradient, in [0, 1)
-    double beta2 = 0.98;          ///< decay of the running mean of its square, in [0, 1)
-    double epsilon = 1e-8;        ///< above 0
-    double weight_decay = 0.01;   ///< share of a weight that a step takes away, for a learning rate of 1
+    double beta1 = 0.9;          ///< decay of the running mean of the gradient, in [0, 1)
+    double beta2 = 0.98;         ///< decay of the running mean of its square, in [0, 1)
+    double epsilon = 1e-8;       ///< above 0
+    double weight_decay = 0.01;  ///< share of a weight that a step takes away, for a learning rate of 1
 };
 
 /// Adam with decoupled weight decay over the trained stretches of the flat buffer of weights.

@@ -65,8 +65,8 @@ public:
         require(!std::isnan(score), "inkling::train::BestCheckpoints: the score of step ", step, " is not a number");
         std::vector<Snapshot> list = snapshots_;
         std::erase_if(list, [&](Snapshot const& kept) { return kept.step == step; });
-        auto const place = std::find_if(list.begin(), list.end(),
-                                        [&](Snapshot const& kept) { return better_(score, kept.score); });
+        auto const place =
+            std::find_if(list.begin(), list.end(), [&](Snapshot const& kept) { return better_(score, kept.score); });
         std::string const file = name_(step);
         list.insert(place, Snapshot{step, score, file});
         if (static_cast<Index>(list.size()) > options_.keep) list.pop_back();
@@ -137,12 +137,14 @@ private:
     [[nodiscard]] bool better_(double a, double b) const { return options_.higher_is_better ? a > b : a < b; }
     [[nodiscard]] std::string name_(Index step) const { return stem_ + std::to_string(step) + std::string(ending); }
     [[nodiscard]] bool is_snapshot_(std::string_view name) const {
-        if (!name.starts_with(stem_) || !name.ends_with(ending) || name.size() <= stem_.size() + ending.size()) return false;
+        if (!name.starts_with(stem_) || !name.ends_with(ending) || name.size() <= stem_.size() + ending.size())
+            return false;
         auto const digits = name.substr(stem_.size(), name.size() - stem_.size() - ending.size());
         return digits.find_first_not_of("0123456789") == std::string_view::npos;
     }
     [[nodiscard]] io::Safetensors open_(Snapshot const& snapshot) const {
-        return detail::open_sealed(folder_ / snapshot.file, "inkling::train::BestCheckpoints", "snapshot", format_key, format);
+        return detail::open_sealed(folder_ / snapshot.file, "inkling::train::BestCheckpoints", "snapshot", format_key,
+                                   format);
     }
 
     template <Backend B>
@@ -153,8 +155,9 @@ private:
         std::vector<Real> host = detail::to_host(device, VectorView<Real const>(weights));
         std::vector<double> sums(count > 1 ? host.size() : 0);
         for (std::size_t i = 0; i < count; ++i) {
-            detail::read_weights(open_(snapshots_[i]), "inkling::train::BestCheckpoints: file '" + snapshots_[i].file + "': ",
-                                 layout, std::span<Real>(host));
+            detail::read_weights(open_(snapshots_[i]),
+                                 "inkling::train::BestCheckpoints: file '" + snapshots_[i].file + "': ", layout,
+                                 std::span<Real>(host));
             for (std::size_t j = 0; j < sums.size(); ++j) sums[j] += static_cast<double>(host[j]);
         }
         for (nn::ParameterLayout::Entry const& entry : layout.entries()) {

@@ -41,7 +41,8 @@ public:
         : options_(options), clock_(std::move(clock)), before_(seconds_before), step_before_(step_before) {
         require(options.minutes >= 0.0 && std::isfinite(options.minutes), "inkling::train::Budget: minutes is ",
                 options.minutes, ", expected 0 (no limit) or more");
-        require(options.steps >= 0, "inkling::train::Budget: steps is ", options.steps, ", expected 0 (no limit) or more");
+        require(options.steps >= 0, "inkling::train::Budget: steps is ", options.steps,
+                ", expected 0 (no limit) or more");
         start_ = clock_();
     }
 

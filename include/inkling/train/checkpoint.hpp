@@ -28,11 +28,11 @@ namespace inkling::train {
 
 /// Where a run stands, beside the arrays: what a trainer must know to go on as if it had never stopped.
 struct RunState {
-    Index step = 0;                                 ///< updates done
-    std::map<std::string, std::int64_t> counters{};  ///< whole numbers of the trainer: place in the data, bad steps, ...
-    std::map<std::string, double> numbers{};        ///< finite ones: seconds used, best loss, ...; kept exactly
-    std::vector<Snapshot> best{};                   ///< BestCheckpoints::snapshots()
-    std::string options = "{}";                     ///< JSON object: all that must not change within a run
+    Index step = 0;                                  ///< updates done
+    std::map<std::string, std::int64_t> counters{};  ///< whole numbers: place in the data, ...
+    std::map<std::string, double> numbers{};         ///< finite ones: seconds used, ...; kept exactly
+    std::vector<Snapshot> best{};                    ///< BestCheckpoints::snapshots()
+    std::string options = "{}";                      ///< JSON object: all that must not change within a run
 };
 
 namespace detail {
@@ -53,7 +53,9 @@ inline constexpr char const* average_name = "inkling.moving_average";
 
 /// "'/denoiser/width' is 256 in the one and 128 in the other", for each setting that differs, at most five of them.
 [[nodiscard]] inline std::string differences(nlohmann::json const& stored, nlohmann::json const& current) {
-    auto const flat = [](nlohmann::json const& object) { return object.empty() ? nlohmann::json::object() : object.flatten(); };
+    auto const flat = [](nlohmann::json const& object) {
+        return object.empty() ? nlohmann::json::object() : object.flatten();
+    };
     nlohmann::json const before = flat(stored);
     nlohmann::json const now = flat(current);
     std::set<std::string> names;
@@ -70,7 +72,8 @@ inline constexpr char const* average_name = "inkling.moving_average";
         std::string const new_value = shown(now, name);
         if (old_value == new_value) continue;
         if (++count <= 5)
-            text += (count == 1 ? "'" : ", '") + name + "' is " + old_value + " in the checkpoint and " + new_value + " now";
+            text += (count == 1 ? "'" : ", '") + name + "' is " + old_value + " in the checkpoint and " + new_value
+                + " now";
     }
     if (count > 5) text += ", and " + std::to_string(count - 5) + " more";
     return text;
@@ -107,7 +110,8 @@ void save_checkpoint(std::filesystem::path const& path, B& device, nn::Parameter
                        {"numbers", nlohmann::json::object()},
                        {"best", nlohmann::json::array()}};
     for (auto const& [name, value] : state.numbers) {
-        require(std::isfinite(value), where, "RunState::numbers has '", name, "' = ", value, ", expected a finite number");
+        require(std::isfinite(value), where, "RunState::numbers has '", name, "' = ", value,
+                ", expected a finite number");
         run["numbers"][name] = value;
     }
     for (Snapshot const& snapshot : state.best) {
@@ -159,8 +163,8 @@ public:
     /// @param options  the JSON object that this run would store
     /// @throws Error that names each setting that differs, with both values
     void require_options(std::string_view options) const {
-        std::string const text =
-            detail::differences(nlohmann::json::parse(state_.options), detail::parse_object(options, where_, "the run's options"));
+        std::string const text = detail::differences(nlohmann::json::parse(state_.options),
+                                                     detail::parse_object(options, where_, "the run's options"));
         require(text.empty(), where_, "was written by a run with other options: ", text);
     }
 
@@ -169,8 +173,8 @@ public:
     /// @param average  null when the run keeps none
     /// @throws Error naming the array that is missing, left over, or of another shape (with both shapes) or type
     template <Backend B>
-    void restore(B& device, nn::ParameterLayout const& layout, VectorView<typename B::Scalar> weights, AdamW<B>& optimizer,
-                 MovingAverage<B>* average) const {
+    void restore(B& device, nn::ParameterLayout const& layout, VectorView<typename B::Scalar> weights,
+                 AdamW<B>& optimizer, MovingAverage<B>* average) const {
         using Real = typename B::Scalar;
         require(weights.size == layout.size() && optimizer.size() == layout.size()
                     && (average == nullptr || average->values().size == layout.size()),

@@ -27,8 +27,7 @@ struct Clipped {
 
 /// Euclidean norm of some stretches of a flat vector in the backend's memory, summed in double. Waits for the device.
 template <Backend B>
-[[nodiscard]] double norm(B& device, std::span<Range const> ranges,
-                          VectorView<typename B::Scalar const> values) {
+[[nodiscard]] double norm(B& device, std::span<Range const> ranges, VectorView<typename B::Scalar const> values) {
     double total = 0.0;
     for (auto const& [begin, end] : ranges) {
         double sum = 0.0;
@@ -46,8 +45,8 @@ template <Backend B>
 /// @param limit            the largest norm that passes; 0 clips nothing
 /// @param gradient_factor  multiplies the gradients first (1 / tokens, say); part of the factor returned
 template <Backend B>
-[[nodiscard]] Clipped clip(B& device, std::span<Range const> ranges,
-                           VectorView<typename B::Scalar const> gradients, double limit, double gradient_factor = 1.0) {
+[[nodiscard]] Clipped clip(B& device, std::span<Range const> ranges, VectorView<typename B::Scalar const> gradients,
+                           double limit, double gradient_factor = 1.0) {
     Clipped result;
     result.norm = std::abs(gradient_factor) * norm(device, ranges, gradients);
     result.finite = std::isfinite(result.norm);

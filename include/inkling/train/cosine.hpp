@@ -17,8 +17,8 @@ struct Cosine {
     double peak = 5e-4;
     Index steps = 100'000;  ///< of the whole run, the warm-up included
     Index warm_up = 1000;
-    double floor = 0.0;     ///< where it ends
-    double initial = 0.0;   ///< where the warm-up begins
+    double floor = 0.0;    ///< where it ends
+    double initial = 0.0;  ///< where the warm-up begins
 
     /// @param step  number of the update, from 1
     /// @throws Error when the step is below 1, a setting is negative, or the warm-up is not shorter than the run

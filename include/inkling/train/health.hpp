@@ -22,8 +22,8 @@ struct EmbeddingHealth {
 
 /// Settings of embedding_health.
 struct EmbeddingHealthOptions {
-    double scale = 1.0;                 ///< multiplies the table first: √D where embeddings are used so
-    Index sample = 512;                 ///< rows whose nearest neighbour is looked for; all of them when there are fewer
+    double scale = 1.0;  ///< multiplies the table first: √D where embeddings are used so
+    Index sample = 512;  ///< rows whose nearest neighbour is looked for; all of them when there are fewer
     std::span<Token const> excluded{};  ///< rows that do not count: special tokens, often untrained
 };
 

@@ -26,7 +26,8 @@ struct SignalState {
     int guards = 0;
     std::array<struct ::sigaction, stop_signals.size()> previous{};
 };
-static_assert(std::atomic<int>::is_always_lock_free, "inkling::train::InterruptGuard: a signal handler needs a lock-free flag");
+static_assert(std::atomic<int>::is_always_lock_free,
+              "inkling::train::InterruptGuard: a signal handler needs a lock-free flag");
 
 inline SignalState signal_state;
 

@@ -71,7 +71,8 @@ public:
         for (std::size_t i = 0; i < numbers.size(); ++i) {
             check_name_(numbers[i].name);
             for (std::size_t j = 0; j < i; ++j)
-                if (numbers[i].name == numbers[j].name) fail_("the name '", numbers[i].name, "' is used twice in a row");
+                if (numbers[i].name == numbers[j].name)
+                    fail_("the name '", numbers[i].name, "' is used twice in a row");
         }
         row_.clear();
         if (csv_) {
@@ -165,7 +166,9 @@ private:
         for (char const character : name)
             good = good && static_cast<unsigned char>(character) >= 0x20 && character != '"' && character != '\\'
                 && character != ',';
-        if (!good) fail_("'", name, "' cannot be a name: it is empty, 'step', or has a quote, comma, backslash or control character");
+        if (!good)
+            fail_("'", name,
+                  "' cannot be a name: it is empty, 'step', or has a quote, comma, backslash or control character");
     }
 
     [[nodiscard]] static std::string text_(double value) {

@@ -10,7 +10,7 @@ namespace inkling::train {
 /// Settings of MovingAverage.
 struct MovingAverageOptions {
     double decay = 0.9999;  ///< in [0, 1)
-    bool warm_up = true;    ///< update n decays by min(decay, (1 + n) / (10 + n)), n from 1: the start is soon forgotten
+    bool warm_up = true;  ///< update n decays by min(decay, (1 + n) / (10 + n)), n from 1: the start is soon forgotten
 };
 
 /// Exponential moving average of the weights: average = d average + (1 - d) weights after every update.

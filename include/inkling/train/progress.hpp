@@ -107,8 +107,8 @@ public:
         if (auto const done = progress.fraction()) {
             auto const filled = static_cast<std::size_t>(*done * 20.0);
             std::string const percent = std::to_string(static_cast<int>(*done * 100.0));
-            text = "[" + std::string(filled, '#') + std::string(20 - filled, '-') + "] " + std::string(3 - percent.size(), ' ')
-                + percent + "%  ";
+            text = "[" + std::string(filled, '#') + std::string(20 - filled, '-') + "] "
+                + std::string(3 - percent.size(), ' ') + percent + "%  ";
         }
         text += "step " + std::to_string(progress.step);
         if (progress.steps > 0) text += "/" + std::to_string(progress.steps);

@@ -29,10 +29,12 @@ template <class Real>
 
 /// The weights of a model that files hold, under their names, as arrays to be written; `flat` must outlive them.
 template <class Real>
-[[nodiscard]] std::vector<io::TensorToWrite> named_weights(nn::ParameterLayout const& layout, std::span<Real const> flat) {
+[[nodiscard]] std::vector<io::TensorToWrite> named_weights(nn::ParameterLayout const& layout,
+                                                           std::span<Real const> flat) {
     std::vector<io::TensorToWrite> tensors;
     for (nn::ParameterLayout::Entry const& entry : layout.entries())
-        if (entry.stored) tensors.push_back(io::tensor_to_write(entry.name, entry.shape, part_of(flat, entry.parameter)));
+        if (entry.stored)
+            tensors.push_back(io::tensor_to_write(entry.name, entry.shape, part_of(flat, entry.parameter)));
     return tensors;
 }
 
