@@ -57,15 +57,16 @@ struct Beams {
     return candidate_lengths(std::span<Index const>(&predicted, 1), beams);
 }
 
-/// Lengths of all candidates from lengths that were chosen already, as of top_classes: held to [shortest, longest], each
-/// noise_beam times.
+/// Lengths of all candidates from lengths that were chosen already, as from top_classes: held to [shortest, longest],
+/// each noise_beam times.
 /// @param lengths  [S · length_beam]
 /// @return         [S · candidates()]
 /// @throws Error when the beams are out of their range, or lengths is no multiple of length_beam
 [[nodiscard]] inline std::vector<Index> candidate_lengths_of(std::span<Index const> lengths, Beams const& beams) {
     beams.check();
-    require(static_cast<Index>(lengths.size()) % beams.length_beam == 0, "inkling::decode::candidate_lengths_of: there are ",
-            lengths.size(), " lengths, expected a multiple of length_beam, which is ", beams.length_beam);
+    require(static_cast<Index>(lengths.size()) % beams.length_beam == 0,
+            "inkling::decode::candidate_lengths_of: there are ", lengths.size(),
+            " lengths, expected a multiple of length_beam, which is ", beams.length_beam);
     return candidate_lengths(lengths, {1, beams.noise_beam, beams.shortest, beams.longest});
 }
 

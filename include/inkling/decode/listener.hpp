@@ -15,7 +15,7 @@ template <class Element, std::size_t rank>
 using ArrayView = decltype(xt::adapt(static_cast<Element const*>(nullptr), std::size_t{}, xt::no_ownership(),
                                      std::array<std::size_t, rank>{}));
 
-/// One denoising step as xtensor arrays, for listeners: watch text form, keep trajectories, stop when it is good enough.
+/// One denoising step as xtensor arrays, for listeners: watch text form, keep trajectories, stop when good enough.
 ///
 /// The views live for the call only: copy what is to be kept, as in `xt::xtensor<float, 2> kept = step.z;`.
 ///

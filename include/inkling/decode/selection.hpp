@@ -3,15 +3,39 @@
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/decode/concept.hpp>
-#include <inkling/decode/detail/mean_bleu.hpp>
+#include <inkling/decode/detail/mean_similarity.hpp>
 #include <inkling/metric/bleu.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace inkling::decode {
+
+namespace detail {
+
+[[nodiscard]] inline std::vector<std::string_view> texts_of(std::span<Candidate const> candidates) {
+    std::vector<std::string_view> texts;
+    for (Candidate const& candidate : candidates) texts.push_back(candidate.text);
+    return texts;
+}
+
+/// For each text the mean BLEU with all the others; each is tokenized once.
+inline std::vector<double> mean_bleu(std::span<std::string_view const> texts, metric::BleuOptions const& options,
+                                     Side side) {
+    metric::BleuOptions words = options;
+    words.tokenizer = metric::BleuTokenizer::none;  // the texts are taken apart beforehand
+    return mean_similarity(
+        texts, side, [&](std::string_view text) { return metric::tokenize(text, options.tokenizer); },
+        [&](std::string const& hypothesis, std::string const& reference) {
+            return metric::sentence_bleu(hypothesis, reference, words).score;
+        });
+}
+
+}  // namespace detail
 
 /// The candidate of whose words the read-out is surest. Costs nothing, but likes short and common answers.
 ///
@@ -45,9 +69,7 @@ struct MinimumBayesRisk {
     [[nodiscard]] std::vector<double> scores(std::span<Candidate const> candidates) const {
         std::vector<double> result = MeanLogProbability{}.scores(candidates);
         if (candidates.size() < 2) return result;
-        std::vector<std::string_view> texts;
-        for (Candidate const& candidate : candidates) texts.push_back(candidate.text);
-        std::vector<double> const means = detail::mean_bleu(texts, bleu, detail::Side::reference);
+        auto const means = detail::mean_bleu(detail::texts_of(candidates), bleu, detail::Side::reference);
         for (std::size_t i = 0; i < result.size(); ++i)
             if (!candidates[i].text.empty()) result[i] = means[i];
         return result;
@@ -96,5 +118,26 @@ private:
     }
 };
 static_assert(Selection<TwoLevelMinimumBayesRisk>);
+
+/// The candidate most like the others by a measure of one's own: `measure(hypothesis, reference)` of two texts, the
+/// candidate as the hypothesis. With metric::Method4Bleu it is DiffuSeq's choice among its ten seeds.
+///
+/// Source: Gong et al. 2023, "DiffuSeq", arXiv:2210.08933, code.
+template <class Measure>
+    requires requires(Measure const& measure, std::string const& text) {
+        { measure(text, text) } -> std::convertible_to<double>;
+    }
+struct MostAlike {
+    Measure measure = {};
+
+    /// @return  the first of the best, in [0, K)
+    /// @throws Error when there is no candidate, and whatever the measure throws
+    [[nodiscard]] Index select(std::span<Candidate const> candidates) const {
+        auto const means = detail::mean_similarity(
+            detail::texts_of(candidates), detail::Side::hypothesis,
+            [](std::string_view text) { return std::string(text); }, measure);
+        return detail::best(means, "inkling::decode::MostAlike");
+    }
+};
 
 }  // namespace inkling::decode

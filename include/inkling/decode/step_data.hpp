@@ -51,7 +51,7 @@ inline constexpr bool listens = !std::same_as<std::remove_cvref_t<L>, NoListener
 template <class L, class Scalar = float>
 concept Listener =
        requires(L& listener, StepData<Scalar> const& step) { listener(step); }  // can be called with a step
-    && (requires(L& listener, StepData<Scalar> const& step) { { listener(step) } -> std::same_as<void>; }              // and returns nothing
+    && (requires(L& listener, StepData<Scalar> const& step) { { listener(step) } -> std::same_as<void>; }  // returns nothing
         || requires(L& listener, StepData<Scalar> const& step) { { listener(step) } -> std::convertible_to<bool>; });  // or bool
 // clang-format on
 

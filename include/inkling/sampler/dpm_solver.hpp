@@ -16,14 +16,14 @@ namespace inkling::sampler {
 
 /// DPM-Solver++(2M): second order in log-SNR, for few steps; deterministic, one evaluation of the denoiser a step.
 ///
-/// Where Ddim takes z0_hat to be constant over a step, this one extends the line through the last two. Its evaluations are
-/// even in log(a / s) from `start` to `end`, both included; the last step goes to the clean end.
+/// Where Ddim takes z0_hat to be constant over a step, this one extends the line through the last two. Its evaluations
+/// are even in log(a / s) from `start` to `end`, both included; the last step goes to the clean end.
 /// Source: Lu et al. 2022, "DPM-Solver++", arXiv:2211.01095, algorithm 2.
 struct DpmSolver2M {
     Index steps = 10;               ///< at least 1
     double start = 1.0;             ///< the noisiest time, in (0, 1]
     double end = 1e-3;              ///< the cleanest time at which the denoiser is asked, in [0, start)
-    double least_alpha_bar = 1e-4;  ///< a start with less signal is moved to this level, as pure noise has no log(a / s)
+    double least_alpha_bar = 1e-4;  ///< a start with less signal is moved to this level: pure noise has no log(a / s)
     Index early_stopping = 0;       ///< how many of the steps, the cleanest, are left out
     double noise_factor = 1.0;      ///< multiplies the first noise; positive
     bool clamp = false;             ///< see Plan::clamp

@@ -44,7 +44,7 @@ struct Plan {
     }
 };
 
-/// Refuses a plan that no loop could run. Loops call it on every plan, so that a sampler of the user's own is checked too.
+/// Refuses a plan that no loop could run. Loops call it on every plan, so that a user's own sampler is checked too.
 /// @param where  names the caller in the message
 /// @throws Error when there are no steps, a number is not finite or out of its range, or the first step looks back
 inline void require_valid(Plan const& plan, std::string_view where) {

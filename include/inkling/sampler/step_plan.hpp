@@ -29,6 +29,19 @@ inline void require_count(char const* rule, Index table_steps, Index count) {
             table_steps, ", the steps of the table");
 }
 
+/// How many of the steps the part has, when the first ones get what does not divide.
+[[nodiscard]] inline Index part_size(Index table_steps, Index parts, Index part) {
+    return table_steps / parts + (part < table_steps % parts ? 1 : 0);
+}
+
+/// Appends `count` even steps of a part that begins at `start`, the last of them only if it is not to be dropped.
+inline void append_even(std::vector<Index>& steps, Index start, Index size, Index count, bool drop_last) {
+    if (count == 0) return;
+    std::vector<Index> part = schedule::spaced_steps(size, count);
+    if (drop_last) part.pop_back();
+    for (Index const step : part) steps.push_back(start + step);
+}
+
 }  // namespace detail
 
 /// Evenly, cleanest and noisiest step included: step round(i (T - 1) / (count - 1)). One step alone is the noisiest.
@@ -61,12 +74,40 @@ struct StridedSteps {
     }
 };
 
+/// Evenly inside sections: the table is cut into as many equal parts as there are counts, and part k gives counts[k] of
+/// its steps, first and last included; the last step of all parts but the last is dropped, as the next part begins there.
+///
+/// So {3, 4, 5} gives 2 + 3 + 5 steps. The count asked for is not looked at.
+/// Source: Tang et al. 2023, "Bridge the gap", arXiv:2305.04465, code; with nothing dropped it is schedule::spaced_steps.
+struct SectionedSteps {
+    std::vector<Index> counts;  ///< each from 0 to the size of its part, not all 0
+
+    /// @throws Error when a count does not fit
+    [[nodiscard]] std::vector<Index> kept(Index table_steps, Index) const {
+        auto const parts = static_cast<Index>(counts.size());
+        require(table_steps >= 1, "inkling::sampler::SectionedSteps: the table has ", table_steps,
+                " steps, expected at least 1");
+        std::vector<Index> steps;
+        Index start = 0;
+        for (Index part = 0; part < parts; ++part) {
+            Index const size = detail::part_size(table_steps, parts, part);
+            Index const count = counts[static_cast<std::size_t>(part)];
+            require(count >= 0 && count <= size, "inkling::sampler::SectionedSteps: part ", part, " is to keep ", count,
+                    " steps, expected 0 to ", size, ", its size");
+            detail::append_even(steps, start, size, count, part + 1 < parts);
+            start += size;
+        }
+        return steps;
+    }
+};
+
 /// Adaptive decay: most steps at much noise, where tokens are decided, few at little, where nothing changes any more.
 ///
-/// The table is cut into three equal parts, which get 8.4 %, 36.8 % and 54.8 % of the steps, evenly inside each part. As
-/// published it asks for two steps at least and three to get beyond the second part: with 2 it never sees much noise,
-/// with 3 it starts a third below the top. Ours serves the noisiest part first, always begins at the noisiest step,
-/// and hands on what a part of a short table cannot hold; from 4 steps on the two agree wherever the published fits.
+/// The table is cut into three equal parts, which get 8.4 %, 36.8 % and 54.8 % of the steps, even up to the next part.
+/// As published it never sees much noise with 1 or 2 steps and starts a third below the top with 3, because each of the
+/// cleaner parts gets its step first; and a short table may be unable to hold its shares. Ours serves the noisiest part
+/// first, always begins at the noisiest step, and hands on what a part cannot hold. From 4 steps on the two agree
+/// wherever the published one fits.
 /// Source: Tang et al. 2023, "Bridge the gap", arXiv:2305.04465, and its code ('adp_N').
 struct AdaptiveDecay {
     bool published = false;  ///< exactly as published, with its gaps
@@ -74,23 +115,29 @@ struct AdaptiveDecay {
     /// @throws Error unless 1 <= count <= table_steps, and as published when a part cannot hold its share
     [[nodiscard]] std::vector<Index> kept(Index table_steps, Index count) const {
         detail::require_count("AdaptiveDecay", table_steps, count);
+        std::array<Index, 3> counts = shares(count);
+        if (published)
+            return SectionedSteps{{counts[0] + 1, counts[1] + 1, std::max(counts[2], Index{0})}}.kept(table_steps,
+                                                                                                      count);
         std::array<Index, 3> sizes{};
         for (std::size_t part = 0; part < 3; ++part)
-            sizes[part] = table_steps / 3 + (static_cast<Index>(part) < table_steps % 3 ? 1 : 0);
-        std::array<Index, 3> counts = published_counts(count);
-        if (!published) mend(counts, sizes);
-
+            sizes[part] = detail::part_size(table_steps, 3, static_cast<Index>(part));
+        mend(counts, sizes);
         std::vector<Index> steps;
         Index start = 0;
         for (std::size_t part = 0; part < 3; ++part) {
-            append(steps, start, sizes[part], counts[part], part == 2);
+            bool const whole = part == 2 || counts[part] == sizes[part];
+            if (part == 2 && counts[part] == 1)
+                steps.push_back(table_steps - 1);
+            else if (counts[part] > 0)
+                detail::append_even(steps, start, sizes[part], counts[part] + (whole ? 0 : 1), !whole);
             start += sizes[part];
         }
         return steps;
     }
 
 private:
-    [[nodiscard]] static std::array<Index, 3> published_counts(Index count) {
+    [[nodiscard]] static std::array<Index, 3> shares(Index count) {
         auto const share = [count](double part) {
             return std::max(schedule::round_half_to_even(part * static_cast<double>(count)), Index{1});
         };
@@ -106,29 +153,15 @@ private:
             counts[part] -= given;
             counts[2] += given;
         }
-        for (std::size_t part = 2; part > 0; --part) {  // what does not fit goes to the next cleaner part
-            Index const over = std::max(counts[part] - sizes[part], Index{0});
-            counts[part] -= over;
-            counts[part - 1] += over;
-        }
-        for (std::size_t part = 0; part < 2; ++part) {  // and what does not fit there, back up
-            Index const over = std::max(counts[part] - sizes[part], Index{0});
-            counts[part] -= over;
-            counts[part + 1] += over;
-        }
-    }
-
-    /// `count` steps of one part, even up to the beginning of the next part, or in the last part to its end.
-    void append(std::vector<Index>& steps, Index start, Index size, Index count, bool last) const {
-        if (count == 0) return;
-        if (last && count == 1 && !published) return steps.push_back(start + size - 1);
-        bool const whole = last || count == size;
-        Index const points = whole ? count : count + 1;  // one more, whose last is dropped
-        require(count > 0 && points <= size, "inkling::sampler::AdaptiveDecay: as published, a part of ", size,
-                " steps is to keep ", points, "; expected fewer steps in all, or published = false");
-        std::vector<Index> part = schedule::spaced_steps(size, points);
-        if (!whole) part.pop_back();
-        for (Index const step : part) steps.push_back(start + step);
+        auto const hand_on = [&](std::size_t from, std::size_t to) {
+            Index const over = std::max(counts[from] - sizes[from], Index{0});
+            counts[from] -= over;
+            counts[to] += over;
+        };
+        hand_on(2, 1);
+        hand_on(1, 0);
+        hand_on(0, 1);
+        hand_on(1, 2);
     }
 };
 
@@ -194,11 +227,12 @@ struct FittedSteps {
 };
 
 /// Any of the rules: `sampler::Ddim{.steps = 10, .step_plan = sampler::AdaptiveDecay{}}`.
-using StepPlan = std::variant<EvenSteps, AdaptiveDecay, QuadraticSteps, StridedSteps, ListedSteps, FittedSteps>;
+using StepPlan =
+    std::variant<EvenSteps, AdaptiveDecay, QuadraticSteps, StridedSteps, SectionedSteps, ListedSteps, FittedSteps>;
 
 /// The steps that a rule keeps of a table of T, ascending.
 /// @param table_steps  T, at least 1
-/// @param count        how many are wanted, 1 to T; ListedSteps does not look at it
+/// @param count        how many are wanted, 1 to T; ListedSteps and SectionedSteps do not look at it
 /// @throws Error when the rule cannot give them, or a list is empty, not ascending or not within the table
 [[nodiscard]] inline std::vector<Index> kept_steps(StepPlan const& plan, Index table_steps, Index count) {
     std::vector<Index> steps = std::visit([&](auto const& rule) { return rule.kept(table_steps, count); }, plan);

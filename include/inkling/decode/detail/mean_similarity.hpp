@@ -2,7 +2,6 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
-#include <inkling/metric/bleu.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -15,44 +14,43 @@
 
 namespace inkling::decode::detail {
 
-/// Which side of the comparison the text that is scored stands on; BLEU is not symmetric.
+/// Which side of the comparison the text that is scored stands on: most measures are not symmetric.
 enum class Side { hypothesis, reference };
 
-/// For each text the mean BLEU against all the others. Equal texts are compared once, and score the same to the last bit.
-/// @param texts  K >= 1
-/// @return       [K], 0 where K is 1
-inline std::vector<double> mean_bleu(std::span<std::string_view const> texts, metric::BleuOptions const& options,
-                                     Side side) {
+/// For each text the mean similarity to all the others. Equal texts are compared once and score the same to the last bit.
+/// @param texts       K >= 1
+/// @param prepare     prepare(text) -> whatever `similarity` takes; once for each different text
+/// @param similarity  similarity(hypothesis, reference) -> double
+/// @return            [K], 0 where K is 1
+template <class Prepare, class Similarity>
+std::vector<double> mean_similarity(std::span<std::string_view const> texts, Side side, Prepare const& prepare,
+                                    Similarity const& similarity) {
     std::map<std::string_view, std::size_t> numbers;
     std::vector<std::size_t> number_of;
     std::vector<double> copies;
-    std::vector<std::string> tokenized;
+    std::vector<decltype(prepare(std::string_view{}))> prepared;
     for (std::string_view const text : texts) {
         auto const [entry, added] = numbers.try_emplace(text, numbers.size());
         if (added) {
-            tokenized.push_back(metric::tokenize(text, options.tokenizer));
+            prepared.push_back(prepare(text));
             copies.push_back(0.0);
         }
         copies[entry->second] += 1.0;
         number_of.push_back(entry->second);
     }
-    metric::BleuOptions words = options;
-    words.tokenizer = metric::BleuTokenizer::none;  // taken apart above, once for all comparisons
 
-    std::vector<double> score_of(copies.size(), 0.0);
+    std::vector<double> mean(copies.size(), 0.0);
     for (std::size_t i = 0; i < copies.size(); ++i) {
         for (std::size_t j = 0; j < copies.size(); ++j) {
             double const times = i == j ? copies[j] - 1.0 : copies[j];  // not with itself, but with its copies
             if (times == 0.0) continue;
-            auto const& [hypothesis, reference] = side == Side::hypothesis
-                ? std::pair<std::string const&, std::string const&>{tokenized[i], tokenized[j]}
-                : std::pair<std::string const&, std::string const&>{tokenized[j], tokenized[i]};
-            score_of[i] += times * metric::sentence_bleu(hypothesis, reference, words).score;
+            bool const first = side == Side::hypothesis;
+            mean[i] += times * similarity(prepared[first ? i : j], prepared[first ? j : i]);
         }
-        if (texts.size() > 1) score_of[i] /= static_cast<double>(texts.size() - 1);
+        if (texts.size() > 1) mean[i] /= static_cast<double>(texts.size() - 1);
     }
     std::vector<double> scores;
-    for (std::size_t const number : number_of) scores.push_back(score_of[number]);
+    for (std::size_t const number : number_of) scores.push_back(mean[number]);
     return scores;
 }
 
