@@ -4,7 +4,9 @@
 #include <inkling/nn/transformer_layer.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace inkling::denoiser {
@@ -45,6 +47,36 @@ struct EncoderDecoderOptions {
     Index length_classes = 256;
     bool length_trains_encoder = true;     ///< the length loss reaches the encoder
 };
+
+/// Names every setting once, for model files and their checks: visit(name, value), with the spellings of an enumeration.
+template <class Options, class Visit>
+    requires std::same_as<std::remove_const_t<Options>, EncoderDecoderOptions>
+void describe(Options& options, Visit const& visit) {
+    visit("width", options.width);
+    visit("layers", options.layers);
+    visit("heads", options.heads);
+    visit("hidden", options.hidden);
+    visit("encoder_layers", options.encoder_layers);
+    visit("encoder_heads", options.encoder_heads);
+    visit("encoder_hidden", options.encoder_hidden);
+    visit("dropout", options.dropout);
+    visit("longest_source", options.longest_source);
+    visit("longest_target", options.longest_target);
+    visit("activation", options.activation, {"relu", "gelu", "silu", "tanh"});
+    visit("encoder_positions", options.encoder_positions, {"learned", "sinusoidal"});
+    visit("decoder_positions", options.decoder_positions, {"learned", "sinusoidal"});
+    visit("self_conditioning", options.self_conditioning, {"none", "before_projection", "after_projection"});
+    visit("embedding_norm", options.embedding_norm);
+    visit("embedding_norm_affine", options.embedding_norm_affine);
+    visit("share_embedding", options.share_embedding);
+    visit("share_projection", options.share_projection);
+    visit("encoder_normalize_before", options.encoder_normalize_before);
+    visit("decoder_normalize_before", options.decoder_normalize_before);
+    visit("time_scale", options.time_scale);
+    visit("length_target", options.length_target, {"offset", "absolute"});
+    visit("length_classes", options.length_classes);
+    visit("length_trains_encoder", options.length_trains_encoder);
+}
 
 /// Difformer's denoiser: a Transformer encoder reads the source, a decoder without causal mask cleans all of z_t at once.
 ///

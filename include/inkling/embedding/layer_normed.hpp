@@ -5,19 +5,22 @@
 
 namespace inkling::embedding {
 
+/// Settings of LayerNormed.
+struct LayerNormedOptions {
+    Index width = 128;                 ///< D
+    bool scaled = true;                ///< multiply rows by sqrt(D) first
+    bool tied = true;                  ///< the read-out is the table
+    double standard_deviation = 0.02;  ///< of the starting values
+    bool affine = true;                ///< the norm has gain and bias
+};
+
 /// z0 = LayerNorm(sqrt(D) E[w]): all tokens lie at the same distance from the origin, so that training cannot spread
 /// them without bound.
 ///
 /// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412 version 1, section 3.3 (the official 'before projection').
 class LayerNormed {
 public:
-    struct Options {
-        Index width = 128;                 ///< D
-        bool scaled = true;                ///< multiply rows by sqrt(D) first
-        bool tied = true;                  ///< the read-out is the table
-        double standard_deviation = 0.02;  ///< of the starting values
-        bool affine = true;                ///< the norm has gain and bias
-    };
+    using Options = LayerNormedOptions;
 
     template <Backend B>
     struct Saved {
@@ -58,5 +61,16 @@ private:
     nn::LayerNorm norm_;
 };
 static_assert(EmbeddingSpace<LayerNormed>);
+
+/// Names every setting once, for model files and their checks.
+template <class Options, class Visit>
+    requires std::same_as<std::remove_const_t<Options>, LayerNormedOptions>
+void describe(Options& options, Visit const& visit) {
+    visit("width", options.width);
+    visit("scaled", options.scaled);
+    visit("tied", options.tied);
+    visit("standard_deviation", options.standard_deviation);
+    visit("affine", options.affine);
+}
 
 }  // namespace inkling::embedding

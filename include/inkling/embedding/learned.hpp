@@ -2,21 +2,27 @@
 
 #include <inkling/embedding/concept.hpp>
 
+#include <concepts>
+#include <type_traits>
+
 #include <cmath>
 
 namespace inkling::embedding {
+
+/// Settings of Learned.
+struct LearnedOptions {
+    Index width = 128;                 ///< D
+    bool scaled = true;                ///< multiply rows by sqrt(D)
+    bool tied = true;                  ///< the read-out is the table
+    double standard_deviation = 0.02;  ///< of the starting values
+};
 
 /// z0 = sqrt(D) E[w] with a trained table E [V, D]; logits = R z with R = E (tied), or a table of its own.
 ///
 /// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, section 3, in the form of the official code.
 class Learned {
 public:
-    struct Options {
-        Index width = 128;                 ///< D
-        bool scaled = true;                ///< multiply rows by sqrt(D)
-        bool tied = true;                  ///< the read-out is the table
-        double standard_deviation = 0.02;  ///< of the starting values
-    };
+    using Options = LearnedOptions;
 
     /// What embed_backward needs; nothing here.
     template <Backend B>
@@ -57,5 +63,15 @@ private:
     nn::Parameter readout_;
 };
 static_assert(EmbeddingSpace<Learned>);
+
+/// Names every setting once, for model files and their checks.
+template <class Options, class Visit>
+    requires std::same_as<std::remove_const_t<Options>, LearnedOptions>
+void describe(Options& options, Visit const& visit) {
+    visit("width", options.width);
+    visit("scaled", options.scaled);
+    visit("tied", options.tied);
+    visit("standard_deviation", options.standard_deviation);
+}
 
 }  // namespace inkling::embedding

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <inkling/core/error.hpp>
+#include <inkling/core/index.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <concepts>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace inkling::pipeline {
+
+/// An option struct that names its fields: `describe(options, visit)` is found beside it.
+template <class Options>
+concept Described = requires(Options const& options) {
+    describe(options, [](std::string_view, auto const&, std::initializer_list<char const*> = {}) {});
+};
+
+/// The settings as JSON, enumerations by their spelling.
+template <Described Options>
+[[nodiscard]] nlohmann::json to_json(Options const& options) {
+    nlohmann::json result = nlohmann::json::object();
+    describe(options, [&](std::string_view name, auto const& value, std::initializer_list<char const*> spellings = {}) {
+        if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(value)>>)
+            result[std::string(name)] = spellings.begin()[static_cast<std::size_t>(value)];
+        else
+            result[std::string(name)] = value;
+    });
+    return result;
+}
+
+/// Settings from JSON. @throws Error that names the setting when it is missing or of another kind than expected
+template <Described Options>
+void from_json(nlohmann::json const& json, Options& options, std::string_view where) {
+    describe(options, [&](std::string_view name, auto& value, std::initializer_list<char const*> spellings = {}) {
+        using Value = std::remove_cvref_t<decltype(value)>;
+        auto const found = json.find(std::string(name));
+        require(json.is_object() && found != json.end(), where, ": the configuration lacks '", name, "'");
+        auto const wrong = [&](std::string_view expected) {
+            fail(where, ": the configuration's '", name, "' is ", found->dump(), ", expected ", expected);
+        };
+        if constexpr (std::is_enum_v<Value>) {
+            for (std::size_t i = 0; i < spellings.size(); ++i)
+                if (*found == spellings.begin()[i]) return void(value = static_cast<Value>(i));
+            wrong("one of its spellings");
+        } else if constexpr (std::same_as<Value, bool>) {
+            if (!found->is_boolean()) wrong("true or false");
+            value = found->template get<bool>();
+        } else if constexpr (std::floating_point<Value>) {
+            if (!found->is_number()) wrong("a number");
+            value = found->template get<Value>();
+        } else {
+            if (!found->is_number_integer()) wrong("a whole number");
+            value = found->template get<Value>();
+            if (value < 0 || value > Value{1} << 30) wrong("a whole number from 0 to 2^30");
+        }
+    });
+}
+
+}  // namespace inkling::pipeline

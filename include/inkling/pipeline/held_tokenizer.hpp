@@ -1,0 +1,52 @@
+#pragma once
+
+#include <inkling/text/concept.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace inkling::pipeline {
+
+/// Any tokenizer, held by value behind one type: a pipeline's type does not depend on how its text is cut.
+class HeldTokenizer {
+public:
+    template <text::Tokenizer T>
+        requires(!std::same_as<T, HeldTokenizer>)
+    HeldTokenizer(T tokenizer) : held_(std::make_shared<Model<T> const>(std::move(tokenizer))) {}
+
+    [[nodiscard]] std::vector<Token> encode(std::string_view line) const { return held_->encode(line); }
+    [[nodiscard]] std::string decode(std::span<Token const> tokens) const { return held_->decode(tokens); }
+    [[nodiscard]] Index vocabulary_size() const { return held_->vocabulary_size(); }
+    [[nodiscard]] text::SpecialTokens specials() const { return held_->specials(); }
+    [[nodiscard]] std::string_view kind() const { return held_->kind(); }
+    [[nodiscard]] std::string serialise() const { return held_->serialise(); }
+
+private:
+    struct Interface {
+        virtual ~Interface() = default;
+        virtual std::vector<Token> encode(std::string_view) const = 0;
+        virtual std::string decode(std::span<Token const>) const = 0;
+        virtual Index vocabulary_size() const = 0;
+        virtual text::SpecialTokens specials() const = 0;
+        virtual std::string_view kind() const = 0;
+        virtual std::string serialise() const = 0;
+    };
+    template <class T>
+    struct Model final : Interface {
+        T tokenizer;
+        explicit Model(T tokenizer_) : tokenizer(std::move(tokenizer_)) {}
+        std::vector<Token> encode(std::string_view line) const override { return tokenizer.encode(line); }
+        std::string decode(std::span<Token const> tokens) const override { return tokenizer.decode(tokens); }
+        Index vocabulary_size() const override { return tokenizer.vocabulary_size(); }
+        text::SpecialTokens specials() const override { return tokenizer.specials(); }
+        std::string_view kind() const override { return tokenizer.kind(); }
+        std::string serialise() const override { return tokenizer.serialise(); }
+    };
+
+    std::shared_ptr<Interface const> held_;
+};
+
+}  // namespace inkling::pipeline

@@ -1,0 +1,7 @@
+#pragma once
+
+#include <inkling/pipeline/configuration.hpp>
+#include <inkling/pipeline/denoise.hpp>
+#include <inkling/pipeline/held_tokenizer.hpp>
+#include <inkling/pipeline/text_diffusion.hpp>
+#include <inkling/pipeline/trainer.hpp>

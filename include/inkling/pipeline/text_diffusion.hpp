@@ -1,0 +1,349 @@
+#pragma once
+
+#include <inkling/decode/beams.hpp>
+#include <inkling/decode/selection.hpp>
+#include <inkling/decode/step_data.hpp>
+#include <inkling/denoiser/concept.hpp>
+#include <inkling/embedding/concept.hpp>
+#include <inkling/io/model_file.hpp>
+#include <inkling/pipeline/configuration.hpp>
+#include <inkling/pipeline/denoise.hpp>
+#include <inkling/pipeline/held_tokenizer.hpp>
+#include <inkling/pipeline/workers.hpp>
+#include <inkling/sampler/concept.hpp>
+#include <inkling/schedule/concept.hpp>
+#include <inkling/text/any_tokenizer.hpp>
+#include <inkling/text/packing.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <numeric>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace inkling {
+
+/// How text is generated. Everything here is optional.
+struct GenerateOptions {
+    std::uint64_t seed = 0;          ///< the same seed gives the same text, whatever the threads and the batches
+    decode::Beams beams{};           ///< candidates a sentence: lengths x noises
+    Index tokens_per_batch = 4096;   ///< rows of all candidates that are cleaned at once
+    std::stop_token stop{};          ///< asked between steps; a stopped run returns what is finished
+    /// Called after every batch with (sentences done, sentences in all); empty: nobody is told.
+    std::function<void(Index, Index)> on_progress{};
+};
+
+/// One generated sentence.
+struct Generated {
+    std::string text;
+    std::vector<Token> tokens;        ///< as read out, special tokens included
+    double mean_log_probability = 0;  ///< of the read-out, natural logarithm, mean over tokens
+    bool finished = false;            ///< false when the run was stopped before this sentence was done
+};
+
+/// One text diffusion pipeline: how noise grows, where tokens live, what removes noise, and how noise is walked back.
+///
+/// Trains with Trainer, generates by itself; a const pipeline generates from many threads at once.
+/// @tparam Schedule  alpha_bar(t) of the noise
+/// @tparam Space     maps tokens to vectors and back
+/// @tparam Model     the denoiser, on its backend
+/// @tparam Steps     turns the schedule into a plan of denoising steps
+template <class Schedule, class Space, class Model, class Steps>
+    requires schedule::NoiseSchedule<Schedule> && EmbeddingSpace<Space> && Denoiser<Model> && Sampler<Steps>
+class TextDiffusion {
+public:
+    using Device = typename Model::Device;
+    using Scalar = typename Device::Scalar;
+    using NoiseScheduleType = Schedule;
+    using SpaceType = Space;
+    using ModelType = Model;
+
+    /// Settings of every part; each part's defaults hold where nothing is said.
+    struct Options {
+        Schedule schedule{};
+        typename Space::Options embedding{};
+        typename Model::Options denoiser{};
+        Steps sampler{};
+        typename Device::Options device{};
+        std::uint64_t seed = 1;  ///< of the starting weights
+    };
+
+    /// A model with fresh weights. @throws Error when an option is out of range, naming it
+    TextDiffusion(pipeline::HeldTokenizer tokenizer, Options options = {})
+        : options_(std::move(options)),
+          tokenizer_(std::move(tokenizer)),
+          space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
+          model_(layout_, options_.denoiser, tokenizer_.vocabulary_size(), space_.width(), space_.scale(), space_.table()),
+          weights_(layout_.size()) {
+        std::vector<Scalar> start(static_cast<std::size_t>(layout_.size()));
+        layout_.template initialize<Scalar>(options_.seed, start);
+        Device device(options_.device);
+        upload(device, std::span<Scalar const>(start), weights_.data());
+    }
+
+    [[nodiscard]] Options const& options() const { return options_; }
+    [[nodiscard]] pipeline::HeldTokenizer const& tokenizer() const { return tokenizer_; }
+    [[nodiscard]] nn::ParameterLayout const& layout() const { return layout_; }
+    [[nodiscard]] Space const& space() const { return space_; }
+    [[nodiscard]] Model const& model() const { return model_; }
+    [[nodiscard]] Schedule const& schedule() const { return options_.schedule; }
+    /// All weights, in the backend's memory.
+    [[nodiscard]] VectorView<Scalar> weights() { return {weights_.data(), layout_.size()}; }
+    [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
+    /// How sentences enter the model: source eos; bos target eos.
+    [[nodiscard]] text::Wrapping wrapping() const { return {.specials = tokenizer_.specials()}; }
+
+    /// Sets how noise is walked back from now on; the weights do not depend on it.
+    void set_sampler(Steps sampler) { options_.sampler = std::move(sampler); }
+
+    /// One line of text for each source line.
+    ///
+    /// @throws Error when a source has no tokens, or more than the model has positions for, naming its number
+    [[nodiscard]] std::vector<std::string> generate(std::span<std::string const> sources,
+                                                    GenerateOptions const& options = {}) const {
+        std::vector<std::string> lines;
+        for (Generated& generated : generate_with(sources, options)) lines.push_back(std::move(generated.text));
+        return lines;
+    }
+
+    /// The same with everything that is known of each sentence, chosen by `selection` and watched by `on_step`.
+    ///
+    /// @param listener  called with a decode::StepData (or decode::StepView) after every step of every batch, candidates in
+    ///                  the order of decode::Beams, sources shortest first; where it returns false its batch ends early.
+    ///                  Without one nothing is read out or copied between steps
+    template <Selection Choice = decode::MinimumBayesRisk, class Listener = decode::NoListener>
+        requires decode::Listener<Listener, Scalar>
+    [[nodiscard]] std::vector<Generated> generate_with(std::span<std::string const> sources, GenerateOptions const& options,
+                                                       Choice const& selection = {}, Listener&& listener = {}) const {
+        options.beams.check();
+        std::vector<std::vector<Token>> tokens(sources.size());
+        auto const wrap = wrapping();
+        for (std::size_t i = 0; i < sources.size(); ++i) {
+            tokens[i] = tokenizer_.encode(sources[i]);
+            require(!tokens[i].empty(), "inkling::TextDiffusion::generate: source ", i, " is empty, expected text");
+            Index const rows = wrap.source_length(static_cast<Index>(tokens[i].size()));
+            require(rows <= model_.options().longest_source, "inkling::TextDiffusion::generate: source ", i, " has ", rows,
+                    " tokens, expected at most ", model_.options().longest_source, ", for which the model has positions");
+        }
+        std::vector<Generated> result(sources.size());
+        auto const plan = options_.sampler.plan(options_.schedule);
+        sampler::require_valid(plan, "inkling::TextDiffusion::generate");
+        auto worker = workers_.borrow(options_.device);
+        Index done = 0;
+        for (auto const& group : grouped(tokens, options)) {
+            if (options.stop.stop_requested()) break;
+            generate_group(*worker, plan, tokens, group, options, selection, listener, result);
+            done += static_cast<Index>(group.size());
+            if (options.on_progress) options.on_progress(done, static_cast<Index>(sources.size()));
+        }
+        return result;
+    }
+
+    /// Writes weights, settings and tokenizer to one file, atomically. @throws Error when it cannot be written
+    void save(std::filesystem::path const& path) const {
+        Device device(options_.device);
+        std::vector<Scalar> host(static_cast<std::size_t>(layout_.size()));
+        download(device, static_cast<Scalar const*>(weights_.data()), std::span<Scalar>(host));
+        std::vector<float> values(host.begin(), host.end());
+        std::vector<io::NamedTensor> tensors;
+        for (auto const& entry : layout_.entries())
+            if (entry.stored) tensors.push_back({entry.name, entry.shape, values.data() + entry.parameter.offset});
+        io::save_model(path, {configuration().dump(1), std::string(tokenizer_.kind()), tokenizer_.serialise()}, tensors);
+    }
+
+    /// Reads a model file that a pipeline of this type wrote; the tokenizer is of one of the named kinds.
+    ///
+    /// @throws Error when the file is damaged, of another model or schedule, or a tensor misses or has another shape
+    template <text::Tokenizer... Tokenizers>
+    [[nodiscard]] static TextDiffusion load(std::filesystem::path const& path, Options options = {}) {
+        auto const file = io::ModelFile::open(path);
+        auto const& description = file.description();
+        std::string const where = "inkling::TextDiffusion::load: file '" + path.string() + "'";
+        auto const json = nlohmann::json::parse(description.configuration);
+        require(json.is_object() && json.contains("embedding") && json.contains("denoiser") && json.contains("schedule"),
+                where, ": the configuration lacks 'embedding', 'denoiser' or 'schedule'");
+        pipeline::from_json(json.at("embedding"), options.embedding, where + ", 'embedding'");
+        pipeline::from_json(json.at("denoiser"), options.denoiser, where + ", 'denoiser'");
+        TextDiffusion loaded(text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer), std::move(options));
+        require(json.at("schedule") == loaded.schedule_samples(), where, ": was trained with another noise schedule: its alpha_bar at t = 0, 1/4, 1/2, 3/4, 1 is ",
+                json.at("schedule").dump(), ", this pipeline's ", loaded.schedule_samples().dump());
+        std::vector<float> values(static_cast<std::size_t>(loaded.layout_.size()));
+        loaded.layout_.template initialize<float>(0, values);  // what files do not hold: fixed tables
+        std::vector<io::TensorDestination> destinations;
+        for (auto const& entry : loaded.layout_.entries())
+            if (entry.stored) destinations.push_back({entry.name, entry.shape, values.data() + entry.parameter.offset});
+        file.load_weights(destinations);
+        std::vector<Scalar> const host(values.begin(), values.end());
+        Device device(loaded.options_.device);
+        upload(device, std::span<Scalar const>(host), loaded.weights_.data());
+        return loaded;
+    }
+
+    /// The settings that a model file carries.
+    [[nodiscard]] nlohmann::json configuration() const {
+        return {{"embedding", pipeline::to_json(options_.embedding)},
+                {"denoiser", pipeline::to_json(options_.denoiser)},
+                {"schedule", schedule_samples()}};
+    }
+
+private:
+    using Worker = pipeline::Worker<Device>;
+
+    /// Tells one noise schedule from another without knowing its type.
+    [[nodiscard]] nlohmann::json schedule_samples() const {
+        nlohmann::json samples = nlohmann::json::array();
+        for (double const t : {0.0, 0.25, 0.5, 0.75, 1.0})
+            samples.push_back(std::round(options_.schedule.alpha_bar(t) * 1e9) / 1e9);
+        samples.push_back(std::round(schedule::training_noise_factor(options_.schedule) * 1e9) / 1e9);
+        return samples;
+    }
+
+    /// Sources of like length together, so that a batch wastes nothing; at most the budget of rows each.
+    [[nodiscard]] std::vector<std::vector<Index>> grouped(std::vector<std::vector<Token>> const& tokens,
+                                                          GenerateOptions const& options) const {
+        std::vector<Index> order(tokens.size());
+        std::iota(order.begin(), order.end(), Index{0});
+        auto const length = [&](Index i) { return static_cast<Index>(tokens[static_cast<std::size_t>(i)].size()) + 2; };
+        std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return length(a) < length(b); });
+        std::vector<std::vector<Index>> groups;
+        Index rows = 0;
+        for (Index const i : order) {
+            Index const cost = length(i) * options.beams.candidates();
+            if (groups.empty() || rows + cost > options.tokens_per_batch) {
+                groups.emplace_back();
+                rows = 0;
+            }
+            groups.back().push_back(i);
+            rows += cost;
+        }
+        return groups;
+    }
+
+    template <class Choice, class Listener>
+    void generate_group(Worker& worker, sampler::Plan const& plan, std::vector<std::vector<Token>> const& tokens,
+                        std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
+                        Listener& listener, std::vector<Generated>& result) const {
+        worker.workspace.reset();
+        nn::Pass<Device> pass{worker.device, worker.workspace, weights_.data()};
+        text::PackedBatch& batch = worker.batch;
+        batch.clear();
+        for (Index const i : group) batch.add(tokens[static_cast<std::size_t>(i)], {}, i, wrapping());
+        auto const source = pipeline::to_device<Device>(pass, batch.source_offsets, batch.source_tokens, worker.places,
+                                                        model_.options().longest_source, "source");
+        auto encoded = model_.encode(pass, source);
+        Index const count = source.segments.count;
+        VectorView<Token> const classes{worker.workspace.template take<Token>(count), count};
+        model_.predict_lengths(pass, encoded, classes);
+        std::vector<Token> host_classes(static_cast<std::size_t>(count));
+        download(pass.device, static_cast<Token const*>(classes.data), std::span<Token>(host_classes));
+
+        // Candidates: every source with every length and every noise.
+        decode::Beams beams = options.beams;
+        beams.longest = std::min(beams.longest, model_.options().longest_target);
+        Index const candidates = beams.candidates();
+        std::vector<Index> offsets{0};
+        std::vector<Index> sequences;
+        std::vector<Index> sources;
+        for (Index s = 0; s < count; ++s) {
+            auto const at = static_cast<std::size_t>(s);
+            Index const rows = batch.source_offsets[at + 1] - batch.source_offsets[at];
+            Index const predicted = model_.length_of(rows, host_classes[at]);
+            for (Index const length : decode::candidate_lengths(predicted, beams)) {
+                offsets.push_back(offsets.back() + length);
+                sequences.push_back(group[at] * candidates + static_cast<Index>(sequences.size()) % candidates);
+                sources.push_back(s);
+            }
+        }
+        auto const target = pipeline::to_device<Device>(pass, offsets, {}, worker.places, model_.options().longest_target,
+                                                        "target");
+        encoded.source_of = pipeline::to_device<Index>(pass, std::span<Index const>(sources)).data;
+        VectorView<Index const> const keys = pipeline::to_device<Index>(pass, std::span<Index const>(sequences));
+        auto const z = pass.take(target.segments.rows, space_.width());
+        fill_normal(pass.device, RandomStream{options.seed, Purpose::initial_noise}, target.segments, keys, z);
+        if (plan.initial_noise != 1.0) scale(pass.device, static_cast<Scalar>(plan.initial_noise), z, z);
+        auto const z0_hat = pipeline::denoise(
+            pass, space_, model_, plan, target, encoded, z,
+            [&](Index step, auto noise) {
+                fill_normal(pass.device,
+                            RandomStream{options.seed, Purpose::step_noise, 0, static_cast<std::uint32_t>(step)},
+                            target.segments, keys, noise);
+            },
+            [&](pipeline::StepState<Device> const& state) {
+                if constexpr (decode::listens<Listener>)
+                    if (!tell(pass, state, offsets, listener)) return false;
+                return !options.stop.stop_requested();
+            });
+        if (options.stop.stop_requested()) return;
+        read_out(pass, z0_hat, offsets, group, beams, selection, result);
+    }
+
+    /// Copies what a step has come to for the listener. @return whether to go on
+    template <class Listener>
+    [[nodiscard]] bool tell(nn::Pass<Device>& pass, pipeline::StepState<Device> const& state,
+                            std::vector<Index> const& offsets, Listener& listener) const {
+        nn::Scope<Device> const scope(pass.workspace);
+        Index const rows = state.z.rows;
+        std::vector<Scalar> z(static_cast<std::size_t>(state.z.size()));
+        std::vector<Scalar> z0_hat(z.size());
+        std::vector<Token> tokens(static_cast<std::size_t>(rows));
+        VectorView<Token> const nearest{pass.workspace.template take<Token>(rows), rows};
+        readout_argmax(pass.device, state.z0_hat, pass.matrix(space_.readout()), {}, nearest);
+        download(pass.device, static_cast<Token const*>(nearest.data), std::span<Token>(tokens));
+        download(pass.device, state.z.data, std::span<Scalar>(z));
+        download(pass.device, state.z0_hat.data, std::span<Scalar>(z0_hat));
+        return decode::notify(listener, decode::StepData<Scalar>{state.step, state.steps, state.time, space_.width(), z,
+                                                                 z0_hat, tokens, offsets});
+    }
+
+    template <class Choice>
+    void read_out(nn::Pass<Device>& pass, MatrixView<Scalar> z0_hat, std::vector<Index> const& offsets,
+                  std::vector<Index> const& group, decode::Beams const& beams, Choice const& selection,
+                  std::vector<Generated>& result) const {
+        Index const candidates = beams.candidates();
+        Index const rows = z0_hat.rows;
+        VectorView<Token> const tokens{pass.workspace.template take<Token>(rows), rows};
+        VectorView<Scalar> const scores{pass.workspace.template take<Scalar>(rows), rows};
+        readout_argmax(pass.device, z0_hat, pass.matrix(space_.readout()), {}, tokens, scores);
+        std::vector<Token> host_tokens(static_cast<std::size_t>(rows));
+        std::vector<Scalar> host_scores(static_cast<std::size_t>(rows));
+        download(pass.device, static_cast<Token const*>(tokens.data), std::span<Token>(host_tokens));
+        download(pass.device, static_cast<Scalar const*>(scores.data), std::span<Scalar>(host_scores));
+        std::vector<Generated> all;
+        std::vector<decode::Candidate> choice;
+        for (std::size_t s = 0; s < group.size(); ++s) {
+            all.clear();
+            choice.clear();
+            for (Index c = 0; c < candidates; ++c) {
+                auto const at = s * static_cast<std::size_t>(candidates) + static_cast<std::size_t>(c);
+                auto const begin = static_cast<std::size_t>(offsets[at]);
+                auto const length = static_cast<std::size_t>(offsets[at + 1]) - begin;
+                std::span<Token const> const own(host_tokens.data() + begin, length);
+                double score = 0.0;
+                for (std::size_t i = begin; i < begin + length; ++i) score += static_cast<double>(host_scores[i]);
+                all.push_back({tokenizer_.decode(own), {own.begin(), own.end()}, score / static_cast<double>(length), true});
+            }
+            for (Generated const& one : all)
+                choice.push_back({one.text, one.mean_log_probability, beams.group(static_cast<Index>(choice.size()))});
+            auto const best = candidates == 1 ? std::size_t{0} : static_cast<std::size_t>(selection.select(choice));
+            result[static_cast<std::size_t>(group[s])] = std::move(all[best]);
+        }
+    }
+
+    Options options_;
+    pipeline::HeldTokenizer tokenizer_;
+    nn::ParameterLayout layout_;
+    Space space_;
+    Model model_;
+    typename Device::template Buffer<Scalar> weights_;
+    mutable pipeline::Workers<Device> workers_;
+};
+
+}  // namespace inkling

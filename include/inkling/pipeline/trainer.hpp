@@ -1,0 +1,444 @@
+#pragma once
+
+#include <inkling/metric/bleu.hpp>
+#include <inkling/objective/anchor.hpp>
+#include <inkling/objective/diffusion_loss.hpp>
+#include <inkling/pipeline/text_diffusion.hpp>
+#include <inkling/schedule/discrete.hpp>
+#include <inkling/text/batching.hpp>
+#include <inkling/train/adamw.hpp>
+#include <inkling/train/best_checkpoints.hpp>
+#include <inkling/train/budget.hpp>
+#include <inkling/train/checkpoint.hpp>
+#include <inkling/train/clipping.hpp>
+#include <inkling/train/health.hpp>
+#include <inkling/train/interrupt.hpp>
+#include <inkling/train/inverse_square_root.hpp>
+#include <inkling/train/metrics_log.hpp>
+#include <inkling/train/moving_average.hpp>
+#include <inkling/train/progress.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace inkling {
+
+/// What a validation found.
+struct ValidationReport {
+    Index step = 0;
+    double loss = 0.0;                              ///< total, on held-out text, without dropout
+    double bleu = 0.0;                              ///< [0, 100], sacreBLEU's corpus score on the tokens as they are; NaN where not asked for
+    train::EmbeddingHealth embedding{};             ///< nearest-neighbour distance and norm spread of the table
+};
+
+/// Why a training ended, and what it reached.
+struct TrainingReport {
+    enum class End { budget, stopped, interrupted };
+    End end = End::budget;
+    Index steps = 0;                                ///< updates in all, resumed ones included
+    double seconds = 0.0;
+    double loss = 0.0;                              ///< total of the last update
+    std::optional<ValidationReport> validation{};   ///< the best one
+};
+
+/// Settings of Trainer; every one has a default.
+template <class Objective_, class Rate>
+struct TrainerOptions {
+    double minutes = 0.0;                      ///< budget; 0: no limit. One of the two must be set
+    Index steps = 0;                           ///< budget of updates; 0: no limit
+    Objective_ objective{};
+    Rate learning_rate{};
+    train::AdamWOptions adamw{};
+    Index tokens_per_batch = 4096;             ///< the longer side of all sentences of a batch
+    double clip = 1.0;                         ///< largest norm of the gradient; 0: not clipped
+    double self_conditioning = 0.5;            ///< share of the batches that see an estimate of z0
+    double length_weight = 0.1;
+    Index discrete_steps = 2000;               ///< T: t is drawn from {0, 1/T, ...}; 0: from all of [0, 1]
+    double ema_decay = 0.0;                    ///< moving average of the weights, [0, 1); 0: none
+    std::uint64_t seed = 1;
+
+    Index validate_every = 500;                ///< updates
+    Index bleu_sentences = 200;                ///< of the held-out text that are generated and scored; 0: none
+    GenerateOptions generate{};                ///< how they are generated
+    Index average_best = 5;                    ///< the trained model is the mean of the best so many validated weights
+
+    std::filesystem::path checkpoint{};        ///< file to resume from and to write; empty: none
+    double checkpoint_minutes = 5.0;
+    std::filesystem::path metrics{};           ///< .csv or .jsonl file; empty: none
+    bool handle_signals = false;               ///< SIGINT and SIGTERM end the training in good order
+    std::stop_token stop{};
+    std::function<void(train::Progress const&)> on_progress{};
+    std::function<void(ValidationReport const&)> on_validation{};
+};
+
+/// Trains a pipeline on pairs of sentences.
+///
+/// Every random number is a function of the seed, the update and the sentence, and a checkpoint holds all the rest: a resumed
+/// run ends in bit-identical weights. A NaN or infinity stops it with an Error that names update, term and tensor, and
+/// leaves the last good checkpoint.
+template <class Pipeline, class Objective_ = objective::Anchor, LearningRate Rate = train::InverseSquareRoot>
+    requires Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
+class Trainer {
+public:
+    using Device = typename Pipeline::Device;
+    using Scalar = typename Device::Scalar;
+    using Options = TrainerOptions<Objective_, Rate>;
+
+    /// @throws Error when an option is out of range, naming it
+    Trainer(Pipeline& pipeline, Options options)
+        : pipeline_(&pipeline),
+          options_(std::move(options)),
+          device_(pipeline.options().device),
+          gradients_(pipeline.layout().size()),
+          optimizer_(device_, pipeline.layout(), options_.adamw) {
+        auto const check = [](bool good, char const* name, auto seen, char const* expected) {
+            require(good, "inkling::Trainer: ", name, " is ", seen, ", expected ", expected);
+        };
+        check(options_.minutes > 0.0 || options_.steps > 0, "minutes and steps", 0, "a budget in one of them");
+        check(options_.tokens_per_batch > 0, "tokens_per_batch", options_.tokens_per_batch, "at least 1");
+        check(options_.self_conditioning >= 0.0 && options_.self_conditioning <= 1.0, "self_conditioning",
+              options_.self_conditioning, "a share in [0, 1]");
+        check(options_.validate_every > 0, "validate_every", options_.validate_every, "at least 1");
+        check(options_.discrete_steps >= 0, "discrete_steps", options_.discrete_steps, "0 or more");
+        if (options_.discrete_steps > 0)
+            table_ = schedule::Discrete::sampled(pipeline.schedule(), options_.discrete_steps);
+        if (options_.ema_decay > 0.0)
+            average_.emplace(device_, std::as_const(pipeline).weights(),
+                             train::MovingAverageOptions{.decay = options_.ema_decay});
+    }
+
+    /// Trains on `corpus` until the budget is spent; where a checkpoint is there, goes on from it.
+    ///
+    /// @param held_out  pairs to validate on; null or empty: the last weights are the result
+    /// @throws Error when a sentence is too long for the model, a file cannot be written, or the loss is not finite
+    TrainingReport fit(text::ParallelCorpus const& corpus, text::ParallelCorpus const* held_out = nullptr) {
+        text::BatchPlan plan(corpus, {.tokens_per_batch = options_.tokens_per_batch, .seed = options_.seed},
+                             pipeline_->wrapping());
+        bool const validates = held_out != nullptr && !held_out->empty();
+        std::optional<train::BestCheckpoints> best;
+        if (validates && !options_.checkpoint.empty() && options_.average_best > 0)
+            best.emplace(options_.checkpoint, train::BestCheckpointsOptions{.keep = options_.average_best,
+                                                                            .higher_is_better = scores_bleu()});
+        double seconds_before = 0.0;
+        if (!options_.checkpoint.empty() && std::filesystem::exists(options_.checkpoint))
+            seconds_before = resume(plan, best);
+        Index const first_step = step_;
+        std::optional<train::MetricsLog> log;
+        if (!options_.metrics.empty()) log.emplace(options_.metrics, train::MetricsLogOptions{.resumed_step = step_, .columns = columns()});
+        std::optional<train::InterruptGuard> guard;
+        if (options_.handle_signals) guard.emplace();
+        train::Budget budget({.minutes = options_.minutes, .steps = options_.steps}, seconds_before, step_);
+
+        TrainingReport report;
+        double last_saved = budget.seconds();
+        Index tokens = 0;
+        double tokens_since = budget.seconds();
+        double rate = 0.0;
+        while (!budget.spent(step_)) {
+            if (options_.stop.stop_requested()) report.end = TrainingReport::End::stopped;
+            if (guard && guard->requested()) report.end = TrainingReport::End::interrupted;
+            if (report.end != TrainingReport::End::budget) break;
+            auto const sentences = plan.next();
+            ++step_;
+            auto const losses = update(corpus, sentences, tokens);
+            report.loss = losses.total();
+            if (double const now = budget.seconds(); now - tokens_since >= 1.0 || step_ == first_step + 1) {
+                rate = static_cast<double>(tokens) / std::max(1e-9, now - tokens_since);
+                tokens = 0;
+                tokens_since = now;
+            }
+            bool const validate_now = validates && step_ % options_.validate_every == 0;
+            tell(losses, budget, rate, log && (validate_now || step_ % 50 == 0 || step_ == 1) ? &*log : nullptr,
+                 validate_now ? &report : nullptr, held_out, best);
+            if (!options_.checkpoint.empty() && budget.seconds() - last_saved >= 60.0 * options_.checkpoint_minutes) {
+                save(plan, best, budget.seconds());
+                last_saved = budget.seconds();
+            }
+        }
+        report.steps = step_;
+        report.seconds = budget.seconds();
+        bool const finished = report.end == TrainingReport::End::budget;
+        if (validates && finished && step_ % options_.validate_every != 0 && step_ > first_step)
+            validate(*held_out, report, nullptr, best);
+        if (!options_.checkpoint.empty()) save(plan, best, budget.seconds());
+        if (best && !best->snapshots().empty())
+            best->load_mean(device_, pipeline_->layout(), pipeline_->weights());
+        else if (average_)
+            copy(device_, static_cast<Scalar const*>(average_->values().data), pipeline_->weights().data, average_->values().size);
+        if (options_.on_progress) {
+            std::array<train::NamedNumber, 1> const last{{{"loss", report.loss}}};
+            options_.on_progress({.step = step_, .steps = options_.steps, .seconds = report.seconds, .tokens_per_second = rate,
+                                  .losses = last, .finished = true});
+        }
+        return report;
+    }
+
+    /// Updates done, resumed ones included.
+    [[nodiscard]] Index steps() const { return step_; }
+
+private:
+    using View = MatrixView<Scalar>;
+    using Losses = objective::Losses<Device>;
+
+    [[nodiscard]] bool scores_bleu() const { return options_.bleu_sentences > 0; }
+
+    /// Brings a batch to the device with its noise drawn: by the update in training, by `draw` in validation.
+    [[nodiscard]] objective::NoisedBatch<Device> noised(nn::Pass<Device>& pass, text::ParallelCorpus const& corpus,
+                                                        std::span<Index const> sentences, std::uint64_t seed,
+                                                        std::uint32_t draw, bool training) {
+        batch_.clear();
+        auto const wrapping = pipeline_->wrapping();
+        for (Index const i : sentences) batch_.add(corpus.source(i), corpus.target(i), i, wrapping);
+        auto const& model = pipeline_->model();
+        objective::NoisedBatch<Device> result;
+        result.source = pipeline::to_device<Device>(pass, batch_.source_offsets, batch_.source_tokens, places_,
+                                                    model.options().longest_source, "source");
+        result.target = pipeline::to_device<Device>(pass, batch_.target_offsets, batch_.target_tokens, places_,
+                                                    model.options().longest_target, "target");
+        levels_.clear();
+        labels_.clear();
+        classes_.clear();
+        double const factor = schedule::training_noise_factor(pipeline_->schedule());
+        for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
+            RandomStream const stream{seed, Purpose::training_time, static_cast<std::uint32_t>(batch_.sentences[s]), draw};
+            double time = 0.0;
+            double alpha_bar = 0.0;
+            if (table_) {
+                Index const index = static_cast<Index>(stream.below(static_cast<std::uint64_t>(table_->steps()), 0));
+                time = table_->label_time(index);
+                alpha_bar = table_->level(index);
+            } else {
+                time = stream.uniform(0);
+                alpha_bar = pipeline_->schedule().alpha_bar(time);
+            }
+            auto const level = schedule::noising(alpha_bar, factor);
+            for (double const c : {level.z0, 1.0, level.noise}) levels_.push_back(static_cast<Scalar>(c));
+            labels_.push_back(model.time_label(time));
+            classes_.push_back(model.length_class(batch_.source_offsets[s + 1] - batch_.source_offsets[s],
+                                                  batch_.target_offsets[s + 1] - batch_.target_offsets[s]));
+        }
+        Index const count = batch_.size();
+        result.length_classes = pipeline::to_device<Token>(pass, std::span<Token const>(classes_));
+        result.levels = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data, count, 3};
+        result.labels = pipeline::to_device<double>(pass, std::span<double const>(labels_));
+        auto const keys = pipeline::to_device<Index>(pass, std::span<Index const>(batch_.sentences));
+        View const noise = pass.take(result.target.segments.rows, pipeline_->space().width());
+        fill_normal(pass.device, RandomStream{seed, Purpose::training_noise, 0, draw}, result.target.segments, keys, noise);
+        result.noise = noise;
+        result.self_condition = training && model.self_conditioned()
+                             && RandomStream{seed, Purpose::self_conditioning, 0, draw}.uniform(0) < options_.self_conditioning;
+        return result;
+    }
+
+    /// One update of the weights.
+    Losses update(text::ParallelCorpus const& corpus, std::span<Index const> sentences, Index& tokens) {
+        auto const draw = static_cast<std::uint32_t>(step_);
+        workspace_.reset();
+        clear(device_, gradients_.data(), gradients_.size());
+        nn::Pass<Device> pass{device_, workspace_, pipeline_->weights().data, gradients_.data(),
+                              pipeline_->model().options().dropout, RandomStream{options_.seed, Purpose::dropout, 0, draw}};
+        auto const batch = noised(pass, corpus, sentences, options_.seed, draw, true);
+        tokens += batch.source.segments.rows + batch.target.segments.rows;
+        Losses losses = objective::diffusion_loss(pass, pipeline_->space(), pipeline_->model(), options_.objective, batch,
+                                                  saved_, {.length_weight = options_.length_weight});
+        losses.collect(pass);
+        VectorView<Scalar const> const gradients{gradients_.data(), gradients_.size()};
+        auto const clipped = train::clip(device_, optimizer_.trained_ranges(), gradients, options_.clip);
+        if (!std::isfinite(losses.total()) || !clipped.finite) refuse(losses, gradients);
+        optimizer_.step(device_, pipeline_->weights(), gradients, options_.learning_rate.at(step_), clipped.factor);
+        gradient_norm_ = clipped.norm;
+        if (average_) average_->update(device_, std::as_const(*pipeline_).weights());
+        return losses;
+    }
+
+    [[noreturn]] void refuse(Losses const& losses, VectorView<Scalar const> gradients) {
+        std::string found = "every loss term is finite";
+        for (objective::Term const& term : losses.terms())
+            if (!std::isfinite(term.value)) {
+                found = message("loss term '", term.name, "' is ", term.value);
+                break;
+            }
+        auto const* weight = train::first_not_finite(device_, pipeline_->layout(), std::as_const(*pipeline_).weights());
+        auto const* gradient = train::first_not_finite(device_, pipeline_->layout(), gradients);
+        fail("inkling::Trainer: update ", step_, ": ", found, ", ",
+             weight ? "the weights of '" + weight->name + "' are not finite"
+                    : gradient ? "the gradient of '" + gradient->name + "' is the first that is not finite" : "all tensors are finite",
+             "; lower the learning rate or the clip", options_.checkpoint.empty() ? "" : "; the last checkpoint is kept");
+    }
+
+    [[nodiscard]] std::vector<std::string> columns() const {
+        std::vector<std::string> names{"loss", "seconds", "learning_rate", "gradient_norm", "tokens_per_second"};
+        for (char const* name : {"regression", "anchor", "rounding", "nll", "length", "valid_loss", "valid_bleu",
+                                 "nearest_distance", "norm_mean", "norm_spread"})
+            names.emplace_back(name);
+        return names;
+    }
+
+    /// Progress, log and validation after an update.
+    void tell(Losses const& losses, train::Budget const& budget, double rate, train::MetricsLog* log, TrainingReport* report,
+              text::ParallelCorpus const* held_out, std::optional<train::BestCheckpoints>& best) {
+        numbers_.clear();
+        numbers_.push_back({"loss", losses.total()});
+        for (objective::Term const& term : losses.terms())
+            if (!term.name.empty()) numbers_.push_back({term.name, term.value});
+        if (options_.on_progress)
+            options_.on_progress({.step = step_, .steps = options_.steps, .seconds = budget.seconds(),
+                                  .seconds_left = budget.seconds_left(step_), .tokens_per_second = rate,
+                                  .learning_rate = options_.learning_rate.at(step_), .losses = numbers_});
+        numbers_.push_back({"seconds", budget.seconds()});
+        numbers_.push_back({"learning_rate", options_.learning_rate.at(step_)});
+        numbers_.push_back({"gradient_norm", gradient_norm_});
+        numbers_.push_back({"tokens_per_second", rate});
+        if (report) validate(*held_out, *report, &numbers_, best);
+        if (log) log->append(step_, numbers_);
+    }
+
+    void validate(text::ParallelCorpus const& held_out, TrainingReport& report, std::vector<train::NamedNumber>* numbers,
+                  std::optional<train::BestCheckpoints>& best) {
+        swap_average();
+        ValidationReport found{.step = step_, .loss = held_out_loss(held_out),
+                               .bleu = scores_bleu() ? held_out_bleu(held_out) : std::numeric_limits<double>::quiet_NaN()};
+        found.embedding = health();
+        double const score = scores_bleu() ? found.bleu : found.loss;
+        if (best) best->offer(device_, pipeline_->layout(), std::as_const(*pipeline_).weights(), step_, score);
+        swap_average();
+        bool const better = !report.validation
+                         || (scores_bleu() ? found.bleu > report.validation->bleu : found.loss < report.validation->loss);
+        if (better) report.validation = found;
+        if (numbers) {
+            numbers->push_back({"valid_loss", found.loss});
+            if (scores_bleu()) numbers->push_back({"valid_bleu", found.bleu});
+            numbers->push_back({"nearest_distance", found.embedding.nearest_distance});
+            numbers->push_back({"norm_mean", found.embedding.norm_mean});
+            numbers->push_back({"norm_spread", found.embedding.norm_spread});
+        }
+        if (options_.on_validation) options_.on_validation(found);
+    }
+
+    /// Puts the averaged weights in place of the last ones, and back.
+    void swap_average() {
+        if (!average_) return;
+        Index const size = pipeline_->layout().size();
+        workspace_.reset();
+        Scalar* const room = workspace_.template take<Scalar>(size);
+        copy(device_, static_cast<Scalar const*>(pipeline_->weights().data), room, size);
+        copy(device_, static_cast<Scalar const*>(average_->values().data), pipeline_->weights().data, size);
+        copy(device_, static_cast<Scalar const*>(room), average_->values().data, size);
+    }
+
+    /// Mean total loss over the held-out text with noise that is the same at every validation.
+    [[nodiscard]] double held_out_loss(text::ParallelCorpus const& held_out) {
+        text::BatchPlan plan(held_out, {.tokens_per_batch = options_.tokens_per_batch, .seed = 0}, pipeline_->wrapping());
+        double total = 0.0;
+        double rows = 0.0;
+        for (Index i = 0, batches = plan.steps_per_epoch(); i < batches; ++i) {
+            workspace_.reset();
+            nn::Pass<Device> pass{device_, workspace_, std::as_const(*pipeline_).weights().data};
+            auto const batch = noised(pass, held_out, plan.next(), 0, 0, false);
+            Losses losses = objective::diffusion_loss(pass, pipeline_->space(), pipeline_->model(), options_.objective, batch,
+                                                      saved_, {.length_weight = options_.length_weight});
+            losses.collect(pass);
+            double const share = static_cast<double>(batch.target.segments.rows);
+            total += losses.total() * share;
+            rows += share;
+        }
+        return total / rows;
+    }
+
+    [[nodiscard]] double held_out_bleu(text::ParallelCorpus const& held_out) const {
+        Index const count = std::min(options_.bleu_sentences, held_out.size());
+        std::vector<std::string> sources, references;
+        for (Index i = 0; i < count; ++i) {
+            sources.push_back(pipeline_->tokenizer().decode(held_out.source(i)));
+            references.push_back(pipeline_->tokenizer().decode(held_out.target(i)));
+        }
+        auto const hypotheses = pipeline_->generate(sources, options_.generate);
+        return metric::corpus_bleu(hypotheses, references, {.tokenizer = metric::BleuTokenizer::none}).score;
+    }
+
+    [[nodiscard]] train::EmbeddingHealth health() {
+        auto const table = pipeline_->space().table();
+        std::vector<Scalar> host(static_cast<std::size_t>(table.size()));
+        download(device_, std::as_const(*pipeline_).weights().data + table.offset, std::span<Scalar>(host));
+        std::vector<float> const values(host.begin(), host.end());
+        auto const specials = pipeline_->tokenizer().specials();
+        std::array<Token, 4> const excluded{specials.bos, specials.pad, specials.eos, specials.unk};
+        return train::embedding_health(values, table.cols, {.scale = pipeline_->space().scale(), .excluded = excluded});
+    }
+
+    /// All that must not change within a run.
+    [[nodiscard]] std::string run_options() const {
+        nlohmann::json const json{{"model", pipeline_->configuration()},
+                                  {"tokens_per_batch", options_.tokens_per_batch},
+                                  {"self_conditioning", options_.self_conditioning},
+                                  {"length_weight", options_.length_weight},
+                                  {"discrete_steps", options_.discrete_steps},
+                                  {"clip", options_.clip},
+                                  {"ema_decay", options_.ema_decay},
+                                  {"seed", options_.seed},
+                                  {"beta1", options_.adamw.beta1},
+                                  {"beta2", options_.adamw.beta2},
+                                  {"weight_decay", options_.adamw.weight_decay}};
+        return json.dump();
+    }
+
+    double resume(text::BatchPlan& plan, std::optional<train::BestCheckpoints>& best) {
+        auto const checkpoint = train::Checkpoint::open(options_.checkpoint);
+        checkpoint.require_options(run_options());
+        auto const& state = checkpoint.state();
+        auto const counter = [&](char const* name) {
+            auto const found = state.counters.find(name);
+            require(found != state.counters.end(), "inkling::Trainer: file '", options_.checkpoint.string(), "': lacks the counter '", name, "'");
+            return found->second;
+        };
+        plan.restore({static_cast<std::uint32_t>(counter("epoch")), counter("epoch_step"),
+                      static_cast<std::uint64_t>(counter("corpus"))});
+        if (best) best->restore(state.best);
+        checkpoint.restore(device_, pipeline_->layout(), pipeline_->weights(), optimizer_, average_ ? &*average_ : nullptr);
+        step_ = state.step;
+        auto const seconds = state.numbers.find("seconds");
+        return seconds == state.numbers.end() ? 0.0 : seconds->second;
+    }
+
+    void save(text::BatchPlan const& plan, std::optional<train::BestCheckpoints> const& best, double seconds) {
+        auto const position = plan.position();
+        train::RunState state{.step = step_,
+                              .counters = {{"epoch", static_cast<std::int64_t>(position.epoch)},
+                                           {"epoch_step", position.step},
+                                           {"corpus", static_cast<std::int64_t>(position.fingerprint)}},
+                              .numbers = {{"seconds", seconds}},
+                              .best = best ? best->snapshots() : std::vector<train::Snapshot>{},
+                              .options = run_options()};
+        train::save_checkpoint(options_.checkpoint, device_, pipeline_->layout(), std::as_const(*pipeline_).weights(),
+                               optimizer_, average_ ? &*average_ : nullptr, state);
+        if (best) best->remove_dropped();
+    }
+
+    Pipeline* pipeline_;
+    Options options_;
+    Device device_;
+    nn::Workspace<Device> workspace_;
+    typename Device::template Buffer<Scalar> gradients_;
+    train::AdamW<Device> optimizer_;
+    std::optional<train::MovingAverage<Device>> average_;
+    std::optional<schedule::Discrete> table_;
+    objective::DiffusionSaved<typename Pipeline::SpaceType, typename Pipeline::ModelType> saved_;
+    text::PackedBatch batch_;
+    std::vector<Token> places_, classes_;
+    std::vector<Scalar> levels_;
+    std::vector<double> labels_;
+    std::vector<train::NamedNumber> numbers_;
+    Index step_ = 0;
+    double gradient_norm_ = 0.0;
+};
+
+}  // namespace inkling

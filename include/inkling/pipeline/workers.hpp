@@ -1,0 +1,68 @@
+#pragma once
+
+#include <inkling/nn/workspace.hpp>
+#include <inkling/text/packing.hpp>
+
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace inkling::pipeline {
+
+/// What one caller needs to run a model: a device, its memory, and host buffers, all reused from batch to batch.
+template <Backend B>
+struct Worker {
+    B device;
+    nn::Workspace<B> workspace{};
+    text::PackedBatch batch{};
+    std::vector<Token> places{};
+};
+
+/// Workers at rest, so that callers on many threads each have their own and none is made twice.
+template <Backend B>
+class Workers {
+public:
+    /// Returns the worker to the pool when the caller is done.
+    class Loan {
+    public:
+        Loan(Workers& pool, std::unique_ptr<Worker<B>> worker) : pool_(&pool), worker_(std::move(worker)) {}
+        Loan(Loan&&) = default;
+        Loan& operator=(Loan&&) = delete;
+        ~Loan() {
+            if (worker_) pool_->give_back(std::move(worker_));
+        }
+        [[nodiscard]] Worker<B>& operator*() const { return *worker_; }
+        [[nodiscard]] Worker<B>* operator->() const { return worker_.get(); }
+
+    private:
+        Workers* pool_;
+        std::unique_ptr<Worker<B>> worker_;
+    };
+
+    Workers() : shared_(std::make_unique<Shared>()) {}
+
+    /// A worker of the pool, or a new one.
+    [[nodiscard]] Loan borrow(typename B::Options const& options) {
+        std::lock_guard const lock(shared_->mutex);
+        if (shared_->resting.empty()) return Loan(*this, std::make_unique<Worker<B>>(Worker<B>{B(options)}));
+        auto worker = std::move(shared_->resting.back());
+        shared_->resting.pop_back();
+        return Loan(*this, std::move(worker));
+    }
+
+private:
+    struct Shared {
+        std::mutex mutex;
+        std::vector<std::unique_ptr<Worker<B>>> resting;
+    };
+
+    void give_back(std::unique_ptr<Worker<B>> worker) {
+        std::lock_guard const lock(shared_->mutex);
+        shared_->resting.push_back(std::move(worker));
+    }
+
+    std::unique_ptr<Shared> shared_;
+};
+
+}  // namespace inkling::pipeline
