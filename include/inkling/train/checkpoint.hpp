@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -93,7 +94,7 @@ inline constexpr char const* average_name = "inkling.moving_average";
 template <Backend B>
 void save_checkpoint(std::filesystem::path const& path, B& device, nn::ParameterLayout const& layout,
                      VectorView<typename B::Scalar const> weights, AdamW<B> const& optimizer,
-                     MovingAverage<B> const* average, RunState const& state) {
+                     std::type_identity_t<MovingAverage<B>> const* average, RunState const& state) {
     using Real = typename B::Scalar;
     std::string const where = "inkling::train::save_checkpoint: file '" + path.string() + "': ";
     auto const check_size = [&](char const* what, Index size) {
@@ -174,13 +175,13 @@ public:
     /// @throws Error naming the array that is missing, left over, or of another shape (with both shapes) or type
     template <Backend B>
     void restore(B& device, nn::ParameterLayout const& layout, VectorView<typename B::Scalar> weights,
-                 AdamW<B>& optimizer, MovingAverage<B>* average) const {
+                 AdamW<B>& optimizer, std::type_identity_t<MovingAverage<B>>* average) const {
         using Real = typename B::Scalar;
         require(weights.size == layout.size() && optimizer.size() == layout.size()
                     && (average == nullptr || average->values().size == layout.size()),
                 where_, "is to fill ", weights.size, " weights, ", optimizer.size(), " means",
                 average == nullptr ? "" : " and a moving average", ", expected ", layout.size(), " of each");
-        require(has_average() == (average != nullptr), where_, has_average() ? "has" : "has no",
+        require(has_average() == (average != nullptr), where_, has_average() ? "has a" : "has no",
                 " moving average of the weights, and this run keeps ", average == nullptr ? "none" : "one");
         std::array<std::string, 3> const flat_names{detail::first_moment_name, detail::second_moment_name,
                                                     detail::average_name};
