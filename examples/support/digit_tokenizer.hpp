@@ -3,7 +3,7 @@
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/text/concept.hpp>
-#include <inkling/text/detail/envelope.hpp>
+#include <inkling/text/envelope.hpp>
 #include <inkling/text/utf8.hpp>
 #include <inkling/text/vocabulary.hpp>
 #include <inkling/text/word_tokenizer.hpp>
@@ -72,11 +72,9 @@ public:
     [[nodiscard]] inkling::Index vocabulary_size() const { return words_.vocabulary_size(); }
     [[nodiscard]] inkling::text::SpecialTokens specials() const { return words_.specials(); }
     [[nodiscard]] static std::string_view kind() { return "digit"; }
-    [[nodiscard]] std::string serialise() const {
-        return inkling::text::detail::seal(kind(), words_.vocabulary().serialise());
-    }
+    [[nodiscard]] std::string serialise() const { return inkling::text::seal(kind(), words_.vocabulary().serialise()); }
     [[nodiscard]] static DigitTokenizer deserialise(std::string_view bytes) {
-        return DigitTokenizer(inkling::text::Vocabulary::deserialise(inkling::text::detail::unseal(kind(), bytes)));
+        return DigitTokenizer(inkling::text::Vocabulary::deserialise(inkling::text::unseal(kind(), bytes)));
     }
 
 private:

@@ -3,7 +3,7 @@
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/text/concept.hpp>
-#include <inkling/text/detail/envelope.hpp>
+#include <inkling/text/envelope.hpp>
 
 #include <concepts>
 #include <optional>
@@ -65,7 +65,7 @@ public:
     /// Makes the tokenizer whose kind the bytes name.
     /// @throws Error when it is none of Tokenizers, and what that tokenizer throws
     [[nodiscard]] static AnyTokenizer deserialise(std::string_view bytes) {
-        std::string_view const kind = detail::sealed_kind(bytes);
+        std::string_view const kind = sealed_kind(bytes);
         std::optional<AnyTokenizer> made;
         (void)((kind == Tokenizers::kind() && (made.emplace(Tokenizers::deserialise(bytes)), true)) || ...);
         if (!made) {

@@ -3,7 +3,7 @@
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/text/concept.hpp>
-#include <inkling/text/detail/envelope.hpp>
+#include <inkling/text/envelope.hpp>
 #include <inkling/text/utf8.hpp>
 
 #include <sentencepiece_processor.h>
@@ -131,11 +131,11 @@ public:
     [[nodiscard]] std::string model() const { return processor_->serialized_model_proto(); }
 
     /// Bytes that deserialise takes back.
-    [[nodiscard]] std::string serialise() const { return detail::seal(kind(), model()); }
+    [[nodiscard]] std::string serialise() const { return seal(kind(), model()); }
 
     /// @throws Error when the bytes are not those of a SentencePieceTokenizer, or damaged
     [[nodiscard]] static SentencePieceTokenizer deserialise(std::string_view bytes) {
-        return from_model(detail::unseal(kind(), bytes));
+        return from_model(unseal(kind(), bytes));
     }
 
 private:

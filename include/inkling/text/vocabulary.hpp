@@ -3,7 +3,7 @@
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/text/concept.hpp>
-#include <inkling/text/detail/envelope.hpp>
+#include <inkling/text/envelope.hpp>
 #include <inkling/text/utf8.hpp>
 
 #include <algorithm>

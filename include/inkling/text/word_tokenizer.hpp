@@ -3,7 +3,7 @@
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/text/concept.hpp>
-#include <inkling/text/detail/envelope.hpp>
+#include <inkling/text/envelope.hpp>
 #include <inkling/text/vocabulary.hpp>
 
 #include <span>
@@ -86,11 +86,11 @@ public:
     [[nodiscard]] static std::string_view kind() { return "word"; }
 
     /// Bytes that deserialise takes back, of the same tokenizer always the same.
-    [[nodiscard]] std::string serialise() const { return detail::seal(kind(), vocabulary_.serialise()); }
+    [[nodiscard]] std::string serialise() const { return seal(kind(), vocabulary_.serialise()); }
 
     /// @throws Error when the bytes are not those of a WordTokenizer, or damaged
     [[nodiscard]] static WordTokenizer deserialise(std::string_view bytes) {
-        return WordTokenizer(Vocabulary::deserialise(detail::unseal(kind(), bytes)));
+        return WordTokenizer(Vocabulary::deserialise(unseal(kind(), bytes)));
     }
 
 private:

@@ -10,7 +10,9 @@
 #include <string_view>
 #include <system_error>
 
-namespace inkling::text::detail {
+namespace inkling::text {
+
+namespace detail {
 
 /// Reads the decimal number that is all of `text`; false when it is anything else or does not fit.
 template <class Integer>
@@ -34,39 +36,42 @@ template <class Integer>
     return hash;
 }
 
-constexpr std::string_view envelope_head = "inkling tokenizer ";
+inline constexpr std::string_view envelope_head = "inkling tokenizer ";
 
-/// Puts the line 'inkling tokenizer <kind> <size> <checksum>' before a tokenizer's own bytes.
+}  // namespace detail
+
+/// Puts the line 'inkling tokenizer <kind> <size> <checksum>' before a tokenizer's own bytes: what `serialise` returns.
 [[nodiscard]] inline std::string seal(std::string_view kind, std::string_view payload) {
-    return message(envelope_head, kind, ' ', payload.size(), ' ', checksum(payload), '\n', payload);
+    return message(detail::envelope_head, kind, ' ', payload.size(), ' ', detail::checksum(payload), '\n', payload);
 }
 
 /// The kind that sealed bytes say they are.
 /// @throws Error when the bytes are not those of a tokenizer
 [[nodiscard]] inline std::string_view sealed_kind(std::string_view bytes) {
-    require(bytes.starts_with(envelope_head), "inkling::text: these bytes do not begin with '", envelope_head,
-            "', expected a tokenizer");
-    bytes.remove_prefix(envelope_head.size());
-    return cut_before(bytes, ' ');
+    require(bytes.starts_with(detail::envelope_head), "inkling::text: these bytes do not begin with '",
+            detail::envelope_head, "', expected a tokenizer");
+    bytes.remove_prefix(detail::envelope_head.size());
+    return detail::cut_before(bytes, ' ');
 }
 
-/// The tokenizer's own bytes inside sealed ones.
+/// The tokenizer's own bytes inside sealed ones: what `deserialise` starts from. A view into `bytes`.
 /// @throws Error when they are of another kind, cut short or damaged
 [[nodiscard]] inline std::string_view unseal(std::string_view kind, std::string_view bytes) {
     std::string_view const seen = sealed_kind(bytes);
     require(seen == kind, "inkling::text: these bytes hold a tokenizer of kind '", seen.substr(0, 64), "', expected '",
             kind, "'");
-    bytes.remove_prefix(std::min(bytes.size(), envelope_head.size() + kind.size() + 1));
+    bytes.remove_prefix(std::min(bytes.size(), detail::envelope_head.size() + kind.size() + 1));
     std::size_t size = 0;
     std::uint64_t sum = 0;
-    bool const numbers = parse_integer(cut_before(bytes, ' '), size) && parse_integer(cut_before(bytes, '\n'), sum);
-    require(numbers, "inkling::text: the first line of a '", kind, "' tokenizer is broken, expected '", envelope_head,
-            kind, " <size> <checksum>'");
+    bool const numbers = detail::parse_integer(detail::cut_before(bytes, ' '), size)
+        && detail::parse_integer(detail::cut_before(bytes, '\n'), sum);
+    require(numbers, "inkling::text: the first line of a '", kind, "' tokenizer is broken, expected '",
+            detail::envelope_head, kind, " <size> <checksum>'");
     require(bytes.size() == size, "inkling::text: a '", kind, "' tokenizer of ", bytes.size(), " bytes, expected ",
             size);
-    require(checksum(bytes) == sum, "inkling::text: the bytes of a '", kind, "' tokenizer are damaged: checksum ",
-            checksum(bytes), ", expected ", sum);
+    require(detail::checksum(bytes) == sum, "inkling::text: the bytes of a '", kind,
+            "' tokenizer are damaged: checksum ", detail::checksum(bytes), ", expected ", sum);
     return bytes;
 }
 
-}  // namespace inkling::text::detail
+}  // namespace inkling::text
