@@ -23,7 +23,7 @@ namespace {
 
 constexpr double label_tolerance = 1e-10;  // of float64 labels
 constexpr double grid_tolerance = 1e-6;    // of float32 times
-constexpr double inverse_grid_tolerance = 1e-3;  // of float32 times through float32 log-SNR and its inverse
+constexpr double inverse_grid_tolerance = 2e-4;  // of float32 times through float32 log-SNR and its inverse
 constexpr double step_tolerance = 1e-5;    // one float32 step
 
 /// Calls `use` with Difformer's or DiffuSeq's schedule of that name.
@@ -179,7 +179,9 @@ TEST_CASE("golden: DINOISER's grids of times") {
             if (!one.value("finite", true) || !spacings.contains(spacing)) continue;
             std::string const scheduler = one.at("noise_scheduler");
             bool const by_noise = spacing == "uniform_noise" || spacing == "quadratic_noise";
-            if (by_noise && scheduler == "linear") continue;  // whose rev_std lacks a square root
+            if (spacing != "uniform_time" && scheduler == "linear") continue;  // its rev_std lacks a square root
+            // some official log-SNRs are finite at pure noise, as they add 1e-5 to what they divide by
+            if (spacing == "uniform_half_log_snr" && one.at("start") == 1.0) continue;
             with_noise_scheduler(scheduler, [&](auto const& schedule) {
                 auto const time = [&](double end) { return by_noise ? schedule::time_at_noise(schedule, end) : end; };
                 sampler::TimeGrid const grid{time(one.at("start")), time(one.at("end")), spacings.at(spacing)};

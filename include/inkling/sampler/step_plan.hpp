@@ -165,21 +165,22 @@ private:
     }
 };
 
-/// Ever closer towards the noisiest step: T - 1 - (T - 1) m (m + 1)² / ((count - 1) count²), m = count - 1 - i.
+/// Ever closer together towards the noisiest step: the distance to it shrinks as a cube.
 ///
+/// Step i is T - 1 - floor(e (m + 1)² / count²), m = count - 1 - i, with e the m-th of `count` even steps.
 /// Source: Tang et al. 2023, "Bridge the gap", arXiv:2305.04465, code ('x2_N').
 struct QuadraticSteps {
+    /// @return  fewer steps than `count` where a short table makes some of them equal
     /// @throws Error unless 1 <= count <= table_steps
     [[nodiscard]] std::vector<Index> kept(Index table_steps, Index count) const {
         detail::require_count("QuadraticSteps", table_steps, count);
-        std::vector<Index> steps;
-        double const n = static_cast<double>(count);
-        for (Index i = 0; i < count; ++i) {
-            double const m = static_cast<double>(count - 1 - i);
-            double const below = count == 1 ? 0.0 : m * (m + 1.0) * (m + 1.0) / ((n - 1.0) * n * n);
-            steps.push_back(schedule::round_half_to_even(static_cast<double>(table_steps - 1) * (1.0 - below)));
+        std::vector<Index> steps = schedule::spaced_steps(table_steps, count);
+        for (Index m = 0; m < count; ++m) {
+            Index& step = steps[static_cast<std::size_t>(m)];
+            step = table_steps - 1 - step * (m + 1) * (m + 1) / (count * count);
         }
-        steps.erase(std::unique(steps.begin(), steps.end()), steps.end());  // near the top of a short table
+        std::reverse(steps.begin(), steps.end());
+        steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
         return steps;
     }
 };
