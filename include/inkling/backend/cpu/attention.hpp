@@ -20,11 +20,13 @@ void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_que
     Real const factor = 1 / std::sqrt(static_cast<Real>(width));
     for (Index i = 0; i < rows; ++i) {
         Index const seen = causal ? std::min(key_rows, first_query + i + 1) : key_rows;
-        auto row = array(scores + i * stride, seen);
-        Real const top = row.maxCoeff();
-        row = ((row - top) * factor).exp();
-        row *= 1 / row.sum();
-        std::fill_n(scores + i * stride + seen, key_rows - seen, Real{0});
+        Real* const row = scores + i * stride;
+        std::fill_n(row + seen, key_rows - seen, Real{0});
+        if (seen == 0) continue;
+        Real const top = max_of(seen, row);
+        transform(seen, row, [=](auto const& x) { return ((x - top) * factor).exp(); }, row);
+        Real const share = 1 / sum_of(seen, row);
+        transform(seen, row, [=](auto const& x) { return x * share; }, row);
     }
 }
 
@@ -41,8 +43,9 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
     Index const width = q.cols / shape.heads;
     Index const panel = detail::serial_scratch<Real>(std::max(width, shape.keys.longest));
     Index const tasks = shape.queries.count * shape.heads;
+    device.reserve_scratch(panel + detail::query_block * shape.keys.longest);
     device.parallel(tasks, std::max<Index>(1, tasks / 64), [&](Index begin, Index end, int thread) {
-        Real* const scratch = device.scratch(thread, panel + detail::query_block * shape.keys.longest);
+        Real* const scratch = device.scratch(thread);
         for (Index task = begin; task < end; ++task) {
             Index const sentence = task / shape.heads;
             Index const head = task % shape.heads;
@@ -79,8 +82,9 @@ void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real>
     Real const factor = 1 / std::sqrt(static_cast<Real>(width));
     Index const tasks = shape.queries.count * shape.heads;
     using Strided = detail::Strided<Real>;
+    device.reserve_scratch(panel + shape.queries.longest * shape.keys.longest);
     device.parallel(tasks, std::max<Index>(1, tasks / 64), [&](Index begin, Index end, int thread) {
-        Real* const scratch = device.scratch(thread, panel + shape.queries.longest * shape.keys.longest);
+        Real* const scratch = device.scratch(thread);
         Real* const dscores = scratch + panel;
         for (Index task = begin; task < end; ++task) {
             Index const sentence = task / shape.heads;
@@ -96,10 +100,13 @@ void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real>
             detail::multiply_serial(slope, Strided{v.row(key_row) + column, 1, v.stride}, rows, key_rows, width, false,
                                     dscores, key_rows, scratch);
             for (Index i = 0; i < rows; ++i) {
-                auto const probability = detail::array(scores + i * probabilities.stride, key_rows);
-                auto dscore = detail::array(dscores + i * key_rows, key_rows);
-                Real const along = (dscore * probability).sum();
-                dscore = probability * (dscore - along) * factor;
+                Real const* const probability = scores + i * probabilities.stride;
+                Real* const dscore = dscores + i * key_rows;
+                Real const along =
+                    detail::sum_of(key_rows, [](auto const& d, auto const& p) { return d * p; }, dscore, probability);
+                detail::transform(
+                    key_rows, dscore, [=](auto const& d, auto const& p) { return p * (d - along) * factor; }, dscore,
+                    probability);
             }
             detail::multiply_serial(Strided{dscores, key_rows, 1}, Strided{k.row(key_row) + column, k.stride, 1}, rows,
                                     width, key_rows, false, dq.row(row) + column, dq.stride, scratch);

@@ -88,8 +88,12 @@ public:
     [[nodiscard]] Options const& options() const { return options_; }
     [[nodiscard]] int threads() const { return options_.threads; }
 
-    /// Memory that thread `thread` of a verb may write, at least `size` elements; lost at the next request.
-    [[nodiscard]] Real* scratch(int thread, Index size) { return grow(scratch_[static_cast<std::size_t>(thread)], size); }
+    /// Gives every thread scratch of at least `size` elements; ask before the threads start, as they cannot throw.
+    void reserve_scratch(Index size) {
+        for (HostBuffer<Real>& buffer : scratch_) grow(buffer, size);
+    }
+    /// Memory that thread `thread` of a verb may write, of the size asked for last; lost when a verb asks for more.
+    [[nodiscard]] Real* scratch(int thread) { return scratch_[static_cast<std::size_t>(thread)].data(); }
     /// Memory that all threads of a verb share; ask before they start.
     [[nodiscard]] Real* shared_scratch(Index size) { return grow(shared_scratch_, size); }
     /// The same for a verb that calls product, which takes shared_scratch for itself.

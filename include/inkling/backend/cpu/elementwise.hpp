@@ -11,8 +11,7 @@ namespace inkling::backend {
 template <class Real>
 void add(Cpu<Real>& device, In<Real> x, In<Real> y, Out<Real> out) {
     detail::for_each_row(device, out.rows, out.cols, [&](Index row) {
-        detail::array(out.row(row), out.cols) =
-            detail::array(x.row(row), out.cols) + detail::array(y.row(row), out.cols);
+        detail::transform(out.cols, out.row(row), [](auto const& a, auto const& b) { return a + b; }, x.row(row), y.row(row));
     });
 }
 
@@ -20,12 +19,11 @@ void add(Cpu<Real>& device, In<Real> x, In<Real> y, Out<Real> out) {
 template <class Real>
 void scale(Cpu<Real>& device, std::type_identity_t<Real> factor, In<Real> x, Out<Real> out, bool accumulate = false) {
     detail::for_each_row(device, out.rows, out.cols, [&](Index row) {
-        auto to = detail::array(out.row(row), out.cols);
-        auto const from = detail::array(x.row(row), out.cols);
+        Real* const to = out.row(row);
         if (accumulate)
-            to += factor * from;
+            detail::transform(out.cols, to, [=](auto const& a, auto const& b) { return a + factor * b; }, to, x.row(row));
         else
-            to = factor * from;
+            detail::transform(out.cols, to, [=](auto const& a) { return factor * a; }, x.row(row));
     });
 }
 
@@ -48,15 +46,21 @@ template <class Real>
 template <class Real>
 void activate(Cpu<Real>& device, Activation activation, In<Real> x, Out<Real> out) {
     detail::for_each_row(device, out.rows, out.cols, [&](Index row) {
-        auto to = detail::array(out.row(row), out.cols);
-        auto const from = detail::array(x.row(row), out.cols);
+        Real* const to = out.row(row);
+        Real const* const from = x.row(row);
         switch (activation) {
-            case Activation::relu: to = from.max(Real{0}); break;
+            case Activation::relu:
+                detail::transform(out.cols, to, [](auto const& a) { return a.max(Real{0}); }, from);
+                break;
             case Activation::gelu:
                 for (Index j = 0; j < out.cols; ++j) to[j] = from[j] * detail::normal_distribution(from[j]);
                 break;
-            case Activation::silu: to = from * detail::sigmoid(from); break;
-            case Activation::tanh: to = from.tanh(); break;
+            case Activation::silu:
+                detail::transform(out.cols, to, [](auto const& a) { return a * detail::sigmoid(a); }, from);
+                break;
+            case Activation::tanh:
+                detail::transform(out.cols, to, [](auto const& a) { return a.tanh(); }, from);
+                break;
         }
     });
 }
@@ -65,11 +69,14 @@ void activate(Cpu<Real>& device, Activation activation, In<Real> x, Out<Real> ou
 template <class Real>
 void activate_backward(Cpu<Real>& device, Activation activation, In<Real> x, In<Real> dout, Out<Real> dx) {
     detail::for_each_row(device, dx.rows, dx.cols, [&](Index row) {
-        auto to = detail::array(dx.row(row), dx.cols);
-        auto const from = detail::array(x.row(row), dx.cols);
-        auto const slope = detail::array(dout.row(row), dx.cols);
+        Real* const to = dx.row(row);
+        Real const* const from = x.row(row);
+        Real const* const slope = dout.row(row);
+        auto const each = [&](auto const& body) { detail::transform(dx.cols, to, body, from, slope); };
         switch (activation) {
-            case Activation::relu: to = (from > Real{0}).select(slope, Real{0}); break;
+            case Activation::relu:
+                each([](auto const& a, auto const& d) { return (a > Real{0}).select(d, Real{0}); });
+                break;
             case Activation::gelu:
                 for (Index j = 0; j < dx.cols; ++j) {
                     Real const density = std::exp(-from[j] * from[j] / 2) * std::numbers::inv_sqrtpi_v<Real> *
@@ -78,9 +85,14 @@ void activate_backward(Cpu<Real>& device, Activation activation, In<Real> x, In<
                 }
                 break;
             case Activation::silu:
-                to = slope * detail::sigmoid(from) * (1 + from * (1 - detail::sigmoid(from)));
+                each([](auto const& a, auto const& d) -> detail::Lanes<Real> {
+                    detail::Lanes<Real> const share = detail::sigmoid(a);
+                    return d * share * (1 + a * (1 - share));
+                });
                 break;
-            case Activation::tanh: to = slope * (1 - from.tanh().square()); break;
+            case Activation::tanh:
+                each([](auto const& a, auto const& d) { return d * (1 - a.tanh().square()); });
+                break;
         }
     });
 }
@@ -93,16 +105,23 @@ void combine(Cpu<Real>& device, Segments const& segments, In<Real> coefficients,
              Out<Real> out) {
     detail::for_each_segment_row(device, segments, [&](Index sentence, Index row) {
         Real const* const c = coefficients.row(sentence);
-        auto to = detail::array(out.row(row), out.cols);
-        auto const first = detail::array(x.row(row), out.cols);
+        Real* const to = out.row(row);
+        auto const pair = [&](Real factor, Real const* second) {
+            detail::transform(
+                out.cols, to, [&](auto const& u, auto const& v) { return c[0] * u + factor * v; }, x.row(row),
+                second);
+        };
         if (y.empty() && e.empty())
-            to = c[0] * first;
+            detail::transform(out.cols, to, [&](auto const& u) { return c[0] * u; }, x.row(row));
         else if (e.empty())
-            to = c[0] * first + c[1] * detail::array(y.row(row), out.cols);
+            pair(c[1], y.row(row));
         else if (y.empty())
-            to = c[0] * first + c[2] * detail::array(e.row(row), out.cols);
+            pair(c[2], e.row(row));
         else
-            to = c[0] * first + c[1] * detail::array(y.row(row), out.cols) + c[2] * detail::array(e.row(row), out.cols);
+            detail::transform(
+                out.cols, to,
+                [&](auto const& u, auto const& v, auto const& w) { return c[0] * u + c[1] * v + c[2] * w; },
+                x.row(row), y.row(row), e.row(row));
     });
 }
 
@@ -129,7 +148,7 @@ void time_features(Cpu<Real>& device, VectorView<double const> labels, Out<Real>
 template <class Real>
 void add_per_sentence(Cpu<Real>& device, Segments const& segments, In<Real> x, Out<Real> out) {
     detail::for_each_segment_row(device, segments, [&](Index sentence, Index row) {
-        detail::array(out.row(row), out.cols) += detail::array(x.row(sentence), out.cols);
+        detail::add_to(out.cols, out.row(row), x.row(sentence));
     });
 }
 
@@ -139,10 +158,12 @@ void sum_per_sentence(Cpu<Real>& device, Segments const& segments, In<Real> x, O
     detail::for_each_row(device, segments.count, out.cols, [&](Index sentence) {
         Index const begin = segments.offsets[sentence];
         Index const end = segments.offsets[sentence + 1];
-        auto to = detail::array(out.row(sentence), out.cols);
-        to = Real{0};
-        for (Index row = begin; row < end; ++row) to += detail::array(x.row(row), out.cols);
-        if (mean && end > begin) to /= static_cast<Real>(end - begin);
+        Real* const to = out.row(sentence);
+        std::fill_n(to, out.cols, Real{0});
+        for (Index row = begin; row < end; ++row) detail::add_to(out.cols, to, x.row(row));
+        if (!mean || end == begin) return;
+        Real const length = static_cast<Real>(end - begin);
+        detail::transform(out.cols, to, [=](auto const& a) { return a / length; }, to);
     });
 }
 
@@ -151,7 +172,9 @@ template <class Real>
 void mean_per_sentence_backward(Cpu<Real>& device, Segments const& segments, In<Real> dmean, Out<Real> dx) {
     detail::for_each_segment_row(device, segments, [&](Index sentence, Index row) {
         Real const length = static_cast<Real>(segments.offsets[sentence + 1] - segments.offsets[sentence]);
-        detail::array(dx.row(row), dx.cols) += detail::array(dmean.row(sentence), dx.cols) / length;
+        detail::transform(
+            dx.cols, dx.row(row), [=](auto const& a, auto const& b) { return a + b / length; }, dx.row(row),
+            dmean.row(sentence));
     });
 }
 

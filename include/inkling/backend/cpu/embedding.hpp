@@ -9,12 +9,12 @@ template <class Real>
 void gather(Cpu<Real>& device, In<Real> table, TokenView tokens, std::type_identity_t<Real> factor, Out<Real> out,
             bool accumulate = false) {
     detail::for_each_row(device, tokens.size, out.cols, [&](Index row) {
-        auto to = detail::array(out.row(row), out.cols);
-        auto const from = detail::array(table.row(tokens.data[row]), out.cols);
+        Real* const to = out.row(row);
+        Real const* const from = table.row(tokens.data[row]);
         if (accumulate)
-            to += factor * from;
+            detail::transform(out.cols, to, [=](auto const& a, auto const& b) { return a + factor * b; }, to, from);
         else
-            to = factor * from;
+            detail::transform(out.cols, to, [=](auto const& a) { return factor * a; }, from);
     });
 }
 
@@ -24,9 +24,11 @@ void scatter_add(Cpu<Real>& device, In<Real> dout, TokenView tokens, std::type_i
                  Out<Real> dtable, Token skip = -1) {
     device.parallel(dtable.cols, 64, [&](Index begin, Index end, int) {  // by columns: no two threads share a sum
         for (Index row = 0; row < tokens.size; ++row)
-            if (tokens.data[row] != skip)
-                detail::array(dtable.row(tokens.data[row]) + begin, end - begin) +=
-                    factor * detail::array(dout.row(row) + begin, end - begin);
+            if (tokens.data[row] != skip) {
+                Real* const to = dtable.row(tokens.data[row]) + begin;
+                detail::transform(
+                    end - begin, to, [=](auto const& a, auto const& b) { return a + factor * b; }, to, dout.row(row) + begin);
+            }
     });
 }
 

@@ -16,13 +16,18 @@ void layer_norm(Cpu<Real>& device, In<Real> x, InVector<Real> gain, InVector<Rea
                 Out<Real> statistics = {}) {
     Index const cols = x.cols;
     detail::for_each_row(device, x.rows, cols, [&](Index row) {
-        auto const from = detail::array(x.row(row), cols);
-        auto to = detail::array(out.row(row), cols);
-        Real const mean = from.mean();
-        Real const variance = (from - mean).square().mean();
+        Real const* const from = x.row(row);
+        Real* const to = out.row(row);
+        Real const mean = detail::sum_of(cols, from) / static_cast<Real>(cols);
+        Real const variance =
+            detail::sum_of(cols, [=](auto const& a) { return (a - mean).square(); }, from) / static_cast<Real>(cols);
         Real const inverse = 1 / std::sqrt(variance + static_cast<Real>(epsilon));
-        to = (from - mean) * inverse;
-        if (!gain.empty()) to = to * detail::array(gain.data, cols) + detail::array(bias.data, cols);
+        if (gain.empty())
+            detail::transform(cols, to, [=](auto const& a) { return (a - mean) * inverse; }, from);
+        else
+            detail::transform(
+                cols, to, [=](auto const& a, auto const& g, auto const& b) { return (a - mean) * inverse * g + b; }, from,
+                gain.data, bias.data);
         if (!statistics.empty()) {
             statistics.row(row)[0] = mean;
             statistics.row(row)[1] = inverse;
@@ -39,31 +44,37 @@ void layer_norm_backward(Cpu<Real>& device, In<Real> dout, In<Real> x, In<Real> 
     Index const blocks = (x.rows + block - 1) / block;
     bool const affine = !dgain.empty();
     Real* const partial = affine ? device.shared_scratch(blocks * 2 * cols) : nullptr;
+    device.reserve_scratch(cols);
     device.parallel(x.rows, block, [&](Index begin, Index end, int thread) {
-        auto normalized = detail::array(device.scratch(thread, cols), cols);
+        Real* const normalized = device.scratch(thread);
         if (affine) std::fill_n(partial + begin / block * 2 * cols, 2 * cols, Real{0});
         for (Index row = begin; row < end; ++row) {
+            Real const centre = statistics.row(row)[0];
             Real const inverse = statistics.row(row)[1];
-            auto const slope = detail::array(dout.row(row), cols);
-            auto to = detail::array(dx.row(row), cols);
-            normalized = (detail::array(x.row(row), cols) - statistics.row(row)[0]) * inverse;
+            Real const* const slope = dout.row(row);
+            Real* const to = dx.row(row);
+            auto const product = [](auto const& a, auto const& b) { return a * b; };
+            detail::transform(cols, normalized, [=](auto const& a) { return (a - centre) * inverse; }, x.row(row));
             if (affine) {
-                detail::array(partial + begin / block * 2 * cols, cols) += slope * normalized;
-                detail::array(partial + (begin / block * 2 + 1) * cols, cols) += slope;
+                Real* const own = partial + begin / block * 2 * cols;
+                detail::transform(
+                    cols, own, [](auto const& a, auto const& b, auto const& c) { return a + b * c; }, own, slope, normalized);
+                detail::add_to(cols, own + cols, slope);
             }
-            if (gain.empty())
-                to = slope;
-            else
-                to = slope * detail::array(gain.data, cols);
-            Real const mean = to.mean();
-            Real const along = (to * normalized).mean();
-            to = inverse * (to - mean - normalized * along);
+            if (!gain.empty())
+                detail::transform(cols, to, product, slope, gain.data);
+            else if (to != slope)
+                std::copy_n(slope, cols, to);
+            Real const mean = detail::sum_of(cols, to) / static_cast<Real>(cols);
+            Real const along = detail::sum_of(cols, product, to, normalized) / static_cast<Real>(cols);
+            detail::transform(
+                cols, to, [=](auto const& a, auto const& b) { return inverse * (a - mean - b * along); }, to, normalized);
         }
     });
     if (!affine) return;
     for (Index index = 0; index < blocks; ++index) {
-        detail::array(dgain.data, cols) += detail::array(partial + index * 2 * cols, cols);
-        detail::array(dbias.data, cols) += detail::array(partial + (index * 2 + 1) * cols, cols);
+        detail::add_to(cols, dgain.data, partial + index * 2 * cols);
+        detail::add_to(cols, dbias.data, partial + (index * 2 + 1) * cols);
     }
 }
 
@@ -71,8 +82,7 @@ void layer_norm_backward(Cpu<Real>& device, In<Real> dout, In<Real> x, In<Real> 
 template <class Real>
 void sum_rows(Cpu<Real>& device, In<Real> x, OutVector<Real> out) {
     device.parallel(x.cols, 64, [&](Index begin, Index end, int) {
-        auto to = detail::array(out.data + begin, end - begin);
-        for (Index row = 0; row < x.rows; ++row) to += detail::array(x.row(row) + begin, end - begin);
+        for (Index row = 0; row < x.rows; ++row) detail::add_to(end - begin, out.data + begin, x.row(row) + begin);
     });
 }
 

@@ -23,13 +23,21 @@ void adam_step(Cpu<Real>& device, AdamStep const& settings, InVector<Real> gradi
     Real const epsilon = real(settings.epsilon);
     device.parallel(weights.size, 16384, [&](Index begin, Index end, int) {
         Index const size = end - begin;
-        auto const gradient = detail::array(gradients.data + begin, size) * factor;
-        auto mean = detail::array(m.data + begin, size);
-        auto square = detail::array(v.data + begin, size);
-        auto weight = detail::array(weights.data + begin, size);
-        mean = beta1 * mean + (1 - beta1) * gradient;
-        square = beta2 * square + (1 - beta2) * gradient.square();
-        weight = weight * decay - step_size * mean / (square.sqrt() * correction + epsilon);
+        Real const* const gradient = gradients.data + begin;
+        Real* const mean = m.data + begin;
+        Real* const square = v.data + begin;
+        Real* const weight = weights.data + begin;
+        detail::transform(
+            size, mean, [=](auto const& a, auto const& g) { return beta1 * a + (1 - beta1) * (factor * g); }, mean, gradient);
+        detail::transform(
+            size, square, [=](auto const& a, auto const& g) { return beta2 * a + (1 - beta2) * (factor * g).square(); },
+            square, gradient);
+        detail::transform(
+            size, weight,
+            [=](auto const& w, auto const& a, auto const& b) {
+                return w * decay - step_size * a / (b.sqrt() * correction + epsilon);
+            },
+            weight, mean, square);
     });
 }
 
@@ -38,8 +46,9 @@ template <class Real>
 void average(Cpu<Real>& device, double decay, InVector<Real> x, OutVector<Real> average) {
     Real const keep = static_cast<Real>(decay);
     device.parallel(x.size, 16384, [&](Index begin, Index end, int) {
-        auto to = detail::array(average.data + begin, end - begin);
-        to += (1 - keep) * (detail::array(x.data + begin, end - begin) - to);
+        Real* const to = average.data + begin;
+        detail::transform(
+            end - begin, to, [=](auto const& a, auto const& b) { return a + (1 - keep) * (b - a); }, to, x.data + begin);
     });
 }
 

@@ -167,6 +167,8 @@ template <class Real>
 template <class Real>
 void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index cols, Index depth, bool accumulate,
                      Real* result, Index stride, Real* scratch) {
+    if (depth == 0 && !accumulate)
+        for (Index i = 0; i < rows; ++i) std::fill_n(result + i * stride, cols, Real{0});
     for (Index k = 0; k < depth; k += depth_block) {
         Index const terms = std::min(depth_block, depth - k);
         for (Index j = 0; j < cols; j += panel_width<Real>) {
@@ -195,8 +197,12 @@ void product(Cpu<Real>& device, In<Real> left, Orientation left_orientation, In<
     Index const cols = result.cols;
     Index const depth = left_orientation == Orientation::plain ? left.cols : left.rows;
     Index const panels = (cols + width - 1) / width;
-    if (depth == 0 && !accumulate)
-        for (Index i = 0; i < rows; ++i) std::fill_n(result.row(i), cols, Real{0});
+    if (depth == 0)
+        for (Index i = 0; i < rows; ++i) {
+            if (!accumulate) std::fill_n(result.row(i), cols, Real{0});
+            if (!bias.empty())
+                for (Index j = 0; j < cols; ++j) result.row(i)[j] += bias.data[j];
+        }
     constexpr Index row_block = 8 * detail::tile_rows;
     Index const row_blocks = (rows + row_block - 1) / row_block;
     for (Index k = 0; k < depth; k += detail::depth_block) {
@@ -212,6 +218,7 @@ void product(Cpu<Real>& device, In<Real> left, Orientation left_orientation, In<
         Index const runs = small ? 1 : std::clamp<Index>(8 / row_blocks, 1, panels);
         Index const run = (panels + runs - 1) / runs;
         bool const aliased = a.col == 1 && run > 1 && a.row * Index{sizeof(Real)} % 1024 == 0;
+        if (aliased) device.reserve_scratch(row_block * terms);
         device.parallel(row_blocks * runs, small ? row_blocks * runs : 1, [&](Index begin, Index end, int thread) {
             for (Index task = begin; task < end; ++task) {
                 Index const i = (task / runs) * row_block;
@@ -220,7 +227,7 @@ void product(Cpu<Real>& device, In<Real> left, Orientation left_orientation, In<
                 detail::Strided<Real> part{a.data + i * a.row + k * a.col, a.row, a.col};
                 Index tile_step = detail::tile_rows * a.row;
                 if (aliased) {
-                    Real* const copy = device.scratch(thread, row_block * terms);
+                    Real* const copy = device.scratch(thread);
                     detail::pack_rows(part, count, terms, copy);
                     part = {copy, 1, detail::tile_rows};
                     tile_step = detail::tile_rows * terms;

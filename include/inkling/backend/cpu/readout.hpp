@@ -4,6 +4,7 @@
 #include <inkling/backend/cpu/normalization.hpp>
 #include <inkling/backend/cpu/product.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace inkling::backend {
@@ -47,18 +48,22 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
     Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
     detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, vocabulary, [&](Index row) {
-            auto values = detail::array(logits.row(row), vocabulary);
+            Real* const values = logits.row(row);
             Index const target = targets.data[first + row];
-            Real const top = values.maxCoeff();
-            double const mean = smoothing == 0.0 ? 0.0 : static_cast<double>((values - top).mean());
+            Real const top = detail::max_of(vocabulary, values);
+            double mean = 0.0;
+            if (smoothing != 0.0)
+                mean = static_cast<double>(detail::sum_of(vocabulary, [=](auto const& a) { return a - top; }, values)) /
+                       static_cast<double>(vocabulary);
             double const chosen = static_cast<double>(values[target] - top);
-            values = (values - top).exp();
-            Real const total = values.sum();
+            detail::transform(vocabulary, values, [=](auto const& a) { return (a - top).exp(); }, values);
+            Real const total = detail::sum_of(vocabulary, values);
             double const log_total = std::log(static_cast<double>(total));
             double const nll = log_total - chosen;
             sums[2 * (first + row)] = nll;
             sums[2 * (first + row) + 1] = (1.0 - smoothing) * nll + smoothing * (log_total - mean);
-            values = (values / total - uniform) * static_cast<Real>(factor);
+            Real const weight = static_cast<Real>(factor);
+            detail::transform(vocabulary, values, [=](auto const& a) { return (a / total - uniform) * weight; }, values);
             values[target] -= static_cast<Real>((1.0 - smoothing) * factor);
         });
         if (!dz.empty())
@@ -84,12 +89,14 @@ void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real
                     OutVector<Real> log_probabilities = {}) {
     detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
-            auto const values = detail::array(logits.row(row), table.rows);
-            Index best = 0;
-            Real const top = values.maxCoeff(&best);
-            tokens.data[first + row] = static_cast<Token>(best);
+            Real const* const values = logits.row(row);
+            Real const top = detail::max_of(table.rows, values);
+            Real const* const best = std::find(values, values + table.rows, top);
+            bool const found = best != values + table.rows;  // not where a logit is not a number
+            tokens.data[first + row] = static_cast<Token>(found ? best - values : 0);
             if (!log_probabilities.empty())
-                log_probabilities.data[first + row] = -std::log((values - top).exp().sum());
+                log_probabilities.data[first + row] = -std::log(
+                    detail::sum_of(table.rows, [=](auto const& a) { return (a - top).exp(); }, values));
         });
     });
 }

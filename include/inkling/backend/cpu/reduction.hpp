@@ -23,7 +23,8 @@ template <class Real, class Body>
 template <class Real>
 void squared_norm(Cpu<Real>& device, InVector<Real> x, double* sum) {
     *sum = detail::blocked_sum(device, x.size, 16384, [&](Index begin, Index end) {
-        return detail::array(x.data + begin, end - begin).template cast<double>().square().sum();
+        return detail::sum_in<double>(
+            end - begin, [](auto const& a) { return a.template cast<double>().square(); }, x.data + begin);
     });
 }
 
@@ -35,10 +36,16 @@ void squared_error(Cpu<Real>& device, In<Real> x, In<Real> y, double factor, dou
     *sum = detail::blocked_sum(device, x.rows, detail::row_block(x.cols), [&](Index begin, Index end) {
         double total = 0.0;
         for (Index row = begin; row < end; ++row) {
-            auto const difference = detail::array(x.row(row), x.cols) - detail::array(y.row(row), x.cols);
-            total += difference.template cast<double>().square().sum();
-            if (!dx.empty()) detail::array(dx.row(row), x.cols) += slope * difference;
-            if (!dy.empty()) detail::array(dy.row(row), x.cols) -= slope * difference;
+            Real const* const a = x.row(row);
+            Real const* const b = y.row(row);
+            total += detail::sum_in<double>(
+                x.cols, [](auto const& u, auto const& v) { return (u - v).template cast<double>().square(); }, a, b);
+            auto const add_slope = [&](Real* to, Real twice) {
+                detail::transform(
+                    x.cols, to, [=](auto const& d, auto const& u, auto const& v) { return d + twice * (u - v); }, to, a, b);
+            };
+            if (!dx.empty()) add_slope(dx.row(row), slope);
+            if (!dy.empty()) add_slope(dy.row(row), -slope);
         }
         return total;
     });

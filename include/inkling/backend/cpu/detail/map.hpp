@@ -5,13 +5,88 @@
 
 #include <Eigen/Core>
 
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+
 namespace inkling::backend::detail {
 
-/// `count` elements as an Eigen array, so that arithmetic on them is vectorised.
-template <class T>
-[[nodiscard]] auto array(T* data, Index count) {
-    using Array = ::Eigen::Array<std::remove_const_t<T>, ::Eigen::Dynamic, 1>;
-    return ::Eigen::Map<std::conditional_t<std::is_const_v<T>, Array const, Array>>(data, count);
+/// As many elements as arithmetic takes at once: a cache line of them, whatever the instruction set.
+template <class Real>
+inline constexpr Index lane_count = 64 / Index{sizeof(Real)};
+template <class Real>
+using Lanes = ::Eigen::Array<Real, static_cast<int>(lane_count<Real>), 1>;
+/// Lanes in memory, at any address.
+template <class Real>
+using LanesAt = ::Eigen::Map<std::conditional_t<std::is_const_v<Real>, Lanes<std::remove_const_t<Real>> const, Lanes<Real>>>;
+
+/// A copy of fewer elements than there are lanes, with 0 in the lanes behind them.
+template <class Real>
+struct SomeLanes {
+    SomeLanes(Real const* from, Index count) { std::copy_n(from, count, values); }
+    [[nodiscard]] LanesAt<Real const> lanes() const { return LanesAt<Real const>(values); }
+    alignas(64) Real values[static_cast<std::size_t>(lane_count<Real>)] = {};
+};
+
+/// to[i] = body(from[i]...) for i in [0, count); body maps lanes to lanes. `to` may be one of `from`.
+///
+/// An Eigen array of run-time size would compute the elements in front of an aligned address by other instructions than the
+/// rest: its results depend on where a row lies. Here they depend on the elements alone.
+template <class Real, class Body, class... From>
+void transform(Index count, Real* to, Body const& body, From const*... from) {
+    constexpr Index lanes = lane_count<Real>;
+    Index i = 0;
+    for (; i + lanes <= count; i += lanes) LanesAt<Real>(to + i) = body(LanesAt<Real const>(from + i)...);
+    if (i == count) return;
+    [&](auto const&... last) {
+        Lanes<Real> const result = body(last.lanes()...);
+        std::copy_n(result.data(), count - i, to + i);
+    }(SomeLanes<Real>(from + i, count - i)...);
+}
+
+/// to[i] += from[i].
+template <class Real>
+void add_to(Index count, Real* to, Real const* from) {
+    transform(count, to, [](auto const& a, auto const& b) { return a + b; }, to, from);
+}
+
+/// The sum of body(from[i]...) over i in [0, count), in an order that depends on count alone; body gives lanes of Sum.
+template <class Sum, class Real, class Body, class... From>
+[[nodiscard]] Sum sum_in(Index count, Body const& body, Real const* first, From const*... others) {
+    constexpr Index lanes = lane_count<Real>;
+    using Sums = ::Eigen::Array<Sum, static_cast<int>(lanes), 1>;
+    Sums total = Sums::Zero();
+    Index i = 0;
+    for (; i + lanes <= count; i += lanes)
+        total += body(LanesAt<Real const>(first + i), LanesAt<Real const>(others + i)...);
+    if (i < count)
+        [&](auto const&... last) {
+            Sums result = body(last.lanes()...);
+            std::fill(result.data() + (count - i), result.data() + lanes, Sum{0});
+            total += result;
+        }(SomeLanes<Real>(first + i, count - i), SomeLanes<Real>(others + i, count - i)...);
+    return total.sum();
+}
+/// The same in the precision of the elements.
+template <class Real, class Body, class... From>
+[[nodiscard]] Real sum_of(Index count, Body const& body, Real const* first, From const*... others) {
+    return sum_in<Real>(count, body, first, others...);
+}
+template <class Real>
+[[nodiscard]] Real sum_of(Index count, Real const* from) {
+    return sum_in<Real>(count, [](auto const& a) { return a; }, from);
+}
+
+/// The largest of from[0] .. from[count - 1]; count is at least 1.
+template <class Real>
+[[nodiscard]] Real max_of(Index count, Real const* from) {
+    constexpr Index lanes = lane_count<Real>;
+    Lanes<Real> top = Lanes<Real>::Constant(from[0]);
+    Index i = 0;
+    for (; i + lanes <= count; i += lanes) top = top.max(LanesAt<Real const>(from + i));
+    Real result = top.maxCoeff();
+    for (; i < count; ++i) result = std::max(result, from[i]);
+    return result;
 }
 
 /// Rows that one thread takes at a time: about 16 k elements.
