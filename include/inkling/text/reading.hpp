@@ -53,7 +53,6 @@ namespace detail {
 template <Tokenizer TokenizerType>
 std::vector<Token> encode_line(std::string_view line, TokenizerType const& tokenizer, std::string_view name,
                                Index number) {
-    if (line.ends_with('\r')) line.remove_suffix(1);  // files written on Windows
     std::size_t const valid = valid_utf8_prefix(line);
     require(valid == line.size(), "inkling::text: ", name, " line ", number, ": byte ", valid + 1,
             " is not valid UTF-8, expected UTF-8 text");
