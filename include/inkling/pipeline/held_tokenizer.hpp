@@ -2,7 +2,9 @@
 
 #include <inkling/text/concept.hpp>
 
+#include <concepts>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,9 +15,14 @@ namespace inkling::pipeline {
 /// Any tokenizer, held by value behind one type: a pipeline's type does not depend on how its text is cut.
 class HeldTokenizer {
 public:
-    template <text::Tokenizer T>
+    /// The requirement stands inside: as a constraint it would ask whether a pipeline, which is made from one of these, is
+    /// copyable, while that very question is being answered.
+    template <class T>
         requires(!std::same_as<T, HeldTokenizer>)
-    HeldTokenizer(T tokenizer) : held_(std::make_shared<Model<T> const>(std::move(tokenizer))) {}
+    HeldTokenizer(T tokenizer) : held_(std::make_shared<Model<T> const>(std::move(tokenizer))) {
+        static_assert(text::Tokenizer<T>,
+                      "inkling::TextDiffusion: argument 1 is not a Tokenizer: see text/concept.hpp for what one has.");
+    }
 
     [[nodiscard]] std::vector<Token> encode(std::string_view line) const { return held_->encode(line); }
     [[nodiscard]] std::string decode(std::span<Token const> tokens) const { return held_->decode(tokens); }

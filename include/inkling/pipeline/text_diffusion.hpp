@@ -34,6 +34,8 @@ namespace inkling {
 /// How text is generated. Everything here is optional.
 struct GenerateOptions {
     std::uint64_t seed = 0;          ///< the same seed gives the same text, whatever the threads and the batches
+    Index first_source = 0;          ///< number of the first source: random numbers are keyed by it, so that a long list can be
+                                     ///< generated in pieces
     decode::Beams beams{};           ///< candidates a sentence: lengths x noises
     Index tokens_per_batch = 4096;   ///< rows of all candidates that are cleaned at once
     std::stop_token stop{};          ///< asked between steps; a stopped run returns what is finished
@@ -258,7 +260,7 @@ private:
             Index const predicted = model_.length_of(rows, host_classes[at]);
             for (Index const length : decode::candidate_lengths(predicted, beams)) {
                 offsets.push_back(offsets.back() + length);
-                sequences.push_back(group[at] * candidates + static_cast<Index>(sequences.size()) % candidates);
+                sequences.push_back((options.first_source + group[at]) * candidates + static_cast<Index>(sequences.size()) % candidates);
                 sources.push_back(s);
             }
         }
