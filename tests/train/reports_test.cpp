@@ -192,10 +192,14 @@ TEST_CASE("progress bar: on a terminal the line is drawn over, and nothing of a 
     bar({.step = 9, .seconds = 2.0, .finished = true});
     CHECK(out.str() == "\rstep 10  0 tokens/s\rstep 9  0 tokens/s  0:02 in all\n");
     out.str("");
-    auto narrow = train::progress_bar(out, {.terminal = true, .columns = 7});
+    auto over = train::progress_bar(out, {.terminal = true});
+    over({.step = 10, .seconds = 1.0, .tokens_per_second = 1500.0});
+    over({.step = 11, .seconds = 2.0});
+    CHECK(out.str() == "\rstep 10  1.5k tokens/s\rstep 11  0 tokens/s   ");
+    out.str("");
+    auto narrow = train::progress_bar(out, {.terminal = true, .columns = 9});
     narrow({.step = 10, .seconds = 1.0});
-    narrow({.step = 1, .seconds = 2.0});
-    CHECK(out.str() == "\rstep 10\rstep 1 ");
+    CHECK(out.str() == "\rstep 10  ");
 }
 
 TEST_CASE("progress bar: elsewhere it writes a line now and then, and always the last one") {
