@@ -14,25 +14,89 @@ struct PackedSequences {
     TokenView positions;  ///< [N], the place of each row in its sentence, from 0
 };
 
-/// What removes noise. Models: denoiser::EncoderDecoder.
+/// How noisy a z_t is.
+struct NoiseLevel {
+    double time = 1.0;       ///< in [0, 1]: what a network is told
+    double alpha_bar = 0.0;  ///< in [0, 1]: the share of z_t's variance that is signal
+};
+
+/// What removes noise. Models: denoiser::EncoderDecoder, denoiser::Empirical.
 ///
-/// `Encoded` is what a source becomes once and all steps share; `Saved` what the backward pass needs.
+/// `encode` makes of a source what all steps share; `embed_times` makes of the plan's levels, each first turned into a number
+/// by `time_label`, one row each; `predict` writes its estimate of z0 from z_t, such a row, and the estimate of the step
+/// before. `predict_lengths` chooses a class for each source, and `length_of` tells the target length that it stands for.
+// clang-format off
 template <class D>
 concept Denoiser = std::copyable<D>
     && requires { typename D::Device; }   // has 'Device', the backend it runs on
     && requires { typename D::Options; }  // has 'Options'
-    && requires { typename D::Encoded; }  // has 'Encoded'
-    && requires { typename D::Saved; }    // has 'Saved'
+    && requires { typename D::Encoded; }  // has 'Encoded', what a source becomes
     && Backend<typename D::Device>
     && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, PackedSequences source) {
            { denoiser.encode(pass, source) } -> std::same_as<typename D::Encoded>;  // has 'encode(pass, source) const'
        }
-    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, VectorView<double const> times) {
-           denoiser.embed_times(pass, times);  // has 'embed_times(pass, times) const'
+    && requires(typename D::Encoded encoded, Index const* sources) {
+           encoded.source_of = sources;  // Encoded has 'source_of', [S]: which source each target belongs to; null: its own number
+       }
+    && requires(D const& denoiser, NoiseLevel level) {
+           { denoiser.time_label(level) } -> std::same_as<double>;  // has 'time_label(level) const', and it returns double
+       }
+    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, VectorView<double const> labels) {
+           { denoiser.embed_times(pass, labels) } -> std::same_as<MatrixView<typename D::Device::Scalar>>;  // has 'embed_times(pass, labels) const'
        }
     && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, PackedSequences target,
                 typename D::Encoded const& source, MatrixView<typename D::Device::Scalar> z) {
            denoiser.predict(pass, target, source, z, z, z, z);  // has 'predict(pass, target, source, z_t, time, previous, z0_hat) const'
+       }
+    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, typename D::Encoded const& source,
+                VectorView<Token> classes) {
+           denoiser.predict_lengths(pass, source, classes);  // has 'predict_lengths(pass, source, classes) const'
+       }
+    && requires(D const& denoiser, Index source_length, Token length_class) {
+           { denoiser.length_of(source_length, length_class) } -> std::same_as<Index>;  // has 'length_of(source_length, length_class) const'
+       }
+    && requires(D const& denoiser) { { denoiser.longest_source() } -> std::same_as<Index>; }   // has 'longest_source()', in rows
+    && requires(D const& denoiser) { { denoiser.longest_target() } -> std::same_as<Index>; };  // has 'longest_target()', in rows
+
+/// A denoiser that can be made for an embedding space: it places its weights in the layout behind those of the space.
+template <class D, class Space>
+concept DenoiserOver = Denoiser<D>
+    && requires(nn::ParameterLayout& layout, typename D::Options const& options, Space const& space) {
+           D(layout, options, space);  // has a constructor (layout, options, space)
        };
+
+/// A denoiser that learns. `Saved` is what its backward passes need of the forward ones.
+/// Models: denoiser::EncoderDecoder.
+template <class D>
+concept TrainableDenoiser = Denoiser<D>
+    && std::default_initializable<typename D::Saved>  // has 'Saved'
+    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, PackedSequences source, typename D::Saved* saved) {
+           { denoiser.encode(pass, source, saved) } -> std::same_as<typename D::Encoded>;  // has 'encode(pass, source, saved) const'
+       }
+    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, VectorView<double const> labels,
+                typename D::Saved* saved) {
+           denoiser.embed_times(pass, labels, saved);  // has 'embed_times(pass, labels, saved) const'
+       }
+    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, PackedSequences target,
+                typename D::Encoded const& source, MatrixView<typename D::Device::Scalar> z, typename D::Saved* saved) {
+           denoiser.predict(pass, target, source, z, z, z, z, saved);  // has 'predict(..., z0_hat, saved) const'
+       }
+    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, PackedSequences target,
+                typename D::Encoded const& source, MatrixView<typename D::Device::Scalar> z,
+                typename D::Saved const& saved) {
+           denoiser.predict_backward(pass, target, source, saved, z, z, z, z);  // has 'predict_backward(pass, target, source, saved, dz0_hat, dz_t, dtime, dkeys_values) const'
+           denoiser.embed_times_backward(pass, saved, z);       // has 'embed_times_backward(pass, saved, dtime) const'
+           denoiser.encode_backward(pass, source, saved, z, z);  // has 'encode_backward(pass, source, saved, doutput, dkeys_values) const'
+       }
+    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, typename D::Encoded const& source, TokenView classes,
+                double* sums, MatrixView<typename D::Device::Scalar> doutput) {
+           denoiser.length_loss(pass, source, classes, 0.1, sums, doutput);  // has 'length_loss(pass, source, classes, factor, sums, doutput) const'
+       }
+    && requires(D const& denoiser, Index rows) {
+           { denoiser.length_class(rows, rows) } -> std::same_as<Token>;  // has 'length_class(source_length, target_length) const'
+       }
+    && requires(D const& denoiser) { { denoiser.self_conditioned() } -> std::same_as<bool>; }  // has 'self_conditioned()': it reads the last estimate
+    && requires(D const& denoiser) { { denoiser.dropout() } -> std::same_as<double>; };        // has 'dropout()', in [0, 1)
+// clang-format on
 
 }  // namespace inkling

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/denoiser/concept.hpp>
+#include <inkling/embedding/concept.hpp>
 #include <inkling/nn/transformer_layer.hpp>
 
 #include <algorithm>
@@ -171,14 +172,24 @@ public:
         time_ = feed_forward(layout, "decoder.embed_time", width, 4 * width, width);
     }
 
+    /// The same for a space: its vocabulary, width, scale and table.
+    template <EmbeddingSpace Space>
+    EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Space const& space)
+        : EncoderDecoder(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {}
+
     [[nodiscard]] Options const& options() const { return options_; }
     [[nodiscard]] Index latent() const { return latent_; }
+    [[nodiscard]] Index longest_source() const { return options_.longest_source; }
+    [[nodiscard]] Index longest_target() const { return options_.longest_target; }
+    [[nodiscard]] double dropout() const { return options_.dropout; }
     [[nodiscard]] bool self_conditioned() const { return options_.self_conditioning != SelfConditioning::none; }
 
     /// Reads the source tokens, and makes the keys and values that every decoding step shares.
     ///
     /// @param saved null outside training
+    /// @throws Error when a sentence is longer than the options' longest_source
     [[nodiscard]] Encoded encode(nn::Pass<B>& pass, PackedSequences const& source, Saved* saved = nullptr) const {
+        require_fits(source.segments, options_.longest_source, "source");
         Index const rows = source.segments.rows;
         Index const width = options_.width;
         Encoded encoded{source, pass.take(rows, width), pass.take(rows, options_.layers * 2 * width), nullptr};
@@ -214,9 +225,13 @@ public:
         return encoded;
     }
 
-    /// Backward pass of encode. @param doutput [Ns, width] is overwritten; dkeys_values [Ns, layers * 2 width]
+    /// Backward pass of encode.
+    ///
+    /// @param doutput      [Ns, width], the gradient that reaches the output by other ways, such as length_loss; overwritten
+    /// @param dkeys_values [Ns, layers * 2 width] from predict_backward
     void encode_backward(nn::Pass<B>& pass, Encoded const& encoded, Saved const& saved, View doutput,
                          View dkeys_values) const {
+        nn::Scope<B> const scope(pass.workspace);
         for (std::size_t i = 0; i < decoder_layers_.size(); ++i)
             decoder_layers_[i].cross_attention.key_value().backward(pass, ConstView(encoded.output),
                                                                     ConstView(keys_values(dkeys_values, i)), doutput, true);
@@ -234,7 +249,7 @@ public:
                     pass.matrix_gradient(source_table_));
     }
 
-    /// Embeds K times in [0, 1] into [K, width].
+    /// Embeds the labels of K times, from time_label, into [K, width].
     [[nodiscard]] View embed_times(nn::Pass<B>& pass, VectorView<double const> labels, Saved* saved = nullptr) const {
         View const features = pass.take(labels.size, options_.width);
         View const result = pass.take(labels.size, options_.width);
@@ -245,16 +260,18 @@ public:
     void embed_times_backward(nn::Pass<B>& pass, Saved const& saved, ConstView dtime) const {
         time_.backward(pass, saved.time, dtime, View{});
     }
-    /// The time label of t in [0, 1].
-    [[nodiscard]] double time_label(double t) const { return t * options_.time_scale; }
+    /// What the network is told of a level: its time, in units of its own.
+    [[nodiscard]] double time_label(NoiseLevel level) const { return level.time * options_.time_scale; }
 
     /// z0_hat [Nt, D] = f(z_t, t, source, previous).
     ///
     /// @param time      [S, width] from embed_times, or one row for all sentences with stride 0
     /// @param previous  [Nt, D], the last z0_hat; not read without self-conditioning
     /// @param saved     null outside training; else the inputs must outlive the backward pass
+    /// @throws Error when a sentence is longer than the options' longest_target
     void predict(nn::Pass<B>& pass, PackedSequences const& target, Encoded const& source, ConstView z_t, ConstView time,
                  ConstView previous, View z0_hat, Saved* saved = nullptr) const {
+        require_fits(target.segments, options_.longest_target, "target");
         auto const mark = pass.workspace.mark();
         Index const width = options_.width;
         View hidden = fuse(pass, z_t, previous, saved);
@@ -293,7 +310,7 @@ public:
 
     /// Backward pass of predict; `previous` gets no gradient (it is a constant of the step).
     ///
-    /// @param dz_t          [Nt, D] is added to
+    /// @param dz_t          [Nt, D] is added to, where not empty
     /// @param dtime         [S, width] is overwritten
     /// @param dkeys_values  [Ns, layers * 2 width] is overwritten
     void predict_backward(nn::Pass<B>& pass, PackedSequences const& target, Encoded const& source, Saved const& saved,
@@ -357,6 +374,11 @@ public:
 
 private:
     static nn::Initializer narrow() { return nn::Initializer::normal(0.02); }
+
+    static void require_fits(Segments const& segments, Index longest, char const* side) {
+        require(segments.longest <= longest, "inkling::denoiser::EncoderDecoder: a ", side, " sentence has ", segments.longest,
+                " tokens, expected at most ", longest, ", for which there are positions");
+    }
 
     void fill_defaults() {
         auto const fallback = [](Index& value, Index other) {
@@ -475,7 +497,7 @@ private:
             unplace(pass, saved.z_t, djoined.columns(0, width), dz_t);
             unplace(pass, saved.previous, djoined.columns(width, width), View{});
         } else {
-            add(pass.device, dz_t, djoined.columns(0, width), dz_t);
+            if (!dz_t.empty()) add(pass.device, dz_t, djoined.columns(0, width), dz_t);
         }
     }
 

@@ -53,28 +53,40 @@ template <class Real>
     return values;
 }
 
-/// Sentences of the given lengths laid end to end in a device's memory, with tokens in [0, vocabulary).
+/// Sentences of the given lengths with tokens in [0, vocabulary).
+[[nodiscard]] inline std::vector<std::vector<Token>> random_sentences(std::vector<Index> const& lengths, Index vocabulary,
+                                                                      std::uint32_t sequence = 0) {
+    RandomStream const stream{2, Purpose::user, sequence, 0};
+    std::vector<std::vector<Token>> sentences;
+    std::uint32_t element = 0;
+    for (Index const length : lengths) {
+        auto& sentence = sentences.emplace_back();
+        while (static_cast<Index>(sentence.size()) < length)
+            sentence.push_back(static_cast<Token>(stream.below(static_cast<std::uint64_t>(vocabulary), element++)));
+    }
+    return sentences;
+}
+
+/// Sentences laid end to end in a device's memory, with the places of their tokens.
 template <Backend B>
 class RaggedBatch {
 public:
-    RaggedBatch(B& device, std::vector<Index> lengths, Index vocabulary = 1, std::uint32_t sequence = 0) {
-        RandomStream const stream{2, Purpose::user, sequence, 0};
+    RaggedBatch(B& device, std::vector<std::vector<Token>> const& sentences) {
         std::vector<Index> offsets{0};
         std::vector<Token> tokens;
         std::vector<Token> positions;
-        for (Index const length : lengths) {
-            offsets.push_back(offsets.back() + length);
-            for (Index place = 0; place < length; ++place) {
-                positions.push_back(static_cast<Token>(place));
-                tokens.push_back(static_cast<Token>(
-                    stream.below(static_cast<std::uint64_t>(vocabulary), static_cast<std::uint32_t>(tokens.size()))));
-            }
-            longest_ = std::max(longest_, length);
+        for (auto const& sentence : sentences) {
+            tokens.insert(tokens.end(), sentence.begin(), sentence.end());
+            for (std::size_t place = 0; place < sentence.size(); ++place) positions.push_back(static_cast<Token>(place));
+            offsets.push_back(static_cast<Index>(tokens.size()));
+            longest_ = std::max(longest_, static_cast<Index>(sentence.size()));
         }
         offsets_ = {device, offsets};
         tokens_ = {device, tokens};
         positions_ = {device, positions};
     }
+    RaggedBatch(B& device, std::vector<Index> const& lengths, Index vocabulary = 1, std::uint32_t sequence = 0)
+        : RaggedBatch(device, random_sentences(lengths, vocabulary, sequence)) {}
 
     [[nodiscard]] Segments segments() const {
         return {offsets_.data(), offsets_.size() - 1, tokens_.size(), longest_};

@@ -1,0 +1,123 @@
+#include <inkling/embedding/layer_normed.hpp>
+#include <inkling/embedding/learned.hpp>
+
+#include <inkling/backend/cpu.hpp>
+#include <inkling/testing/device_arrays.hpp>
+#include <inkling/testing/gradient_check.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <span>
+#include <vector>
+
+namespace {
+
+using namespace inkling;
+using Device = backend::Cpu<double>;
+using Values = std::vector<double>;
+
+constexpr Index vocabulary = 6;
+constexpr Index width = 4;
+
+/// A space with random weights, and one packed batch of tokens.
+template <class Space>
+struct Table {
+    nn::ParameterLayout layout;
+    Space space;
+    Device device{{.threads = 1}};
+    nn::Workspace<Device> workspace;
+    Values weights, gradients;
+    testing::RaggedBatch<Device> batch{device, {3, 1, 4}, vocabulary};
+
+    explicit Table(typename Space::Options options = {})
+        : space(layout, vocabulary, [&] { options.width = width; return options; }()),
+          weights(testing::random_values<double>(layout.size(), 1)), gradients(weights.size()) {}
+
+    nn::Pass<Device> pass() {
+        workspace.reset();
+        return {device, workspace, weights.data(), gradients.data(), 0.0, {}};
+    }
+    Values embed(typename Space::template Saved<Device>* saved = nullptr) {
+        Values z0(static_cast<std::size_t>(batch.rows() * width));
+        auto p = pass();
+        space.embed(p, batch.tokens(), MatrixView<double>(z0.data(), batch.rows(), width), saved);
+        return z0;
+    }
+    void check_gradient() {
+        Values const pull = testing::random_values<double>(batch.rows() * width, 2);
+        auto const loss = [&] {
+            Values const z0 = embed();
+            double sum = 0.0;
+            for (std::size_t i = 0; i < z0.size(); ++i) sum += pull[i] * z0[i];
+            return sum;
+        };
+        typename Space::template Saved<Device> saved;
+        Values z0(pull.size());
+        auto p = pass();
+        space.embed(p, batch.tokens(), MatrixView<double>(z0.data(), batch.rows(), width), &saved);
+        Values dz0 = pull;
+        space.embed_backward(p, batch.tokens(), saved, MatrixView<double>(dz0.data(), batch.rows(), width));
+        auto const report = testing::check_gradient(weights, gradients, loss, {.magnitude = 10.0});
+        INFO(report.text());
+        CHECK(report.passed());
+        CHECK(report.largest > 0.1);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("Learned: a token's vector is its row of the table times the square root of the width") {
+    for (bool const scaled : {false, true}) {
+        Table<embedding::Learned> table({.scaled = scaled});
+        auto const z0 = table.embed();
+        CHECK(table.space.scale() == (scaled ? 2.0 : 1.0));
+        for (Index row = 0; row < table.batch.rows(); ++row)
+            for (Index j = 0; j < width; ++j)
+                CHECK(z0[static_cast<std::size_t>(row * width + j)]
+                      == table.space.scale() * table.weights[static_cast<std::size_t>(table.batch.tokens().data[row] * width + j)]);
+    }
+}
+
+TEST_CASE("Learned: tied, one matrix is table and read-out under two names; else each has its own") {
+    Table<embedding::Learned> const tied({.tied = true});
+    CHECK(tied.space.table().offset == tied.space.readout().offset);
+    CHECK(tied.layout.find("decoder.embed_tokens.weight") == tied.layout.find("decoder.output_projection.weight"));
+    CHECK(tied.layout.size() == vocabulary * width);
+    Table<embedding::Learned> const untied({.tied = false});
+    CHECK(untied.space.table().offset != untied.space.readout().offset);
+    CHECK(untied.layout.size() == 2 * vocabulary * width);
+}
+
+TEST_CASE("Learned: a vocabulary without tokens is refused") {
+    nn::ParameterLayout layout;
+    CHECK_THROWS_WITH_AS(embedding::Learned(layout, 0, {.width = 4}),
+                         "inkling::nn::ParameterLayout: 'decoder.embed_tokens.weight' is 0 x 4, expected at least 1 x 1", Error);
+}
+
+TEST_CASE("LayerNormed: without gain and bias, every token lies as far from the origin as every other: sqrt(D)") {
+    Table<embedding::LayerNormed> table({.affine = false});
+    auto const z0 = table.embed();
+    for (Index row = 0; row < table.batch.rows(); ++row) {
+        double mean = 0.0;
+        double squares = 0.0;
+        for (Index j = 0; j < width; ++j) {
+            double const value = z0[static_cast<std::size_t>(row * width + j)];
+            mean += value;
+            squares += value * value;
+        }
+        CHECK(std::abs(mean) < 1e-12);
+        CHECK(std::sqrt(squares) == doctest::Approx(std::sqrt(width)).epsilon(1e-4));  // the norm's epsilon shrinks it a little
+    }
+}
+
+TEST_CASE("embedding spaces: the gradient of the vectors reaches table and norm") {
+    Table<embedding::Learned>().check_gradient();
+    Table<embedding::Learned>({.scaled = false, .tied = false}).check_gradient();
+    Table<embedding::LayerNormed>().check_gradient();
+    Table<embedding::LayerNormed>({.scaled = false, .affine = false}).check_gradient();
+}
+
+static_assert(EmbeddingSpace<embedding::Learned>);
+static_assert(EmbeddingSpace<embedding::LayerNormed>);
+static_assert(!EmbeddingSpace<int>);
