@@ -214,6 +214,7 @@ TEST_CASE("EncoderDecoder: its gradients hold with other norms and positions, an
     options.encoder_hidden = 5;
     options.layers = 1;
     options.embedding_norm_affine = false;
+    options.encoder_embedding_norm = true;
     options.encoder_positions = denoiser::Positions::sinusoidal;
     options.decoder_positions = denoiser::Positions::sinusoidal;
     options.activation = backend::Activation::gelu;

@@ -37,6 +37,7 @@ struct EncoderDecoderOptions {
     Positions encoder_positions = Positions::learned;
     Positions decoder_positions = Positions::learned;
     SelfConditioning self_conditioning = SelfConditioning::after_projection;
+    bool encoder_embedding_norm = false;   ///< layer norm on the encoder's input
     bool embedding_norm = true;            ///< layer norm on the decoder's input
     bool embedding_norm_affine = true;
     bool share_embedding = true;           ///< source and target tokens share one table
@@ -67,6 +68,7 @@ void describe(Options& options, Visit const& visit) {
     visit("encoder_positions", options.encoder_positions, {"learned", "sinusoidal"});
     visit("decoder_positions", options.decoder_positions, {"learned", "sinusoidal"});
     visit("self_conditioning", options.self_conditioning, {"none", "before_projection", "after_projection"});
+    visit("encoder_embedding_norm", options.encoder_embedding_norm);
     visit("embedding_norm", options.embedding_norm);
     visit("embedding_norm_affine", options.embedding_norm_affine);
     visit("share_embedding", options.share_embedding);
@@ -106,6 +108,7 @@ public:
     struct Saved {
         // encoder
         View embedded;
+        nn::LayerNorm::Saved<B> source_norm;
         nn::Dropout input_dropout;
         std::vector<nn::TransformerLayer::Saved<B>> encoder_layers;
         nn::LayerNorm::Saved<B> encoder_norm;
@@ -137,6 +140,7 @@ public:
         else
             source_table_ = layout.add_matrix("encoder.embed_tokens.weight", vocabulary, latent, narrow());
         add_positions(layout, "encoder", options_.encoder_positions, options_.longest_source, source_positions_);
+        if (options_.encoder_embedding_norm) source_norm_ = nn::LayerNorm(layout, "encoder.layernorm_embedding", width);
         for (Index i = 0; i < options_.encoder_layers; ++i)
             encoder_layers_.emplace_back(layout, "encoder.layers." + std::to_string(i),
                                          nn::TransformerLayerOptions{.width = width, .heads = options_.encoder_heads,
@@ -202,6 +206,11 @@ public:
             source_projection_.forward(pass, embedded, hidden);
         }
         add_position(pass, source_positions_, source, hidden);
+        if (source_norm_.exists()) {
+            View const normalized = saved ? pass.take(rows, width) : hidden;
+            source_norm_.forward(pass, ConstView(hidden), normalized, saved ? &saved->source_norm : nullptr);
+            hidden = normalized;
+        }
         nn::Dropout const dropped = nn::Dropout::next(pass);
         dropped.apply(pass, hidden);
         if (saved) {
@@ -239,6 +248,7 @@ public:
         for (std::size_t i = encoder_layers_.size(); i-- > 0;)
             encoder_layers_[i].backward(pass, encoded.source.segments, saved.encoder_layers[i], doutput);
         saved.input_dropout.apply(pass, doutput);
+        if (source_norm_.exists()) source_norm_.backward(pass, saved.source_norm, ConstView(doutput), doutput);
         position_backward(pass, source_positions_, encoded.source, doutput);
         View dembedded = doutput;
         if (source_projection_.exists()) {
@@ -506,7 +516,7 @@ private:
     double scale_;
     nn::Parameter source_table_, source_positions_, target_positions_, length_table_;
     nn::Linear source_projection_, projection_, output_;
-    nn::LayerNorm encoder_norm_, decoder_norm_, embedding_norm_;
+    nn::LayerNorm source_norm_, encoder_norm_, decoder_norm_, embedding_norm_;
     nn::FeedForward fuse_, time_;
     std::vector<nn::TransformerLayer> encoder_layers_, decoder_layers_;
 };
