@@ -4,7 +4,6 @@
 #include <inkling/core/index.hpp>
 #include <inkling/io/safetensors.hpp>
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -16,7 +15,6 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 namespace inkling::train::detail {
