@@ -120,7 +120,7 @@ TEST_CASE("MinimumBayesRisk: the score is the mean BLEU of the others, with the 
 }
 
 TEST_CASE("MinimumBayesRisk: equal texts score the same to the last bit, and the first of them is chosen") {
-    std::vector<std::string> const texts{"no two alike here", "a boat leaves the bay", "a boat leaves a bay",
+    std::vector<std::string> const texts{"no two alike here",     "a boat leaves the bay",   "a boat leaves a bay",
                                          "a boat leaves the bay", "the boat leaves the bay", "a boat leaves the bay"};
     auto const scores = MinimumBayesRisk{}.scores(candidates(texts));
     CHECK(scores[1] == scores[3]);
@@ -141,6 +141,7 @@ TEST_CASE("MinimumBayesRisk: an empty candidate keeps its log-probability, and i
     all[2].mean_log_probability = -0.1;
     CHECK(MinimumBayesRisk{}.select(all) == 2);
     CHECK(MinimumBayesRisk{}.select(candidates({"alone"})) == 0);
+    CHECK(MinimumBayesRisk{}.select(candidates({"nothing", "in", "common"})) == 0);
     CHECK_THROWS_AS(MinimumBayesRisk{}.select({}), Error);
 }
 

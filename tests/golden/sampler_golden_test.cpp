@@ -21,10 +21,10 @@ using nlohmann::json;
 
 namespace {
 
-constexpr double label_tolerance = 1e-10;  // of float64 labels
-constexpr double grid_tolerance = 1e-6;    // of float32 times
+constexpr double label_tolerance = 1e-10;        // of float64 labels
+constexpr double grid_tolerance = 1e-6;          // of float32 times
 constexpr double inverse_grid_tolerance = 2e-4;  // of float32 times through float32 log-SNR and its inverse
-constexpr double step_tolerance = 1e-5;    // one float32 step
+constexpr double step_tolerance = 1e-5;          // one float32 step
 
 /// Calls `use` with Difformer's or DiffuSeq's schedule of that name.
 template <class Use>
@@ -106,12 +106,11 @@ std::vector<std::vector<Index>> valid_tokens(std::vector<Index> const& tokens, s
 
 /// Candidates of all sentences with their texts, and the beams they come from.
 std::vector<decode::Candidate> candidates_of(std::vector<std::string> const& texts,
-                                             std::vector<double> const& log_probabilities,
-                                             decode::Beams const& beams) {
+                                             std::vector<double> const& log_probabilities, decode::Beams const& beams) {
     std::vector<decode::Candidate> result;
     for (std::size_t i = 0; i < texts.size(); ++i)
-        result.push_back({texts[i], log_probabilities.empty() ? 0.0 : log_probabilities[i],
-                          beams.group(static_cast<Index>(i))});
+        result.push_back(
+            {texts[i], log_probabilities.empty() ? 0.0 : log_probabilities[i], beams.group(static_cast<Index>(i))});
     return result;
 }
 
@@ -121,9 +120,9 @@ std::vector<std::size_t> choose(Policy const& policy, std::vector<decode::Candid
     std::vector<std::size_t> chosen;
     auto const size = static_cast<std::size_t>(each);
     for (std::size_t from = 0; from < candidates.size(); from += size)
-        chosen.push_back(
-            from
-            + static_cast<std::size_t>(policy.select(std::span<decode::Candidate const>(candidates).subspan(from, size))));
+        chosen.push_back(from
+                         + static_cast<std::size_t>(
+                             policy.select(std::span<decode::Candidate const>(candidates).subspan(from, size))));
     return chosen;
 }
 
@@ -158,7 +157,8 @@ TEST_CASE("golden: step plans keep the steps of Bridge's program") {
         for (auto const& [text, steps] : all.at("other").items()) compare(all.at("T"), text, steps);
         for (auto const& list : all.at("lists")) {
             std::string text;
-            for (Index const count : list.at("section_counts")) text += (text.empty() ? "" : ",") + std::to_string(count);
+            for (Index const count : list.at("section_counts"))
+                text += (text.empty() ? "" : ",") + std::to_string(count);
             compare(all.at("T"), text, list.at("steps"));
         }
     }
@@ -186,7 +186,8 @@ TEST_CASE("golden: DINOISER's grids of times") {
                 auto const time = [&](double end) { return by_noise ? schedule::time_at_noise(schedule, end) : end; };
                 sampler::TimeGrid const grid{time(one.at("start")), time(one.at("end")), spacings.at(spacing)};
                 (spacing == "uniform_time" ? even : others)
-                    .add(key, golden::worst_relative_error(grid.times(schedule, one.at("steps")), file.get<float>(key)));
+                    .add(key,
+                         golden::worst_relative_error(grid.times(schedule, one.at("steps")), file.get<float>(key)));
             });
         }
         for (Index const steps : {5, 10, 20, 50}) {
@@ -222,12 +223,13 @@ TEST_CASE("golden: Difformer's decoding is Ddpm's plan, step for step") {
         }
         golden::check(name, "model_t", golden::worst_relative_error(labels, file.get<double>("out/model_t")),
                       label_tolerance);
-        golden::check(name, "step_index", golden::worst_absolute_error(numbers, file.get<Index>("out/step_index")), 0.0);
+        golden::check(name, "step_index", golden::worst_absolute_error(numbers, file.get<Index>("out/step_index")),
+                      0.0);
         CHECK(plan.clamp == decoding.at("clamping").get<bool>());
 
         auto const mask = truth(file.get<Index>("out/mask"));
-        Trajectory const z0_hat(file, "out/z0_hat", plan.steps.size()), after(file, "out/z_after_step", plan.steps.size()),
-            noise(file, "in/step_noise", plan.steps.size());
+        Trajectory const z0_hat(file, "out/z0_hat", plan.steps.size()),
+            after(file, "out/z_after_step", plan.steps.size()), noise(file, "in/step_noise", plan.steps.size());
         auto const initial = file.get<float>("out/z_initial");
         std::vector<double> first;
         for (float const number : file.get<float>("in/initial_noise"))
@@ -236,8 +238,9 @@ TEST_CASE("golden: Difformer's decoding is Ddpm's plan, step for step") {
         row.add("initial", golden::worst_relative_error(first, initial, mask));
         for (std::size_t i = 0; i < plan.steps.size(); ++i) {
             auto const z = i == 0 ? std::span<float const>(initial) : after.at(i - 1);
-            row.add(std::to_string(i),
-                    golden::worst_relative_error(replay(plan.steps[i], z0_hat.at(i), z, noise.at(i)), after.at(i), mask));
+            row.add(
+                std::to_string(i),
+                golden::worst_relative_error(replay(plan.steps[i], z0_hat.at(i), z, noise.at(i)), after.at(i), mask));
         }
     }
 }
@@ -275,8 +278,8 @@ TEST_CASE("golden: DiffuSeq's and Bridge's decoding are plans of Ddpm and Ddim, 
             });
         auto const official_labels = file.get<double>("out/model_t");
         REQUIRE(plan.steps.size() == official_labels.size());
-        double const scale = entry.at("settings").value("rescale_timesteps", true) ? 1000.0
-                                                                                   : static_cast<double>(table_steps);
+        double const scale =
+            entry.at("settings").value("rescale_timesteps", true) ? 1000.0 : static_cast<double>(table_steps);
         std::vector<double> labels;
         for (auto const& step : plan.steps) labels.push_back(step.time * scale);
         golden::check(name, "model_t", golden::worst_relative_error(labels, official_labels), label_tolerance);
@@ -289,8 +292,8 @@ TEST_CASE("golden: DiffuSeq's and Bridge's decoding are plans of Ddpm and Ddim, 
         for (std::size_t i = 0; i < plan.steps.size(); ++i) {
             auto const z = i == 0 ? std::span<float const>(initial) : after.at(i - 1);
             auto const drawn = noise.all.empty() ? std::span<float const>{} : noise.at(i);
-            row.add(std::to_string(i), golden::worst_relative_error(replay(plan.steps[i], z0_hat.at(i), z, drawn),
-                                                                    after.at(i), noised));
+            row.add(std::to_string(i),
+                    golden::worst_relative_error(replay(plan.steps[i], z0_hat.at(i), z, drawn), after.at(i), noised));
         }
     }
 }
@@ -320,7 +323,8 @@ TEST_CASE("golden: DINOISER's decoding is a plan of Cedi or ContinuousDdim, step
         REQUIRE(plan.steps.size() == official_times.size());
         std::vector<double> times;
         for (auto const& step : plan.steps) times.push_back(step.time);
-        golden::check(name, "times_given_to_model", golden::worst_relative_error(times, official_times), grid_tolerance);
+        golden::check(name, "times_given_to_model", golden::worst_relative_error(times, official_times),
+                      grid_tolerance);
 
         auto const mask = truth(file.get<Index>("out/padding_mask"), true);
         std::size_t const count = plan.steps.size();
@@ -330,7 +334,9 @@ TEST_CASE("golden: DINOISER's decoding is a plan of Cedi or ContinuousDdim, step
         golden::Row row(name, "steps replayed", step_tolerance);
         for (std::size_t i = 0; i < count; ++i) {
             if (after.all.empty() && i + 1 == count) break;  // then only what each step starts from is stored
-            auto const z = !before.all.empty() ? before.at(i) : i == 0 ? std::span<float const>(initial) : after.at(i - 1);
+            auto const z = !before.all.empty() ? before.at(i)
+                : i == 0                       ? std::span<float const>(initial)
+                                               : after.at(i - 1);
             auto const official = after.all.empty() ? before.at(i + 1) : after.at(i);
             auto const drawn = noise.all.empty() ? std::span<float const>{} : noise.at(i);
             row.add(std::to_string(i),
@@ -365,11 +371,13 @@ TEST_CASE("golden: Difformer's beams have these lengths, and the same candidates
         auto const selected = file.get<Index>("out/selected_tokens");
         if (!decoding.at("bleu_mbr").get<bool>()) {
             golden::Row row(name, "chosen by mean log-probability", 0.0);
-            row.add_exact("", selects(tokens, choose(decode::MeanLogProbability{}, candidates, beams.candidates()), selected));
+            row.add_exact(
+                "", selects(tokens, choose(decode::MeanLogProbability{}, candidates, beams.candidates()), selected));
             continue;
         }
         golden::Row row(name, "chosen by minimum Bayes risk", 0.0);
-        row.add_exact("", selects(tokens, choose(decode::MinimumBayesRisk{}, candidates, beams.candidates()), selected));
+        row.add_exact("",
+                      selects(tokens, choose(decode::MinimumBayesRisk{}, candidates, beams.candidates()), selected));
         std::vector<double> scores;
         auto const each = static_cast<std::size_t>(beams.candidates());
         for (std::size_t from = 0; from < candidates.size(); from += each)
@@ -397,13 +405,13 @@ TEST_CASE("golden: DINOISER's choice inside each length and then among lengths")
 
         auto const mask = truth(file.get<Index>("out/padding_mask"), true);
         auto const tokens = valid_tokens(file.get<Index>("out/final_tokens"), mask, mask.size() / lengths.size());
-        auto const candidates =
-            candidates_of(entry.at("candidate_strings").get<std::vector<std::string>>(), {}, beams);
+        auto const candidates = candidates_of(entry.at("candidate_strings").get<std::vector<std::string>>(), {}, beams);
         decode::TwoLevelMinimumBayesRisk policy;
         if (decoding.at("target_lang") == "de") policy.bleu.tokenizer = metric::BleuTokenizer::international;
         golden::Row row(name, "chosen by two-level minimum Bayes risk", 0.0);
-        row.add_exact("", selects(tokens, choose(policy, candidates, beams.candidates()),
-                                  file.get<Index>("out/selected_tokens")));
+        row.add_exact(
+            "",
+            selects(tokens, choose(policy, candidates, beams.candidates()), file.get<Index>("out/selected_tokens")));
     }
 }
 
@@ -423,8 +431,9 @@ TEST_CASE("golden: the three programs' choices among five candidates") {
             compare("dinoiser_index_intl",
                     decode::TwoLevelMinimumBayesRisk{{.tokenizer = metric::BleuTokenizer::international}});
             compare("diffuseq_selectBest_index", decode::MostAlike<metric::Method4Bleu>{});
-            scores.add("", golden::worst_relative_error(decode::MinimumBayesRisk{}.scores(candidates),
-                                                        set.at("difformer_rule_scores").get<std::vector<double>>()));
+            scores.add("",
+                       golden::worst_relative_error(decode::MinimumBayesRisk{}.scores(candidates),
+                                                    set.at("difformer_rule_scores").get<std::vector<double>>()));
         }
     }
 }

@@ -20,8 +20,7 @@ namespace {
 template <class Schedule, class Check>
 void for_consistent_plans(Schedule const& schedule, Check const& check) {
     check("Ddpm", Ddpm{.steps = 9, .last_noise = false}.plan(schedule));
-    check("Ddpm, adaptive decay",
-          Ddpm{.steps = 9, .step_plan = AdaptiveDecay{}, .last_noise = false}.plan(schedule));
+    check("Ddpm, adaptive decay", Ddpm{.steps = 9, .step_plan = AdaptiveDecay{}, .last_noise = false}.plan(schedule));
     check("Ddim", Ddim{.steps = 9}.plan(schedule));
     check("Ddim, eta 0.5", Ddim{.steps = 9, .eta = 0.5, .discrete_steps = 50}.plan(schedule));
     check("Ddim, eta 1, listed", Ddim{.eta = 1.0, .step_plan = ListedSteps{{3, 70, 1500, 1999}}}.plan(schedule));
@@ -141,15 +140,16 @@ TEST_CASE_TEMPLATE("with a perfect denoiser of one known point any plan lands on
             for (Step const& step : plan.steps) z = after(step, z, z0);
             return z;
         };
-        for (Plan const& plan : {Ddpm{.steps = steps, .last_noise = false}.plan(Schedule{}),
-                                 Ddim{.steps = steps}.plan(Schedule{}), Ddim{.steps = steps, .eta = 0.7}.plan(Schedule{}),
-                                 DpmSolver2M{.steps = steps}.plan(Schedule{})}) {
+        for (Plan const& plan :
+             {Ddpm{.steps = steps, .last_noise = false}.plan(Schedule{}), Ddim{.steps = steps}.plan(Schedule{}),
+              Ddim{.steps = steps, .eta = 0.7}.plan(Schedule{}), DpmSolver2M{.steps = steps}.plan(Schedule{})}) {
             CHECK(land(plan).mean == doctest::Approx(z0).epsilon(1e-12));
             CHECK(land(plan).variance <= 1e-20);
         }
         // the grids that end at t = 0.001 leave that much noise
         double const left = 1.0 - Schedule{}.alpha_bar(1e-3);
-        for (Plan const& plan : {ContinuousDdim{.steps = steps}.plan(Schedule{}), Cedi{.steps = steps}.plan(Schedule{})}) {
+        for (Plan const& plan :
+             {ContinuousDdim{.steps = steps}.plan(Schedule{}), Cedi{.steps = steps}.plan(Schedule{})}) {
             Moments const z = land(plan);
             CHECK(z.mean == doctest::Approx(z0).epsilon(2.0 * std::sqrt(left)));
             CHECK(z.variance <= 2.0 * left);
@@ -177,7 +177,8 @@ TEST_CASE("with the exact denoiser of three numbers, sampling lands on one of th
     };
     schedule::Cosine const schedule;
     lands("Ddpm", Ddpm{.steps = 100}.plan(schedule));
-    lands("Ddpm, beta", Ddpm{.steps = 100, .variance = schedule::StepVariance::beta, .last_noise = false}.plan(schedule));
+    lands("Ddpm, beta",
+          Ddpm{.steps = 100, .variance = schedule::StepVariance::beta, .last_noise = false}.plan(schedule));
     lands("Ddim", Ddim{.steps = 50}.plan(schedule));
     lands("Ddim, eta 1", Ddim{.steps = 100, .eta = 1.0}.plan(schedule));
     lands("ContinuousDdim", ContinuousDdim{.steps = 50}.plan(schedule));
@@ -197,6 +198,9 @@ TEST_CASE("Ddpm: its factors are those of the respaced table, with noise in ever
         CHECK(step.noise == std::exp(0.5 * table.posterior_log_variance_clipped()[static_cast<std::size_t>(i)]));
     }
     CHECK(plan.steps.back().noise == plan.steps[18].noise);
+    Plan const large = Ddpm{.variance = schedule::StepVariance::beta}.plan(schedule::Sqrt{});
+    for (std::size_t i = 0; i < 19; ++i)
+        CHECK(large.steps[i].noise == doctest::Approx(std::sqrt(table.betas()[19 - i])));
     CHECK(Ddpm{.last_noise = false}.plan(schedule::Sqrt{}).steps.back().noise == 0.0);
 }
 
@@ -209,8 +213,9 @@ TEST_CASE("Ddim: draws nothing with eta = 0, and with eta = 1 is Ddpm without it
 }
 
 TEST_CASE("Ddim: with neighbour_levels a step leads to the next level of the full table") {
-    Plan const plan = Ddim{.steps = 20, .step_plan = StridedSteps{.from_noisiest = true}, .neighbour_levels = true}.plan(
-        schedule::Sqrt{});
+    Plan const plan =
+        Ddim{.steps = 20, .step_plan = StridedSteps{.from_noisiest = true}, .neighbour_levels = true}.plan(
+            schedule::Sqrt{});
     auto const table = schedule::Discrete::sampled(schedule::Sqrt{}, 2000);
     CHECK(plan.steps.size() == 20);
     for (std::size_t i = 0; i < 20; ++i) {
@@ -228,7 +233,8 @@ TEST_CASE("Cedi: z goes down its grid while the denoiser is told times that stay
     // s(t) = t, and the step before the last leads to t = 1 - 19/20 · 0.999: that is what its answer leaves of z's noise
     double const told = 1.0 - 18.0 / 20.0 * 0.01;
     CHECK(plan.steps[18].z_t == doctest::Approx((1.0 - 19.0 / 20.0 * 0.999) / told));
-    CHECK(same(Cedi{.labels = {1.0, 1e-3}}.plan(schedule::SigmaLinear{}), ContinuousDdim{}.plan(schedule::SigmaLinear{})));
+    CHECK(same(Cedi{.labels = {1.0, 1e-3}}.plan(schedule::SigmaLinear{}),
+               ContinuousDdim{}.plan(schedule::SigmaLinear{})));
 }
 
 TEST_CASE("ContinuousDdim: stale_signal puts the level left in place of the level reached, and changes nothing else") {
@@ -308,8 +314,8 @@ TEST_CASE_TEMPLATE("a fixed time is what the denoiser is told at every step, and
     CHECK_THROWS_AS(policy.plan(schedule::Sqrt{}), Error);
 }
 
-TEST_CASE_TEMPLATE("the noise factor multiplies the first noise and every fresh one, and nothing else", Policy, Ddpm, Ddim,
-                   ContinuousDdim, Cedi, DpmSolver2M) {
+TEST_CASE_TEMPLATE("the noise factor multiplies the first noise and every fresh one, and nothing else", Policy, Ddpm,
+                   Ddim, ContinuousDdim, Cedi, DpmSolver2M) {
     Policy policy{.steps = 6};
     if constexpr (requires { policy.eta; }) policy.eta = 0.5;
     Plan const plain = policy.plan(schedule::Sqrt{});
@@ -365,9 +371,9 @@ TEST_CASE("settings out of their range are refused, and the message says so") {
     CHECK_THROWS_AS(DpmSolver2M{.end = 1.0}.plan(schedule::Sqrt{}), Error);
     CHECK_THROWS_AS(DpmSolver2M{.end = 0.0}.plan(schedule::SigmaLinear{}), Error);
     CHECK_THROWS_AS(Ddim{.eta = 2.0}.plan(schedule::Sqrt{}), Error);
-    CHECK_THROWS_WITH_AS(
-        Ddpm{.early_stopping = 20}.plan(schedule::Sqrt{}),
-        "inkling::sampler::Ddpm: early_stopping is 20, expected 0 to 19, as the plan has 20 steps", Error);
+    CHECK_THROWS_WITH_AS(Ddpm{.early_stopping = 20}.plan(schedule::Sqrt{}),
+                         "inkling::sampler::Ddpm: early_stopping is 20, expected 0 to 19, as the plan has 20 steps",
+                         Error);
 }
 
 TEST_CASE("a plan that no loop could run is refused, and the message names the step") {

@@ -15,11 +15,12 @@ TEST_CASE("EvenSteps: 20 of 2000 are round(i 1999 / 19), cleanest and noisiest i
     Steps const steps = kept_steps(EvenSteps{}, 2000, 20);
     CHECK(steps.size() == 20);
     for (Index i = 0; i < 20; ++i)
-        CHECK(steps[static_cast<std::size_t>(i)] == schedule::round_half_to_even(static_cast<double>(i) * 1999.0 / 19.0));
+        CHECK(steps[static_cast<std::size_t>(i)]
+              == schedule::round_half_to_even(static_cast<double>(i) * 1999.0 / 19.0));
 }
 
-TEST_CASE_TEMPLATE("whatever the table and the count, a rule keeps the noisiest step and no step twice", Rule, EvenSteps,
-                   AdaptiveDecay, QuadraticSteps) {
+TEST_CASE_TEMPLATE("whatever the table and the count, a rule keeps the noisiest step and no step twice", Rule,
+                   EvenSteps, AdaptiveDecay, QuadraticSteps) {
     for (Index table_steps = 1; table_steps <= 45; ++table_steps)
         for (Index count = 1; count <= table_steps; ++count) {
             CAPTURE(table_steps);
@@ -71,7 +72,8 @@ TEST_CASE("SectionedSteps: the last step of every part but the last is dropped")
     CHECK(kept_steps(SectionedSteps{{3, 3}}, 10, 1) == Steps{0, 2, 5, 7, 9});
     CHECK(kept_steps(SectionedSteps{{0, 1}}, 10, 1) == Steps{5});
     CHECK_THROWS_WITH_AS(kept_steps(SectionedSteps{{6, 1}}, 10, 1),
-                         "inkling::sampler::SectionedSteps: part 0 is to keep 6 steps, expected 0 to 5, its size", Error);
+                         "inkling::sampler::SectionedSteps: part 0 is to keep 6 steps, expected 0 to 5, its size",
+                         Error);
 }
 
 TEST_CASE("FittedSteps: equal change everywhere is even spacing, and steps go where the change is") {
@@ -97,7 +99,8 @@ TEST_CASE("a count that the table cannot give is refused, and the message says s
     CHECK_THROWS_WITH_AS(kept_steps(EvenSteps{}, 10, 11),
                          "inkling::sampler::EvenSteps: steps is 11, expected 1 to 10, the steps of the table", Error);
     CHECK_THROWS_WITH_AS(kept_steps(AdaptiveDecay{}, 10, 0),
-                         "inkling::sampler::AdaptiveDecay: steps is 0, expected 1 to 10, the steps of the table", Error);
+                         "inkling::sampler::AdaptiveDecay: steps is 0, expected 1 to 10, the steps of the table",
+                         Error);
     CHECK_THROWS_AS(kept_steps(FittedSteps{{0.0, 0.0}}, 10, 2), Error);
     CHECK_THROWS_AS(kept_steps(FittedSteps{{1.0, -1.0}}, 10, 2), Error);
     CHECK_THROWS_AS(kept_steps(FittedSteps{}, 10, 2), Error);

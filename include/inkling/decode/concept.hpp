@@ -24,7 +24,9 @@ namespace inkling {
 // clang-format off
 template <class S>
 concept Selection = std::copyable<S>
-    && requires(S const& s, std::span<decode::Candidate const> candidates) { s.select(candidates); }  // has 'select(candidates) const'
+    && requires(S const& s, std::span<decode::Candidate const> candidates) {
+           s.select(candidates);  // has 'select(candidates) const'
+       }
     && requires(S const& s, std::span<decode::Candidate const> candidates) {
            { s.select(candidates) } -> std::same_as<Index>;  // and it returns an Index
        };

@@ -19,24 +19,29 @@ using ArrayView = decltype(xt::adapt(static_cast<Element const*>(nullptr), std::
 ///
 /// The views live for the call only: copy what is to be kept, as in `xt::xtensor<float, 2> kept = step.z;`.
 ///
-///     pipeline.generate(sources, options, [](decode::StepView const& step) {
+///     pipeline.generate_with(sources, {}, decode::MinimumBayesRisk{}, [](decode::StepView const& step) {
 ///         std::cout << step.step << ": " << xt::amax(xt::abs(step.z0_hat)) << '\n';
 ///         return step.time > 0.2;  // false stops; a listener may also return nothing
 ///     });
 template <class Scalar>
 struct BasicStepView {
-    Index step;                       ///< which step has just run, from 0
-    Index steps;                      ///< how many the plan has
-    double time;                      ///< what the denoiser was told, in [0, 1]
-    ArrayView<Scalar, 2> z;           ///< [N, D] after the step
-    ArrayView<Scalar, 2> z0_hat;      ///< [N, D], the denoiser's answer, from which the tokens are read
-    ArrayView<Token, 1> tokens;       ///< [N]
-    ArrayView<Index, 1> offsets;      ///< [S + 1]: candidate s is rows offsets(s) .. offsets(s + 1) - 1
+    Index step;                   ///< which step has just run, from 0
+    Index steps;                  ///< how many the plan has
+    double time;                  ///< what the denoiser was told, in [0, 1]
+    ArrayView<Scalar, 2> z;       ///< [N, D] after the step
+    ArrayView<Scalar, 2> z0_hat;  ///< [N, D], the denoiser's answer, from which the tokens are read
+    ArrayView<Token, 1> tokens;   ///< [N]
+    ArrayView<Index, 1> offsets;  ///< [S + 1]: candidate s is rows offsets(s) .. offsets(s + 1) - 1
 
     /// What the denoising loop has is a view without more ado.
     BasicStepView(StepData<Scalar> const& data)  // NOLINT(google-explicit-constructor)
-        : step(data.step), steps(data.steps), time(data.time), z(matrix(data.z, data.width)),
-          z0_hat(matrix(data.z0_hat, data.width)), tokens(vector(data.tokens)), offsets(vector(data.offsets)),
+        : step(data.step),
+          steps(data.steps),
+          time(data.time),
+          z(matrix(data.z, data.width)),
+          z0_hat(matrix(data.z0_hat, data.width)),
+          tokens(vector(data.tokens)),
+          offsets(vector(data.offsets)),
           data_(data) {}
 
     /// Number of candidates in the batch, S.

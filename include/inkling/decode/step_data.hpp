@@ -15,14 +15,14 @@ namespace inkling::decode {
 /// A listener that takes a `decode::StepView const&` (listener.hpp) gets the same as xtensor arrays.
 template <class Scalar>
 struct StepData {
-    Index step = 0;                   ///< which step has just run, from 0
-    Index steps = 0;                  ///< how many the plan has
-    double time = 0.0;                ///< what the denoiser was told, in [0, 1]
-    Index width = 0;                  ///< D
-    std::span<Scalar const> z;        ///< [N · D], row by row: z after the step
-    std::span<Scalar const> z0_hat;   ///< [N · D]: the denoiser's answer, from which the tokens are read
-    std::span<Token const> tokens;    ///< [N]
-    std::span<Index const> offsets;   ///< [S + 1]: candidate s is rows offsets[s] .. offsets[s + 1] - 1
+    Index step = 0;                  ///< which step has just run, from 0
+    Index steps = 0;                 ///< how many the plan has
+    double time = 0.0;               ///< what the denoiser was told, in [0, 1]
+    Index width = 0;                 ///< D
+    std::span<Scalar const> z;       ///< [N · D], row by row: z after the step
+    std::span<Scalar const> z0_hat;  ///< [N · D]: the denoiser's answer, from which the tokens are read
+    std::span<Token const> tokens;   ///< [N]
+    std::span<Index const> offsets;  ///< [S + 1]: candidate s is rows offsets[s] .. offsets[s + 1] - 1
 
     /// Number of candidates in the batch, S.
     [[nodiscard]] Index sentences() const { return offsets.empty() ? 0 : static_cast<Index>(offsets.size()) - 1; }
@@ -51,8 +51,10 @@ inline constexpr bool listens = !std::same_as<std::remove_cvref_t<L>, NoListener
 template <class L, class Scalar = float>
 concept Listener =
        requires(L& listener, StepData<Scalar> const& step) { listener(step); }  // can be called with a step
-    && (requires(L& listener, StepData<Scalar> const& step) { { listener(step) } -> std::same_as<void>; }  // returns nothing
-        || requires(L& listener, StepData<Scalar> const& step) { { listener(step) } -> std::convertible_to<bool>; });  // or bool
+    && (requires(L& listener, StepData<Scalar> const& step) { { listener(step) } -> std::same_as<void>; }  // nothing
+        || requires(L& listener, StepData<Scalar> const& step) {
+               { listener(step) } -> std::convertible_to<bool>;  // or bool
+           });
 // clang-format on
 
 /// Calls a listener. @return whether to go on: what it said, or true where it says nothing

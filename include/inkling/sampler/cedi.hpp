@@ -18,12 +18,12 @@ namespace inkling::sampler {
 /// eps = (z - a(tau_{i-1}) z0_hat) / s(tau_{i-1}), z = a(t_i) z0_hat + s(t_i) eps, with t of `levels`, tau of `labels`.
 /// Source: Ye et al. 2023, "DINOISER", arXiv:2302.10025, algorithm 2, and its code ('cedi').
 struct Cedi {
-    Index steps = 20;                ///< at least 1
-    TimeGrid levels = {1.0, 1e-3};   ///< where z goes
-    TimeGrid labels = {1.0, 0.99};   ///< what the denoiser is told; none may be without noise
-    Index early_stopping = 0;        ///< how many of the steps, the last, are left out
-    double noise_factor = 1.0;       ///< multiplies the first noise; positive
-    bool clamp = false;              ///< see Plan::clamp
+    Index steps = 20;               ///< at least 1
+    TimeGrid levels = {1.0, 1e-3};  ///< where z goes
+    TimeGrid labels = {1.0, 0.99};  ///< what the denoiser is told; none may be without noise
+    Index early_stopping = 0;       ///< how many of the steps, the last, are left out
+    double noise_factor = 1.0;      ///< multiplies the first noise; positive
+    bool clamp = false;             ///< see Plan::clamp
 
     /// The steps, noisiest first. alpha_bar of a step is that of its label: where its factors step from.
     /// @throws Error when a setting is out of its range, and whatever the schedule throws

@@ -28,7 +28,9 @@ struct ScheduleArchetype {
 // clang-format off
 template <class S>
 concept Sampler = std::copyable<S>
-    && requires(S const& s, sampler::detail::ScheduleArchetype const& schedule) { s.plan(schedule); }  // has 'plan(schedule) const'
+    && requires(S const& s, sampler::detail::ScheduleArchetype const& schedule) {
+           s.plan(schedule);  // has 'plan(schedule) const'
+       }
     && requires(S const& s, sampler::detail::ScheduleArchetype const& schedule) {
            { s.plan(schedule) } -> std::same_as<sampler::Plan>;  // and it returns a sampler::Plan
        };

@@ -18,10 +18,10 @@ namespace inkling::sampler {
 /// For models trained on continuous time (DINOISER). eta = 1 is ancestral sampling.
 /// Source: Song et al. 2021, "DDIM", arXiv:2010.02502; DINOISER's 'ddim' and 'ddpm' (Ye et al. 2023, arXiv:2302.10025).
 struct ContinuousDdim {
-    Index steps = 20;          ///< at least 1
-    double eta = 0.0;          ///< share of the noise that is fresh, in [0, 1]
-    TimeGrid times = {};       ///< from 1 to 0.001, even in time
-    Index early_stopping = 0;  ///< how many of the steps, the cleanest, are left out
+    Index steps = 20;           ///< at least 1
+    double eta = 0.0;           ///< share of the noise that is fresh, in [0, 1]
+    TimeGrid times = {};        ///< from 1 to 0.001, even in time
+    Index early_stopping = 0;   ///< how many of the steps, the cleanest, are left out
     bool stale_signal = false;  ///< scale z0_hat by the signal of the level left, not of the one reached: with eta = 1
                                 ///< DINOISER's published 'ddpm' to the letter
     double noise_factor = 1.0;  ///< multiplies the first noise and that of every step; positive

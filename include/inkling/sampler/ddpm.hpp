@@ -18,14 +18,14 @@ namespace inkling::sampler {
 /// schedule::StepVariance::beta, .last_noise = false`, and Bridge adds `.step_plan = AdaptiveDecay{}`.
 /// Source: Ho et al. 2020, "DDPM", arXiv:2006.11239, algorithm 2; Difformer (arXiv:2212.09412), code.
 struct Ddpm {
-    Index steps = 20;               ///< how many of the T steps are kept, 1 to T
-    Index early_stopping = 0;       ///< how many of those, the cleanest, are left out; Difformer: 5 of 20
-    Index discrete_steps = 2000;    ///< T, at least 1; not looked at when the schedule is a schedule::Discrete itself
+    Index steps = 20;             ///< how many of the T steps are kept, 1 to T
+    Index early_stopping = 0;     ///< how many of those, the cleanest, are left out; Difformer: 5 of 20
+    Index discrete_steps = 2000;  ///< T, at least 1; not looked at when the schedule is a schedule::Discrete itself
     StepPlan step_plan = EvenSteps{};
     schedule::StepVariance variance = schedule::StepVariance::posterior;
-    bool last_noise = true;         ///< whether the step to the clean end draws noise, as much as the one before it
-    double noise_factor = 1.0;      ///< multiplies the first noise and that of every step; positive
-    bool clamp = false;             ///< see Plan::clamp
+    bool last_noise = true;     ///< whether the step to the clean end draws noise, as much as the one before it
+    double noise_factor = 1.0;  ///< multiplies the first noise and that of every step; positive
+    bool clamp = false;         ///< see Plan::clamp
     std::optional<double> fixed_time = std::nullopt;  ///< tell the denoiser this time at every step, in [0, 1]
 
     /// The steps, noisiest first; the time of step i of T is i / T, its label in the published programs.

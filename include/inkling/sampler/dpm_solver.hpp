@@ -76,9 +76,9 @@ private:
         std::vector<double> times{moved ? schedule::time_at_half_log_snr(schedule, least) : start};
         for (Index i = 1; i < steps; ++i) {
             double const share = static_cast<double>(i) / static_cast<double>(steps - 1);
-            times.push_back(i + 1 == steps ? end
-                                           : schedule::time_at_half_log_snr(
-                                                 schedule, noisiest + share * (cleanest - noisiest)));
+            times.push_back(i + 1 == steps
+                                ? end
+                                : schedule::time_at_half_log_snr(schedule, noisiest + share * (cleanest - noisiest)));
         }
         return times;
     }

@@ -75,10 +75,10 @@ struct StridedSteps {
 };
 
 /// Evenly inside sections: the table is cut into as many equal parts as there are counts, and part k gives counts[k] of
-/// its steps, first and last included; the last step of all parts but the last is dropped, as the next part begins there.
+/// its steps, first and last included; of all parts but the last, that last step is dropped, as the next begins there.
 ///
 /// So {3, 4, 5} gives 2 + 3 + 5 steps. The count asked for is not looked at.
-/// Source: Tang et al. 2023, "Bridge the gap", arXiv:2305.04465, code; with nothing dropped it is schedule::spaced_steps.
+/// Source: Tang et al. 2023, "Bridge the gap", arXiv:2305.04465, code; nothing dropped it is schedule::spaced_steps.
 struct SectionedSteps {
     std::vector<Index> counts;  ///< each from 0 to the size of its part, not all 0
 
@@ -160,8 +160,6 @@ private:
         };
         hand_on(2, 1);
         hand_on(1, 0);
-        hand_on(0, 1);
-        hand_on(1, 2);
     }
 };
 

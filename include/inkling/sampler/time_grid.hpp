@@ -23,8 +23,8 @@ enum class Spacing {
 ///
 /// Source: DINOISER's denoise schedulers (Ye et al. 2023, arXiv:2302.10025, code); even in time is its default.
 struct TimeGrid {
-    double start = 1.0;               ///< the noisiest time, in (0, 1]
-    double end = 1e-3;                ///< the cleanest, in [0, start]
+    double start = 1.0;  ///< the noisiest time, in (0, 1]
+    double end = 1e-3;   ///< the cleanest, in [0, start]
     Spacing spacing = Spacing::time;
 
     /// @param steps  at least 1

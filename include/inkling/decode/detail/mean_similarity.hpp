@@ -17,7 +17,7 @@ namespace inkling::decode::detail {
 /// Which side of the comparison the text that is scored stands on: most measures are not symmetric.
 enum class Side { hypothesis, reference };
 
-/// For each text the mean similarity to all the others. Equal texts are compared once and score the same to the last bit.
+/// For each text the mean similarity to all the others. Equal texts are compared once and score exactly the same.
 /// @param texts       K >= 1
 /// @param prepare     prepare(text) -> whatever `similarity` takes; once for each different text
 /// @param similarity  similarity(hypothesis, reference) -> double
