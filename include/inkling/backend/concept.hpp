@@ -23,16 +23,20 @@ concept Backend = std::movable<B>
     && requires(B& device, float* memory) { clear(device, memory, Index{}); }
     && requires(B& device, MatrixView<typename B::Scalar const> in, MatrixView<typename B::Scalar> out) {
            product(device, in, backend::Orientation::plain, in, backend::Orientation::transposed, out);
+           product(device, in, backend::Orientation::plain, in, backend::Orientation::transposed, out, true,
+                   VectorView<typename B::Scalar const>{});
        }
     && requires(B& device, MatrixView<typename B::Scalar const> in, MatrixView<typename B::Scalar> out) {
            add(device, in, in, out);
            scale(device, typename B::Scalar{}, in, out);
+           scale(device, typename B::Scalar{}, in, out, true);
            activate(device, backend::Activation::relu, in, out);
            activate_backward(device, backend::Activation::relu, in, in, out);
            combine(device, Segments{}, in, in, in, in, out);
            time_features(device, VectorView<double const>{}, out);
            add_per_sentence(device, Segments{}, in, out);
            sum_per_sentence(device, Segments{}, in, out);
+           sum_per_sentence(device, Segments{}, in, out, true);
            mean_per_sentence_backward(device, Segments{}, in, out);
            fill_normal(device, RandomStream{}, Segments{}, VectorView<Index const>{}, out);
            dropout(device, RandomStream{}, 0.1, in, out);
@@ -43,7 +47,9 @@ concept Backend = std::movable<B>
            layer_norm_backward(device, in, in, in, vector, out, vector_out, vector_out);
            sum_rows(device, in, vector_out);
            gather(device, in, TokenView{}, typename B::Scalar{}, out);
+           gather(device, in, TokenView{}, typename B::Scalar{}, out, true);
            scatter_add(device, in, TokenView{}, typename B::Scalar{}, out);
+           scatter_add(device, in, TokenView{}, typename B::Scalar{}, out, Token{});
            attention(device, backend::AttentionShape{}, in, in, in, out, out);
            attention_backward(device, backend::AttentionShape{}, in, in, in, in, in, out, out, out);
        }
