@@ -41,7 +41,8 @@ struct DiffusionSaved {
 /// z_t = a z0 + F s noise; where the batch is self-conditioned a first estimate of z0 is made without gradient and fed to
 /// the second; total = objective + length_weight * length.
 /// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, section 3; Chen et al. 2022, "Analog Bits", arXiv:2208.04202 (self-conditioning).
-template <EmbeddingSpace Space, Denoiser Model, class Objective_>
+template <EmbeddingSpace Space, TrainableDenoiser Model, class Objective_>
+    requires Objective<Objective_, Space, typename Model::Device>
 Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& pass, Space const& space,
                                               Model const& denoiser, Objective_ const& objective,
                                               NoisedBatch<typename Model::Device> const& batch,

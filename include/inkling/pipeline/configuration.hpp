@@ -52,10 +52,16 @@ void from_json(nlohmann::json const& json, Options& options, std::string_view wh
         } else if constexpr (std::floating_point<Value>) {
             if (!found->is_number()) wrong("a number");
             value = found->template get<Value>();
-        } else {
+        } else if constexpr (std::integral<Value>) {
             if (!found->is_number_integer()) wrong("a whole number");
             value = found->template get<Value>();
-            if (value < 0 || value > Value{1} << 30) wrong("a whole number from 0 to 2^30");
+            if (value < 0 || value > Value{1} << 20) wrong("a whole number from 0 to 2^20");
+        } else {
+            try {
+                value = found->template get<Value>();
+            } catch (nlohmann::json::exception const&) {
+                wrong("a list");
+            }
         }
     });
 }

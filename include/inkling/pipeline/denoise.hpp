@@ -22,12 +22,14 @@ struct StepState {
 
 /// Walks noise back to an estimate of clean text, one plan for all sentences; returns the last z0_hat [N, D].
 ///
-/// z_next = c0 z0_hat + c1 z + c2 noise + c3 (the step before's z0_hat). The encoder's output and the plan's time embeddings
-/// are made once.
+/// z_next = c0 z0_hat + c1 z + c2 noise + c3 (the step before's z0_hat). The source's encoding and the plan's time embeddings
+/// are made once; after the first step nothing is allocated.
+/// @param plan        a valid one: sampler::require_valid
 /// @param z           [N, D], the starting noise; overwritten
 /// @param draw_noise  called as draw_noise(step, view [N, D]) where a step needs noise
 /// @param on_step     called as on_step(StepState) after each step; returns false to stop early
 template <EmbeddingSpace Space, Denoiser Model, class DrawNoise, class OnStep>
+    requires EmbeddingSpaceOn<Space, typename Model::Device>
 MatrixView<typename Model::Device::Scalar> denoise(nn::Pass<typename Model::Device>& pass, Space const& space,
                                                    Model const& denoiser, sampler::Plan const& plan,
                                                    PackedSequences const& target, typename Model::Encoded const& source,
@@ -40,17 +42,15 @@ MatrixView<typename Model::Device::Scalar> denoise(nn::Pass<typename Model::Devi
     Index const steps = static_cast<Index>(plan.steps.size());
     std::vector<double> labels;
     std::vector<Scalar> coefficients;
-    bool any_noise = false;
     for (sampler::Step const& step : plan.steps) {
-        labels.push_back(denoiser.time_label(step.time));
+        labels.push_back(denoiser.time_label({step.time, step.alpha_bar}));
         for (double const c : {step.z0, step.z_t, step.noise}) coefficients.push_back(static_cast<Scalar>(c));
-        any_noise = any_noise || step.noise != 0.0;
     }
     auto const times = denoiser.embed_times(pass, to_device<double>(pass, std::span<double const>(labels)));
     auto const factors = to_device<Scalar>(pass, std::span<Scalar const>(coefficients));
     View z0_hat = pass.take(z.rows, z.cols);
     View previous = pass.take_zeros(z.rows, z.cols);
-    View const noise = any_noise ? pass.take(z.rows, z.cols) : View{};
+    View const noise = plan.draws_noise() ? pass.take(z.rows, z.cols) : View{};
     VectorView<Token> nearest;
     if (plan.clamp) nearest = {pass.workspace.template take<Token>(z.rows), z.rows};
     for (Index i = 0; i < steps; ++i) {

@@ -37,7 +37,8 @@ struct GenerateOptions {
     Index first_source = 0;          ///< number of the first source: random numbers are keyed by it, so that a long list can be
                                      ///< generated in pieces
     decode::Beams beams{};           ///< candidates a sentence: lengths x noises
-    Index tokens_per_batch = 4096;   ///< rows of all candidates that are cleaned at once
+    Index tokens_per_batch = 4096;   ///< rows of all candidates that are cleaned at once, at least 1; a source whose
+                                     ///< candidates are more has a batch of its own
     std::stop_token stop{};          ///< asked between steps; a stopped run returns what is finished
     /// Called after every batch with (sentences done, sentences in all); empty: nobody is told.
     std::function<void(Index, Index)> on_progress{};
@@ -60,6 +61,7 @@ struct Generated {
 /// @tparam Steps     turns the schedule into a plan of denoising steps
 template <class Schedule, class Space, class Model, class Steps>
     requires schedule::NoiseSchedule<Schedule> && EmbeddingSpace<Space> && Denoiser<Model> && Sampler<Steps>
+          && EmbeddingSpaceOn<Space, typename Model::Device> && DenoiserOver<Model, Space>
 class TextDiffusion {
 public:
     using Device = typename Model::Device;
@@ -80,15 +82,10 @@ public:
 
     /// A model with fresh weights. @throws Error when an option is out of range, naming it
     TextDiffusion(pipeline::HeldTokenizer tokenizer, Options options = {})
-        : options_(std::move(options)),
-          tokenizer_(std::move(tokenizer)),
-          space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
-          model_(layout_, options_.denoiser, tokenizer_.vocabulary_size(), space_.width(), space_.scale(), space_.table()),
-          weights_(layout_.size()) {
+        : TextDiffusion(WithoutWeights{}, std::move(tokenizer), std::move(options)) {
         std::vector<Scalar> start(static_cast<std::size_t>(layout_.size()));
         layout_.template initialize<Scalar>(options_.seed, start);
-        Device device(options_.device);
-        upload(device, std::span<Scalar const>(start), weights_.data());
+        set_weights(start);
     }
 
     [[nodiscard]] Options const& options() const { return options_; }
@@ -105,10 +102,18 @@ public:
 
     /// Sets how noise is walked back from now on; the weights do not depend on it.
     void set_sampler(Steps sampler) { options_.sampler = std::move(sampler); }
+    /// Sets what generation runs on from now on (how many threads, say); the text does not depend on it.
+    /// @throws Error when an option is out of range; nothing is changed then
+    void set_device(typename Device::Options device) {
+        (void)Device(device);
+        options_.device = std::move(device);
+        workers_ = {};
+    }
 
-    /// One line of text for each source line.
+    /// One line of text for each source line; an empty one where the run was stopped before.
     ///
-    /// @throws Error when a source has no tokens, or more than the model has positions for, naming its number
+    /// @throws Error when a source has no tokens, or more than the model has positions for, naming its number, or an
+    ///         option is out of range
     [[nodiscard]] std::vector<std::string> generate(std::span<std::string const> sources,
                                                     GenerateOptions const& options = {}) const {
         std::vector<std::string> lines;
@@ -125,31 +130,48 @@ public:
         requires decode::Listener<Listener, Scalar>
     [[nodiscard]] std::vector<Generated> generate_with(std::span<std::string const> sources, GenerateOptions const& options,
                                                        Choice const& selection = {}, Listener&& listener = {}) const {
-        options.beams.check();
         std::vector<std::vector<Token>> tokens(sources.size());
-        auto const wrap = wrapping();
         for (std::size_t i = 0; i < sources.size(); ++i) {
             tokens[i] = tokenizer_.encode(sources[i]);
-            require(!tokens[i].empty(), "inkling::TextDiffusion::generate: source ", i, " is empty, expected text");
-            Index const rows = wrap.source_length(static_cast<Index>(tokens[i].size()));
-            require(rows <= model_.options().longest_source, "inkling::TextDiffusion::generate: source ", i, " has ", rows,
-                    " tokens, expected at most ", model_.options().longest_source, ", for which the model has positions");
+            require(!tokens[i].empty(), where_, ": source ", i, " is empty, expected text");
+        }
+        return generate_tokens(tokens, options, selection, listener);
+    }
+
+    /// The same for sources that are tokens already, without special ones; a source may be empty.
+    template <Selection Choice = decode::MinimumBayesRisk, class Listener = decode::NoListener>
+        requires decode::Listener<Listener, Scalar>
+    [[nodiscard]] std::vector<Generated> generate_tokens(std::span<std::vector<Token> const> sources,
+                                                         GenerateOptions const& options, Choice const& selection = {},
+                                                         Listener&& listener = {}) const {
+        options.beams.check();
+        require(options.tokens_per_batch >= 1, where_, ": tokens_per_batch is ", options.tokens_per_batch,
+                ", expected at least 1");
+        require(options.first_source >= 0, where_, ": first_source is ", options.first_source, ", expected 0 or more");
+        for (std::size_t i = 0; i < sources.size(); ++i) {
+            Index const rows = wrapping().source_length(static_cast<Index>(sources[i].size()));
+            require(rows <= model_.longest_source(), where_, ": source ", i, " has ", rows, " tokens, expected at most ",
+                    model_.longest_source(), ", for which the model has positions");
+            for (Token const token : sources[i])
+                require(token >= 0 && token < space_.vocabulary(), where_, ": source ", i, " has the token ", token,
+                        ", expected one of a vocabulary of ", space_.vocabulary());
         }
         std::vector<Generated> result(sources.size());
         auto const plan = options_.sampler.plan(options_.schedule);
-        sampler::require_valid(plan, "inkling::TextDiffusion::generate");
+        sampler::require_valid(plan, where_);
         auto worker = workers_.borrow(options_.device);
         Index done = 0;
-        for (auto const& group : grouped(tokens, options)) {
+        for (auto const& group : grouped(sources, options)) {
             if (options.stop.stop_requested()) break;
-            generate_group(*worker, plan, tokens, group, options, selection, listener, result);
+            generate_group(*worker, plan, sources, group, options, selection, listener, result);
             done += static_cast<Index>(group.size());
             if (options.on_progress) options.on_progress(done, static_cast<Index>(sources.size()));
         }
         return result;
     }
 
-    /// Writes weights, settings and tokenizer to one file, atomically. @throws Error when it cannot be written
+    /// Writes weights (in single precision), settings and tokenizer to one file, atomically.
+    /// @throws Error when it cannot be written
     void save(std::filesystem::path const& path) const {
         Device device(options_.device);
         std::vector<Scalar> host(static_cast<std::size_t>(layout_.size()));
@@ -161,8 +183,10 @@ public:
         io::save_model(path, {configuration().dump(1), std::string(tokenizer_.kind()), tokenizer_.serialise()}, tensors);
     }
 
-    /// Reads a model file that a pipeline of this type wrote; the tokenizer is of one of the named kinds.
+    /// Reads a model file that a pipeline of this type wrote: `load<text::WordTokenizer>(path)`, with every kind of
+    /// tokenizer that it may hold.
     ///
+    /// @param options  schedule, sampler and device; sizes are those of the file
     /// @throws Error when the file is damaged, of another model or schedule, or a tensor misses or has another shape
     template <text::Tokenizer... Tokenizers>
     [[nodiscard]] static TextDiffusion load(std::filesystem::path const& path, Options options = {}) {
@@ -174,18 +198,21 @@ public:
                 where, ": the configuration lacks 'embedding', 'denoiser' or 'schedule'");
         pipeline::from_json(json.at("embedding"), options.embedding, where + ", 'embedding'");
         pipeline::from_json(json.at("denoiser"), options.denoiser, where + ", 'denoiser'");
-        TextDiffusion loaded(text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer), std::move(options));
-        require(json.at("schedule") == loaded.schedule_samples(), where, ": was trained with another noise schedule: its alpha_bar at t = 0, 1/4, 1/2, 3/4, 1 is ",
-                json.at("schedule").dump(), ", this pipeline's ", loaded.schedule_samples().dump());
+        auto const samples = schedule_samples(options.schedule);
+        require(json.at("schedule") == samples, where, ": was trained with another noise schedule: its alpha_bar at t = 0, ",
+                "1/4, 1/2, 3/4, 1 and its training noise factor are ", json.at("schedule").dump(), ", expected this pipeline's ",
+                samples.dump());
+        TextDiffusion loaded(WithoutWeights{}, text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer),
+                             std::move(options));
+        for (auto const& entry : loaded.layout_.entries())  // before memory is asked for, whose size the file might lie about
+            if (entry.stored) file.contents().at(entry.name).require_shape(entry.shape);
         std::vector<float> values(static_cast<std::size_t>(loaded.layout_.size()));
         loaded.layout_.template initialize<float>(0, values);  // what files do not hold: fixed tables
         std::vector<io::TensorDestination> destinations;
         for (auto const& entry : loaded.layout_.entries())
             if (entry.stored) destinations.push_back({entry.name, entry.shape, values.data() + entry.parameter.offset});
         file.load_weights(destinations);
-        std::vector<Scalar> const host(values.begin(), values.end());
-        Device device(loaded.options_.device);
-        upload(device, std::span<Scalar const>(host), loaded.weights_.data());
+        loaded.set_weights(std::vector<Scalar>(values.begin(), values.end()));
         return loaded;
     }
 
@@ -193,23 +220,37 @@ public:
     [[nodiscard]] nlohmann::json configuration() const {
         return {{"embedding", pipeline::to_json(options_.embedding)},
                 {"denoiser", pipeline::to_json(options_.denoiser)},
-                {"schedule", schedule_samples()}};
+                {"schedule", schedule_samples(options_.schedule)}};
     }
 
 private:
     using Worker = pipeline::Worker<Device>;
+    static constexpr char const* where_ = "inkling::TextDiffusion::generate";
+    struct WithoutWeights {};
+
+    TextDiffusion(WithoutWeights, pipeline::HeldTokenizer tokenizer, Options options)
+        : options_(std::move(options)),
+          tokenizer_(std::move(tokenizer)),
+          space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
+          model_(layout_, options_.denoiser, space_) {}
+
+    void set_weights(std::vector<Scalar> const& values) {
+        Device device(options_.device);
+        typename Device::template Buffer<Scalar> weights(layout_.size());
+        upload(device, std::span<Scalar const>(values), weights.data());
+        weights_ = std::move(weights);
+    }
 
     /// Tells one noise schedule from another without knowing its type.
-    [[nodiscard]] nlohmann::json schedule_samples() const {
+    [[nodiscard]] static nlohmann::json schedule_samples(Schedule const& schedule) {
         nlohmann::json samples = nlohmann::json::array();
-        for (double const t : {0.0, 0.25, 0.5, 0.75, 1.0})
-            samples.push_back(std::round(options_.schedule.alpha_bar(t) * 1e9) / 1e9);
-        samples.push_back(std::round(schedule::training_noise_factor(options_.schedule) * 1e9) / 1e9);
+        for (double const t : {0.0, 0.25, 0.5, 0.75, 1.0}) samples.push_back(std::round(schedule.alpha_bar(t) * 1e9) / 1e9);
+        samples.push_back(std::round(schedule::training_noise_factor(schedule) * 1e9) / 1e9);
         return samples;
     }
 
     /// Sources of like length together, so that a batch wastes nothing; at most the budget of rows each.
-    [[nodiscard]] std::vector<std::vector<Index>> grouped(std::vector<std::vector<Token>> const& tokens,
+    [[nodiscard]] std::vector<std::vector<Index>> grouped(std::span<std::vector<Token> const> tokens,
                                                           GenerateOptions const& options) const {
         std::vector<Index> order(tokens.size());
         std::iota(order.begin(), order.end(), Index{0});
@@ -230,7 +271,7 @@ private:
     }
 
     template <class Choice, class Listener>
-    void generate_group(Worker& worker, sampler::Plan const& plan, std::vector<std::vector<Token>> const& tokens,
+    void generate_group(Worker& worker, sampler::Plan const& plan, std::span<std::vector<Token> const> tokens,
                         std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
                         Listener& listener, std::vector<Generated>& result) const {
         worker.workspace.reset();
@@ -239,7 +280,7 @@ private:
         batch.clear();
         for (Index const i : group) batch.add(tokens[static_cast<std::size_t>(i)], {}, i, wrapping());
         auto const source = pipeline::to_device<Device>(pass, batch.source_offsets, batch.source_tokens, worker.places,
-                                                        model_.options().longest_source, "source");
+                                                        model_.longest_source(), "source");
         auto encoded = model_.encode(pass, source);
         Index const count = source.segments.count;
         VectorView<Token> const classes{worker.workspace.template take<Token>(count), count};
@@ -249,7 +290,8 @@ private:
 
         // Candidates: every source with every length and every noise.
         decode::Beams beams = options.beams;
-        beams.longest = std::min(beams.longest, model_.options().longest_target);
+        beams.longest = std::min(beams.longest, model_.longest_target());
+        beams.shortest = std::min(beams.shortest, beams.longest);
         Index const candidates = beams.candidates();
         std::vector<Index> offsets{0};
         std::vector<Index> sequences;
@@ -264,8 +306,8 @@ private:
                 sources.push_back(s);
             }
         }
-        auto const target = pipeline::to_device<Device>(pass, offsets, {}, worker.places, model_.options().longest_target,
-                                                        "target");
+        auto const target =
+            pipeline::to_device<Device>(pass, offsets, {}, worker.places, model_.longest_target(), "target");
         encoded.source_of = pipeline::to_device<Index>(pass, std::span<Index const>(sources)).data;
         VectorView<Index const> const keys = pipeline::to_device<Index>(pass, std::span<Index const>(sequences));
         auto const z = pass.take(target.segments.rows, space_.width());
@@ -280,7 +322,7 @@ private:
             },
             [&](pipeline::StepState<Device> const& state) {
                 if constexpr (decode::listens<Listener>)
-                    if (!tell(pass, state, offsets, listener)) return false;
+                    if (!tell(worker, pass, state, offsets, listener)) return false;
                 return !options.stop.stop_requested();
             });
         if (options.stop.stop_requested()) return;
@@ -289,20 +331,20 @@ private:
 
     /// Copies what a step has come to for the listener. @return whether to go on
     template <class Listener>
-    [[nodiscard]] bool tell(nn::Pass<Device>& pass, pipeline::StepState<Device> const& state,
+    [[nodiscard]] bool tell(Worker& worker, nn::Pass<Device>& pass, pipeline::StepState<Device> const& state,
                             std::vector<Index> const& offsets, Listener& listener) const {
         nn::Scope<Device> const scope(pass.workspace);
         Index const rows = state.z.rows;
-        std::vector<Scalar> z(static_cast<std::size_t>(state.z.size()));
-        std::vector<Scalar> z0_hat(z.size());
-        std::vector<Token> tokens(static_cast<std::size_t>(rows));
+        worker.tokens.resize(static_cast<std::size_t>(rows));
+        worker.z.resize(static_cast<std::size_t>(state.z.size()));
+        worker.z0_hat.resize(worker.z.size());
         VectorView<Token> const nearest{pass.workspace.template take<Token>(rows), rows};
         readout_argmax(pass.device, state.z0_hat, pass.matrix(space_.readout()), {}, nearest);
-        download(pass.device, static_cast<Token const*>(nearest.data), std::span<Token>(tokens));
-        download(pass.device, state.z.data, std::span<Scalar>(z));
-        download(pass.device, state.z0_hat.data, std::span<Scalar>(z0_hat));
-        return decode::notify(listener, decode::StepData<Scalar>{state.step, state.steps, state.time, space_.width(), z,
-                                                                 z0_hat, tokens, offsets});
+        download(pass.device, static_cast<Token const*>(nearest.data), std::span<Token>(worker.tokens));
+        download(pass.device, state.z.data, std::span<Scalar>(worker.z));
+        download(pass.device, state.z0_hat.data, std::span<Scalar>(worker.z0_hat));
+        return decode::notify(listener, decode::StepData<Scalar>{state.step, state.steps, state.time, space_.width(),
+                                                                 worker.z, worker.z0_hat, worker.tokens, offsets});
     }
 
     template <class Choice>

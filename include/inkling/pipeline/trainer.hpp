@@ -18,6 +18,8 @@
 #include <inkling/train/moving_average.hpp>
 #include <inkling/train/progress.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -69,7 +71,9 @@ struct TrainerOptions {
     Index validate_every = 500;                ///< updates
     Index bleu_sentences = 200;                ///< of the held-out text that are generated and scored; 0: none
     GenerateOptions generate{};                ///< how they are generated
-    Index average_best = 5;                    ///< the trained model is the mean of the best so many validated weights
+    Index average_best = 5;                    ///< the trained model is the mean of the best so many validated weights,
+                                               ///< which are kept as files beside the checkpoint; 0, or without a
+                                               ///< checkpoint: the last weights, or their moving average
 
     std::filesystem::path checkpoint{};        ///< file to resume from and to write; empty: none
     double checkpoint_minutes = 5.0;
@@ -84,15 +88,17 @@ struct TrainerOptions {
 ///
 /// Every random number is a function of the seed, the update and the sentence, and a checkpoint holds all the rest: a resumed
 /// run ends in bit-identical weights. A NaN or infinity stops it with an Error that names update, term and tensor, and
-/// leaves the last good checkpoint.
+/// leaves the last good checkpoint: one is written only of weights whose loss is finite.
 template <class Pipeline, class Objective_ = objective::Anchor, LearningRate Rate = train::InverseSquareRoot>
-    requires Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
+    requires TrainableDenoiser<typename Pipeline::ModelType>
+          && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
 class Trainer {
 public:
     using Device = typename Pipeline::Device;
     using Scalar = typename Device::Scalar;
     using Options = TrainerOptions<Objective_, Rate>;
 
+    /// @param pipeline  must outlive the trainer, which writes its weights
     /// @throws Error when an option is out of range, naming it
     Trainer(Pipeline& pipeline, Options options)
         : pipeline_(&pipeline),
@@ -103,11 +109,20 @@ public:
         auto const check = [](bool good, char const* name, auto seen, char const* expected) {
             require(good, "inkling::Trainer: ", name, " is ", seen, ", expected ", expected);
         };
+        check(options_.minutes >= 0.0 && std::isfinite(options_.minutes), "minutes", options_.minutes, "0 or more");
+        check(options_.steps >= 0, "steps", options_.steps, "0 or more");
         check(options_.minutes > 0.0 || options_.steps > 0, "minutes and steps", 0, "a budget in one of them");
         check(options_.tokens_per_batch > 0, "tokens_per_batch", options_.tokens_per_batch, "at least 1");
         check(options_.self_conditioning >= 0.0 && options_.self_conditioning <= 1.0, "self_conditioning",
               options_.self_conditioning, "a share in [0, 1]");
+        check(options_.clip >= 0.0, "clip", options_.clip, "0 (no clipping) or more");
+        check(options_.length_weight >= 0.0 && std::isfinite(options_.length_weight), "length_weight",
+              options_.length_weight, "0 or more");
+        check(options_.ema_decay >= 0.0 && options_.ema_decay < 1.0, "ema_decay", options_.ema_decay, "a number in [0, 1)");
         check(options_.validate_every > 0, "validate_every", options_.validate_every, "at least 1");
+        check(options_.bleu_sentences >= 0, "bleu_sentences", options_.bleu_sentences, "0 or more");
+        check(options_.average_best >= 0, "average_best", options_.average_best, "0 or more");
+        check(options_.checkpoint_minutes >= 0.0, "checkpoint_minutes", options_.checkpoint_minutes, "0 or more");
         check(options_.discrete_steps >= 0, "discrete_steps", options_.discrete_steps, "0 or more");
         if (options_.discrete_steps > 0)
             table_ = schedule::Discrete::sampled(pipeline.schedule(), options_.discrete_steps);
@@ -119,11 +134,16 @@ public:
     /// Trains on `corpus` until the budget is spent; where a checkpoint is there, goes on from it.
     ///
     /// @param held_out  pairs to validate on; null or empty: the last weights are the result
-    /// @throws Error when a sentence is too long for the model, a file cannot be written, or the loss is not finite
+    /// @throws Error when a sentence is too long for the model or of another vocabulary, a file cannot be read or written,
+    ///         or the loss is not finite. The weights are then those of the last good update
     TrainingReport fit(text::ParallelCorpus const& corpus, text::ParallelCorpus const* held_out = nullptr) {
-        text::BatchPlan plan(corpus, {.tokens_per_batch = options_.tokens_per_batch, .seed = options_.seed},
-                             pipeline_->wrapping());
         bool const validates = held_out != nullptr && !held_out->empty();
+        require_fits(corpus, "training");
+        text::BatchPlan plan = batches(corpus, options_.seed);
+        if (validates) {
+            require_fits(*held_out, "held-out");
+            (void)batches(*held_out, held_out_seed);  // refuses a sentence over the budget now, not at the first validation
+        }
         std::optional<train::BestCheckpoints> best;
         if (validates && !options_.checkpoint.empty() && options_.average_best > 0)
             best.emplace(options_.checkpoint, train::BestCheckpointsOptions{.keep = options_.average_best,
@@ -133,7 +153,6 @@ public:
             seconds_before = resume(plan, best);
         Index const first_step = step_;
         std::optional<train::MetricsLog> log;
-        if (!options_.metrics.empty()) log.emplace(options_.metrics, train::MetricsLogOptions{.resumed_step = step_, .columns = columns()});
         std::optional<train::InterruptGuard> guard;
         if (options_.handle_signals) guard.emplace();
         train::Budget budget({.minutes = options_.minutes, .steps = options_.steps}, seconds_before, step_);
@@ -143,14 +162,18 @@ public:
         Index tokens = 0;
         double tokens_since = budget.seconds();
         double rate = 0.0;
+        std::span<Index const> sentences;
         while (!budget.spent(step_)) {
             if (options_.stop.stop_requested()) report.end = TrainingReport::End::stopped;
             if (guard && guard->requested()) report.end = TrainingReport::End::interrupted;
             if (report.end != TrainingReport::End::budget) break;
-            auto const sentences = plan.next();
+            sentences = plan.next();
+            auto const losses = update(step_ + 1, corpus, sentences, tokens);
             ++step_;
-            auto const losses = update(corpus, sentences, tokens);
             report.loss = losses.total();
+            if (!options_.metrics.empty() && !log)
+                log.emplace(options_.metrics,
+                            train::MetricsLogOptions{.resumed_step = first_step, .columns = columns(losses)});
             if (double const now = budget.seconds(); now - tokens_since >= 1.0 || step_ == first_step + 1) {
                 rate = static_cast<double>(tokens) / std::max(1e-9, now - tokens_since);
                 tokens = 0;
@@ -160,6 +183,7 @@ public:
             tell(losses, budget, rate, log && (validate_now || step_ % 50 == 0 || step_ == 1) ? &*log : nullptr,
                  validate_now ? &report : nullptr, held_out, best);
             if (!options_.checkpoint.empty() && budget.seconds() - last_saved >= 60.0 * options_.checkpoint_minutes) {
+                require_sound(corpus, sentences);
                 save(plan, best, budget.seconds());
                 last_saved = budget.seconds();
             }
@@ -169,7 +193,10 @@ public:
         bool const finished = report.end == TrainingReport::End::budget;
         if (validates && finished && step_ % options_.validate_every != 0 && step_ > first_step)
             validate(*held_out, report, nullptr, best);
-        if (!options_.checkpoint.empty()) save(plan, best, budget.seconds());
+        if (!options_.checkpoint.empty() && step_ > first_step) {
+            require_sound(corpus, sentences);
+            save(plan, best, budget.seconds());
+        }
         if (best && !best->snapshots().empty())
             best->load_mean(device_, pipeline_->layout(), pipeline_->weights());
         else if (average_)
@@ -189,7 +216,35 @@ private:
     using View = MatrixView<Scalar>;
     using Losses = objective::Losses<Device>;
 
+    static constexpr std::uint64_t held_out_seed = 0;
+
     [[nodiscard]] bool scores_bleu() const { return options_.bleu_sentences > 0; }
+
+    [[nodiscard]] text::BatchPlan batches(text::ParallelCorpus const& corpus, std::uint64_t seed) const {
+        return {corpus, {.tokens_per_batch = options_.tokens_per_batch, .seed = seed}, pipeline_->wrapping()};
+    }
+
+    /// @throws Error naming the first sentence that the model has no positions or no embeddings for
+    void require_fits(text::ParallelCorpus const& corpus, char const* name) const {
+        auto const wrapping = pipeline_->wrapping();
+        auto const& model = pipeline_->model();
+        Index const vocabulary = pipeline_->space().vocabulary();
+        auto const check = [&](Index i, char const* side, std::span<Token const> tokens, Index rows, Index longest) {
+            require(rows <= longest, "inkling::Trainer: ", name, " sentence ", i, " has ", rows, " ", side,
+                    " tokens, expected at most ", longest,
+                    ", for which the model has positions (leave long sentences out when reading)");
+            for (Token const token : tokens)
+                require(token >= 0 && token < vocabulary, "inkling::Trainer: ", name, " sentence ", i, " has the ", side,
+                        " token ", token, ", expected one of a vocabulary of ", vocabulary,
+                        " (was it read with another tokenizer?)");
+        };
+        for (Index i = 0; i < corpus.size(); ++i) {
+            auto const source = corpus.source(i);
+            auto const target = corpus.target(i);
+            check(i, "source", source, wrapping.source_length(static_cast<Index>(source.size())), model.longest_source());
+            check(i, "target", target, wrapping.target_length(static_cast<Index>(target.size())), model.longest_target());
+        }
+    }
 
     /// Brings a batch to the device with its noise drawn: by the update in training, by `draw` in validation.
     [[nodiscard]] objective::NoisedBatch<Device> noised(nn::Pass<Device>& pass, text::ParallelCorpus const& corpus,
@@ -201,9 +256,9 @@ private:
         auto const& model = pipeline_->model();
         objective::NoisedBatch<Device> result;
         result.source = pipeline::to_device<Device>(pass, batch_.source_offsets, batch_.source_tokens, places_,
-                                                    model.options().longest_source, "source");
+                                                    model.longest_source(), "source");
         result.target = pipeline::to_device<Device>(pass, batch_.target_offsets, batch_.target_tokens, places_,
-                                                    model.options().longest_target, "target");
+                                                    model.longest_target(), "target");
         levels_.clear();
         labels_.clear();
         classes_.clear();
@@ -222,7 +277,7 @@ private:
             }
             auto const level = schedule::noising(alpha_bar, factor);
             for (double const c : {level.z0, 1.0, level.noise}) levels_.push_back(static_cast<Scalar>(c));
-            labels_.push_back(model.time_label(time));
+            labels_.push_back(model.time_label({time, alpha_bar}));
             classes_.push_back(model.length_class(batch_.source_offsets[s + 1] - batch_.source_offsets[s],
                                                   batch_.target_offsets[s + 1] - batch_.target_offsets[s]));
         }
@@ -239,28 +294,43 @@ private:
         return result;
     }
 
-    /// One update of the weights.
-    Losses update(text::ParallelCorpus const& corpus, std::span<Index const> sentences, Index& tokens) {
-        auto const draw = static_cast<std::uint32_t>(step_);
+    /// Update number `step` of the weights, which stay as they are where it throws.
+    /// @param tokens  is raised by the tokens of both sides
+    Losses update(Index step, text::ParallelCorpus const& corpus, std::span<Index const> sentences, Index& tokens) {
+        auto const draw = static_cast<std::uint32_t>(step);
         workspace_.reset();
         clear(device_, gradients_.data(), gradients_.size());
         nn::Pass<Device> pass{device_, workspace_, pipeline_->weights().data, gradients_.data(),
-                              pipeline_->model().options().dropout, RandomStream{options_.seed, Purpose::dropout, 0, draw}};
+                              pipeline_->model().dropout(), RandomStream{options_.seed, Purpose::dropout, 0, draw}};
         auto const batch = noised(pass, corpus, sentences, options_.seed, draw, true);
         tokens += batch.source.segments.rows + batch.target.segments.rows;
-        Losses losses = objective::diffusion_loss(pass, pipeline_->space(), pipeline_->model(), options_.objective, batch,
-                                                  saved_, {.length_weight = options_.length_weight});
-        losses.collect(pass);
+        Losses const losses = loss_of(pass, batch);
         VectorView<Scalar const> const gradients{gradients_.data(), gradients_.size()};
         auto const clipped = train::clip(device_, optimizer_.trained_ranges(), gradients, options_.clip);
-        if (!std::isfinite(losses.total()) || !clipped.finite) refuse(losses, gradients);
-        optimizer_.step(device_, pipeline_->weights(), gradients, options_.learning_rate.at(step_), clipped.factor);
+        if (!std::isfinite(losses.total()) || !clipped.finite) refuse(message("update ", step), losses, gradients);
+        optimizer_.step(device_, pipeline_->weights(), gradients, options_.learning_rate.at(step), clipped.factor);
         gradient_norm_ = clipped.norm;
         if (average_) average_->update(device_, std::as_const(*pipeline_).weights());
         return losses;
     }
 
-    [[noreturn]] void refuse(Losses const& losses, VectorView<Scalar const> gradients) {
+    /// @throws Error unless the weights give a finite loss: what is written must be worth going back to
+    void require_sound(text::ParallelCorpus const& corpus, std::span<Index const> sentences) {
+        workspace_.reset();
+        nn::Pass<Device> pass{device_, workspace_, std::as_const(*pipeline_).weights().data};
+        Losses const losses = loss_of(pass, noised(pass, corpus, sentences, options_.seed, 0, false));
+        if (!std::isfinite(losses.total())) refuse(message("after update ", step_), losses, {});
+    }
+
+    /// The loss of a batch, collected, and its gradient where the pass has room for one.
+    Losses loss_of(nn::Pass<Device>& pass, objective::NoisedBatch<Device> const& batch) {
+        Losses losses = objective::diffusion_loss(pass, pipeline_->space(), pipeline_->model(), options_.objective, batch,
+                                                  saved_, {.length_weight = options_.length_weight});
+        losses.collect(pass);
+        return losses;
+    }
+
+    [[noreturn]] void refuse(std::string const& when, Losses const& losses, VectorView<Scalar const> gradients) {
         std::string found = "every loss term is finite";
         for (objective::Term const& term : losses.terms())
             if (!std::isfinite(term.value)) {
@@ -268,18 +338,23 @@ private:
                 break;
             }
         auto const* weight = train::first_not_finite(device_, pipeline_->layout(), std::as_const(*pipeline_).weights());
-        auto const* gradient = train::first_not_finite(device_, pipeline_->layout(), gradients);
-        fail("inkling::Trainer: update ", step_, ": ", found, ", ",
+        auto const* gradient =
+            gradients.empty() ? nullptr : train::first_not_finite(device_, pipeline_->layout(), gradients);
+        fail("inkling::Trainer: ", when, ": ", found, ", ",
              weight ? "the weights of '" + weight->name + "' are not finite"
                     : gradient ? "the gradient of '" + gradient->name + "' is the first that is not finite" : "all tensors are finite",
              "; lower the learning rate or the clip", options_.checkpoint.empty() ? "" : "; the last checkpoint is kept");
     }
 
-    [[nodiscard]] std::vector<std::string> columns() const {
+    /// What a row of the metrics file may hold: the terms of the shipped objectives, and those of this one.
+    [[nodiscard]] static std::vector<std::string> columns(Losses const& losses) {
         std::vector<std::string> names{"loss", "seconds", "learning_rate", "gradient_norm", "tokens_per_second"};
         for (char const* name : {"regression", "anchor", "rounding", "nll", "length", "valid_loss", "valid_bleu",
                                  "nearest_distance", "norm_mean", "norm_spread"})
             names.emplace_back(name);
+        for (objective::Term const& term : losses.terms())
+            if (!term.name.empty() && std::find(names.begin(), names.end(), term.name) == names.end())
+                names.emplace_back(term.name);
         return names;
     }
 
@@ -304,13 +379,15 @@ private:
 
     void validate(text::ParallelCorpus const& held_out, TrainingReport& report, std::vector<train::NamedNumber>* numbers,
                   std::optional<train::BestCheckpoints>& best) {
-        swap_average();
-        ValidationReport found{.step = step_, .loss = held_out_loss(held_out),
-                               .bleu = scores_bleu() ? held_out_bleu(held_out) : std::numeric_limits<double>::quiet_NaN()};
-        found.embedding = health();
-        double const score = scores_bleu() ? found.bleu : found.loss;
-        if (best) best->offer(device_, pipeline_->layout(), std::as_const(*pipeline_).weights(), step_, score);
-        swap_average();
+        ValidationReport found{.step = step_, .bleu = std::numeric_limits<double>::quiet_NaN()};
+        {
+            AverageInPlace const averaged(*this);
+            found.loss = held_out_loss(held_out);
+            if (scores_bleu()) found.bleu = held_out_bleu(held_out);
+            found.embedding = health();
+            double const score = scores_bleu() ? found.bleu : found.loss;
+            if (best) best->offer(device_, pipeline_->layout(), std::as_const(*pipeline_).weights(), step_, score);
+        }
         bool const better = !report.validation
                          || (scores_bleu() ? found.bleu > report.validation->bleu : found.loss < report.validation->loss);
         if (better) report.validation = found;
@@ -324,29 +401,40 @@ private:
         if (options_.on_validation) options_.on_validation(found);
     }
 
-    /// Puts the averaged weights in place of the last ones, and back.
-    void swap_average() {
-        if (!average_) return;
-        Index const size = pipeline_->layout().size();
-        workspace_.reset();
-        Scalar* const room = workspace_.template take<Scalar>(size);
-        copy(device_, static_cast<Scalar const*>(pipeline_->weights().data), room, size);
-        copy(device_, static_cast<Scalar const*>(average_->values().data), pipeline_->weights().data, size);
-        copy(device_, static_cast<Scalar const*>(room), average_->values().data, size);
-    }
+    /// Has the averaged weights, where there are some, in place of the last ones for as long as it lives.
+    class AverageInPlace {
+    public:
+        explicit AverageInPlace(Trainer& trainer) : trainer_(trainer) {
+            if (!trainer_.average_) return;
+            last_ = typename Device::template Buffer<Scalar>(size());
+            copy(trainer_.device_, weights(), last_.data(), size());
+            copy(trainer_.device_, static_cast<Scalar const*>(trainer_.average_->values().data), weights(), size());
+        }
+        AverageInPlace(AverageInPlace const&) = delete;
+        AverageInPlace& operator=(AverageInPlace const&) = delete;
+        ~AverageInPlace() {
+            if (trainer_.average_) copy(trainer_.device_, static_cast<Scalar const*>(last_.data()), weights(), size());
+        }
+
+    private:
+        [[nodiscard]] Index size() const { return trainer_.pipeline_->layout().size(); }
+        [[nodiscard]] Scalar* weights() const { return trainer_.pipeline_->weights().data; }
+
+        Trainer& trainer_;
+        typename Device::template Buffer<Scalar> last_;
+    };
 
     /// Mean total loss over the held-out text with noise that is the same at every validation.
     [[nodiscard]] double held_out_loss(text::ParallelCorpus const& held_out) {
-        text::BatchPlan plan(held_out, {.tokens_per_batch = options_.tokens_per_batch, .seed = 0}, pipeline_->wrapping());
+        text::BatchPlan plan = batches(held_out, held_out_seed);
         double total = 0.0;
         double rows = 0.0;
         for (Index i = 0, batches = plan.steps_per_epoch(); i < batches; ++i) {
             workspace_.reset();
             nn::Pass<Device> pass{device_, workspace_, std::as_const(*pipeline_).weights().data};
-            auto const batch = noised(pass, held_out, plan.next(), 0, 0, false);
-            Losses losses = objective::diffusion_loss(pass, pipeline_->space(), pipeline_->model(), options_.objective, batch,
-                                                      saved_, {.length_weight = options_.length_weight});
-            losses.collect(pass);
+            auto const batch = noised(pass, held_out, plan.next(), held_out_seed, 0, false);
+            Losses const losses = loss_of(pass, batch);
+            if (!std::isfinite(losses.total())) refuse(message("validation after update ", step_), losses, {});
             double const share = static_cast<double>(batch.target.segments.rows);
             total += losses.total() * share;
             rows += share;
@@ -356,12 +444,15 @@ private:
 
     [[nodiscard]] double held_out_bleu(text::ParallelCorpus const& held_out) const {
         Index const count = std::min(options_.bleu_sentences, held_out.size());
-        std::vector<std::string> sources, references;
+        std::vector<std::vector<Token>> sources;
+        std::vector<std::string> hypotheses, references;
         for (Index i = 0; i < count; ++i) {
-            sources.push_back(pipeline_->tokenizer().decode(held_out.source(i)));
+            auto const source = held_out.source(i);
+            sources.emplace_back(source.begin(), source.end());
             references.push_back(pipeline_->tokenizer().decode(held_out.target(i)));
         }
-        auto const hypotheses = pipeline_->generate(sources, options_.generate);
+        for (Generated& generated : pipeline_->generate_tokens(sources, options_.generate))
+            hypotheses.push_back(std::move(generated.text));
         return metric::corpus_bleu(hypotheses, references, {.tokenizer = metric::BleuTokenizer::none}).score;
     }
 
