@@ -299,51 +299,61 @@ private:
     Losses update(Index step, text::ParallelCorpus const& corpus, std::span<Index const> sentences, Index& tokens) {
         auto const draw = static_cast<std::uint32_t>(step);
         workspace_.reset();
-        clear(device_, gradients_.data(), gradients_.size());
         nn::Pass<Device> pass{device_, workspace_, pipeline_->weights().data, gradients_.data(),
                               pipeline_->model().dropout(), RandomStream{options_.seed, Purpose::dropout, 0, draw}};
         auto const batch = noised(pass, corpus, sentences, options_.seed, draw, true);
         tokens += batch.source.segments.rows + batch.target.segments.rows;
-        Losses const losses = loss_of(pass, batch);
-        VectorView<Scalar const> const gradients{gradients_.data(), gradients_.size()};
-        auto const clipped = train::clip(device_, optimizer_.trained_ranges(), gradients, options_.clip);
-        if (!std::isfinite(losses.total()) || !clipped.finite) refuse(message("update ", step), losses, gradients);
-        optimizer_.step(device_, pipeline_->weights(), gradients, options_.learning_rate.at(step), clipped.factor);
+        auto const [losses, clipped] = gradient("update ", step, pass, batch);
+        optimizer_.step(device_, pipeline_->weights(), gradients(), options_.learning_rate.at(step), clipped.factor);
         gradient_norm_ = clipped.norm;
         if (average_) average_->update(device_, std::as_const(*pipeline_).weights());
         return losses;
     }
 
-    /// @throws Error unless the weights give a finite loss: what is written must be worth going back to
+    /// @throws Error unless loss and gradient are finite: what is written to a checkpoint must be worth going back to
     void require_sound(text::ParallelCorpus const& corpus, std::span<Index const> sentences) {
         workspace_.reset();
-        nn::Pass<Device> pass{device_, workspace_, std::as_const(*pipeline_).weights().data};
-        Losses const losses = loss_of(pass, noised(pass, corpus, sentences, options_.seed, 0, false));
-        if (!std::isfinite(losses.total())) refuse(message("after update ", step_), losses, {});
+        nn::Pass<Device> pass{device_, workspace_, pipeline_->weights().data, gradients_.data()};
+        (void)gradient("after update ", step_, pass, noised(pass, corpus, sentences, options_.seed, 0, false));
     }
 
-    /// The loss of a batch, collected, and its gradient where the pass has room for one.
-    Losses loss_of(nn::Pass<Device>& pass, objective::NoisedBatch<Device> const& batch) {
+    struct Gradient {
+        Losses losses;
+        train::Clipped clipped;
+    };
+    /// Loss of a batch, and its gradient in gradients().
+    /// @throws Error naming the term and the tensor where they are not finite
+    Gradient gradient(char const* when, Index step, nn::Pass<Device>& pass, objective::NoisedBatch<Device> const& batch) {
+        clear(device_, gradients_.data(), gradients_.size());
+        Losses const losses = loss(pass, batch);
+        auto const clipped = train::clip(device_, optimizer_.trained_ranges(), gradients(), options_.clip);
+        if (!std::isfinite(losses.total()) || !clipped.finite) refuse(when, step, losses, gradients());
+        return {losses, clipped};
+    }
+    [[nodiscard]] VectorView<Scalar const> gradients() const { return {gradients_.data(), gradients_.size()}; }
+
+    Losses loss(nn::Pass<Device>& pass, objective::NoisedBatch<Device> const& batch) {
         Losses losses = objective::diffusion_loss(pass, pipeline_->space(), pipeline_->model(), options_.objective, batch,
                                                   saved_, {.length_weight = options_.length_weight});
         losses.collect(pass);
         return losses;
     }
 
-    [[noreturn]] void refuse(std::string const& when, Losses const& losses, VectorView<Scalar const> gradients) {
+    [[noreturn]] void refuse(char const* when, Index step, Losses const& losses, VectorView<Scalar const> gradients) {
         std::string found = "every loss term is finite";
         for (objective::Term const& term : losses.terms())
             if (!std::isfinite(term.value)) {
                 found = message("loss term '", term.name, "' is ", term.value);
                 break;
             }
-        auto const* weight = train::first_not_finite(device_, pipeline_->layout(), std::as_const(*pipeline_).weights());
-        auto const* gradient =
-            gradients.empty() ? nullptr : train::first_not_finite(device_, pipeline_->layout(), gradients);
-        fail("inkling::Trainer: ", when, ": ", found, ", ",
-             weight ? "the weights of '" + weight->name + "' are not finite"
-                    : gradient ? "the gradient of '" + gradient->name + "' is the first that is not finite" : "all tensors are finite",
-             "; lower the learning rate or the clip", options_.checkpoint.empty() ? "" : "; the last checkpoint is kept");
+        auto const& layout = pipeline_->layout();
+        auto const* weight = train::first_not_finite(device_, layout, std::as_const(*pipeline_).weights());
+        auto const* slope = weight || gradients.empty() ? nullptr : train::first_not_finite(device_, layout, gradients);
+        std::string const tensor = weight  ? "the weights of '" + weight->name + "' are not finite"
+                                   : slope ? "the gradient of '" + slope->name + "' is the first that is not finite"
+                                           : "all weights are finite";
+        fail("inkling::Trainer: ", when, step, ": ", found, ", ", tensor, "; a lower learning rate may help",
+             options_.checkpoint.empty() ? "" : "; the last checkpoint is kept");
     }
 
     /// What a row of the metrics file may hold: the terms of the shipped objectives, and those of this one.
@@ -433,8 +443,8 @@ private:
             workspace_.reset();
             nn::Pass<Device> pass{device_, workspace_, std::as_const(*pipeline_).weights().data};
             auto const batch = noised(pass, held_out, plan.next(), held_out_seed, 0, false);
-            Losses const losses = loss_of(pass, batch);
-            if (!std::isfinite(losses.total())) refuse(message("validation after update ", step_), losses, {});
+            Losses const losses = loss(pass, batch);
+            if (!std::isfinite(losses.total())) refuse("validation after update ", step_, losses, {});
             double const share = static_cast<double>(batch.target.segments.rows);
             total += losses.total() * share;
             rows += share;
