@@ -12,8 +12,8 @@ namespace {
 using house::Header;
 
 /// The rooms from the top floor down: a header includes only its own room and those after it.
-constexpr std::array<std::string_view, 16> rooms{"recipe",   "pipeline", "train", "decode",   "sampler", "objective",
-                                                 "guidance", "denoiser", "embedding", "io",   "nn",      "schedule",
+constexpr std::array<std::string_view, 16> rooms{"recipe",   "pipeline", "train",     "decode", "sampler", "objective",
+                                                 "guidance", "denoiser", "embedding", "io",     "nn",      "schedule",
                                                  "metric",   "text",     "backend",   "core"};
 
 /// Outside of the order: helpers for tests of user code, and the umbrella header.
@@ -44,6 +44,25 @@ std::vector<std::string> wrong_includes(std::vector<Header> const& headers) {
     return found;
 }
 
+/// One line for each include of a denoiser or an embedding space by its own name: only recipe/ joins policies, all others
+/// work with any.
+std::vector<std::string> policy_includes(std::vector<Header> const& headers) {
+    std::vector<std::string> found;
+    for (Header const& header : headers) {
+        std::string const room = house::room_of(header.path);
+        if (stands_outside(room) || room == "recipe") continue;
+        for (std::string const& name : house::includes_of(header.text)) {
+            if (!name.starts_with(own)) continue;
+            std::string const target = name.substr(own.size());
+            std::string const target_room = house::room_of(target);
+            if ((target_room == "denoiser" || target_room == "embedding") && target_room != room
+                && target != target_room + "/concept.hpp")
+                found.push_back(header.path + " includes " + target + ", and should need only its concept");
+        }
+    }
+    return found;
+}
+
 /// One line for each include of a third-party library where only some rooms may know it.
 std::vector<std::string> foreign_includes(std::vector<Header> const& headers) {
     std::vector<std::string> found;
@@ -56,7 +75,8 @@ std::vector<std::string> foreign_includes(std::vector<Header> const& headers) {
             if (computes && room != "backend")
                 found.push_back(header.path + " includes " + name + ", which only backend/ may know");
             if (!standard && (room == "core" || room == "schedule"))
-                found.push_back(header.path + " includes " + name + ", but " + room + "/ has only the standard library");
+                found.push_back(header.path + " includes " + name + ", but " + room
+                                + "/ has only the standard library");
         }
     }
     return found;
@@ -68,6 +88,10 @@ std::vector<Header> library() { return house::read_headers(INKLING_TESTS_SOURCE_
 
 TEST_CASE("every header includes only its own room and the rooms below it") {
     for (std::string const& line : wrong_includes(library())) FAIL_CHECK(line);
+}
+
+TEST_CASE("only recipe/ knows denoisers and embedding spaces by name") {
+    for (std::string const& line : policy_includes(library())) FAIL_CHECK(line);
 }
 
 TEST_CASE("only backend/ knows Eigen, Thrust, CUDA and OpenMP; core/ and schedule/ know only the standard library") {
@@ -93,7 +117,10 @@ TEST_CASE("the layering check sees an upward edge, and lets a downward one pass"
           == std::vector<std::string>{"schedule/sqrt.hpp includes sampler/ddim.hpp, which is above it"});
     CHECK(wrong_includes({{"nn/linear.hpp", "#include <inkling/inkling.hpp>"}}).size() == 1);
     CHECK(wrong_includes({{"nn/linear.hpp", "#include <inkling/backend/detail/arena.hpp>"}}).size() == 1);
+    CHECK(policy_includes({{"sampler/ddim.hpp", "#include <inkling/denoiser/empirical.hpp>"}}).size() == 1);
+    CHECK(policy_includes({{"sampler/ddim.hpp", "#include <inkling/denoiser/concept.hpp>"}}).empty());
     CHECK(foreign_includes({{"nn/linear.hpp", "#include <Eigen/Core>"}}).size() == 1);
     CHECK(foreign_includes({{"core/error.hpp", "#include <nlohmann/json.hpp>"}}).size() == 1);
-    CHECK(foreign_includes({{"backend/cpu.hpp", "#include <Eigen/Core>"}, {"core/error.hpp", "#include <string>"}}).empty());
+    CHECK(foreign_includes({{"backend/cpu.hpp", "#include <Eigen/Core>"}, {"core/error.hpp", "#include <string>"}})
+              .empty());
 }

@@ -14,8 +14,8 @@ using house::Header;
 
 /// Names that print, or that end the host's process. Progress goes to a stream or a callback the user hands in.
 constexpr std::array<std::string_view, 16> forbidden{
-    "cout", "cerr",  "clog", "printf", "fprintf",    "vprintf",   "puts",      "fputs",
-    "putchar", "perror", "abort", "exit", "quick_exit", "terminate", "_Exit", "_exit"};
+    "cout",    "cerr",   "clog",  "printf", "fprintf",    "vprintf",   "puts",  "fputs",
+    "putchar", "perror", "abort", "exit",   "quick_exit", "terminate", "_Exit", "_exit"};
 
 bool is_word(char character) { return std::isalnum(static_cast<unsigned char>(character)) || character == '_'; }
 
@@ -47,8 +47,10 @@ TEST_CASE("the library never prints to the terminal and never ends the process")
 }
 
 TEST_CASE("the check for prints sees code, and neither comments nor strings") {
-    CHECK(loud_words({{"a.hpp", "// std::abort()\n/* printf\n */ auto s = \"exit(1) \\\" cout\"; char c = '\"';\n"}}).empty());
-    CHECK(loud_words({{"a.hpp", "auto s = R\"x(abort() \" )x\"; int const n = 1'000; bool exit_early = at_exit;\n"}}).empty());
+    CHECK(loud_words({{"a.hpp", "// std::abort()\n/* printf\n */ auto s = \"exit(1) \\\" cout\"; char c = '\"';\n"}})
+              .empty());
+    CHECK(loud_words({{"a.hpp", "auto s = R\"x(abort() \" )x\"; int const n = 1'000; bool exit_early = at_exit;\n"}})
+              .empty());
     CHECK(loud_words({{"a.hpp", "int x;\nstd::cout << 'a';\n"}}) == std::vector<std::string>{"a.hpp:2 has 'cout'"});
     CHECK(loud_words({{"a.hpp", "char c = '\"'; abort(); auto n = 1'000; exit(1);"}}).size() == 2);
 }

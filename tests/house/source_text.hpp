@@ -60,8 +60,10 @@ inline std::string code_of(std::string_view text) {
             std::size_t const open = end_of("(", i);
             std::string const close = ")" + std::string(text.substr(i + 2, open - i - 2)) + "\"";
             blank(i + 2, (next = end_of(close, open) + close.size()) - 1);
-        } else if (text[i] == '"' || (text[i] == '\'' && (i == 0 || !std::isalnum(static_cast<unsigned char>(text[i - 1]))))) {
-            while (next < text.size() && text[next] != text[i] && text[next] != '\n') next += text[next] == '\\' ? 2 : 1;
+        } else if (text[i] == '"'
+                   || (text[i] == '\'' && (i == 0 || !std::isalnum(static_cast<unsigned char>(text[i - 1]))))) {
+            while (next < text.size() && text[next] != text[i] && text[next] != '\n')
+                next += text[next] == '\\' ? 2 : 1;
             blank(i + 1, next++);
         }
         i = next;
