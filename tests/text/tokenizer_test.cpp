@@ -338,6 +338,9 @@ TEST_CASE_TEMPLATE("a tokenizer's bytes give it back, and any change to them is 
         RC_ASSERT_THROWS_AS(static_cast<void>(Kind::deserialise(std::string_view(bytes).substr(0, position))), Error);
     }));
     CHECK_THROWS_AS(Kind::deserialise(bytes + "x"), Error);
+    std::size_t const whole = unseal(tokenizer.kind(), bytes).size();
+    CHECK(message_of([&] { static_cast<void>(Kind::deserialise(std::string_view(bytes).substr(0, bytes.size() - 1))); })
+          == message("inkling::text: a '", tokenizer.kind(), "' tokenizer of ", whole - 1, " bytes, expected ", whole));
 }
 
 TEST_CASE("AnyTokenizer: the bytes say which tokenizer they hold, and a kind it does not know is named") {
