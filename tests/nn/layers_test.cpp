@@ -167,7 +167,7 @@ TEST_CASE("Attention: gradients of a sentence's attention to itself, causal or n
     for (Index const heads : {1, 2, 3})
         for (bool const causal : {false, true}) {
             Problem problem;
-            nn::Attention const layer(problem.layout, "attention", 6, heads, one_half, one_half);
+            nn::Attention const layer(problem.layout, "attention", 6, heads);
             Batch const batch(problem.device, {3, 1, 4});
             nn::Attention::Saved<Device> saved;
             problem.check({8}, 6, 6,
@@ -182,7 +182,7 @@ TEST_CASE("Attention: gradients of a sentence's attention to itself, causal or n
 
 TEST_CASE("Attention: gradients of the attention to a second sequence, shorter and longer") {
     Problem problem;
-    nn::Attention const layer(problem.layout, "attention", 6, 2, one_half, one_half);
+    nn::Attention const layer(problem.layout, "attention", 6, 2);
     Batch const queries(problem.device, {3, 1, 4});
     Batch const keys(problem.device, {1, 5, 2});
     backend::AttentionShape const shape{queries.segments(), keys.segments(), 2, nullptr, false};
@@ -281,7 +281,7 @@ TEST_CASE("a causal layer: what comes later in a sentence changes nothing before
 
 TEST_CASE("Attention: heads that do not divide the width are refused, and the message names the layer") {
     nn::ParameterLayout layout;
-    CHECK_THROWS_WITH_AS(nn::Attention(layout, "encoder.layers.0.self_attn", 6, 4, one_half, one_half),
+    CHECK_THROWS_WITH_AS(nn::Attention(layout, "encoder.layers.0.self_attn", 6, 4),
                          "inkling::nn::Attention: encoder.layers.0.self_attn has width 6 and 4 heads, expected the heads to "
                          "divide the width",
                          Error);
@@ -324,7 +324,7 @@ TEST_CASE("ParameterLayout: training moves all but what is frozen and what is co
 TEST_CASE("ParameterLayout: weights start as their initializers say, a function of the seed alone") {
     nn::ParameterLayout layout;
     auto const normal = layout.add_matrix("normal", 100, 100, nn::Initializer::normal(0.02));
-    auto const uniform = layout.add_matrix("uniform", 100, 100, nn::Initializer::xavier(100, 50));
+    auto const uniform = layout.add_matrix("uniform", 100, 100, nn::Initializer::fan_in(100));
     auto const gain = layout.add_vector("gain", 3, nn::Initializer::one());
     Values weights(static_cast<std::size_t>(layout.size())), again(weights), other(weights);
     layout.initialize<double>(1, weights);
@@ -347,7 +347,7 @@ TEST_CASE("ParameterLayout: weights start as their initializers say, a function 
     CHECK(std::abs(deviation / 0.02 - 1) < 5 * 0.00708);
     CHECK(largest < 6 * 0.02);
     auto const [middle, spread, bound] = moments(uniform);
-    double const limit = std::sqrt(6.0 / 150.0);     // Glorot and Bengio 2010, equation 16
+    double const limit = 0.1;                        // 1 / sqrt(100)
     CHECK(std::abs(middle) < 5 * limit / std::sqrt(3.0) / 100);
     CHECK(std::abs(spread / (limit / std::sqrt(3.0)) - 1) < 5 * 0.0045);
     CHECK(bound <= limit);

@@ -49,9 +49,9 @@ struct Run {
     explicit Run(std::filesystem::path checkpoint_path, Index hidden_width = hidden, bool averaging = true)
         : path(std::move(checkpoint_path)), best(path, {.keep = 2, .higher_is_better = false}) {
         table = layout.add_matrix("table", 4, 4, nn::Initializer::sinusoidal(0));  // not stored
-        first = layout.add_matrix("layers.0.weight", hidden_width, in, nn::Initializer::xavier(in, hidden));
+        first = layout.add_matrix("layers.0.weight", hidden_width, in, nn::Initializer::fan_in(in));
         bias = layout.add_vector("layers.0.bias", hidden_width, nn::Initializer::zero());
-        second = layout.add_matrix("layers.1.weight", out, hidden_width, nn::Initializer::xavier(hidden, out));
+        second = layout.add_matrix("layers.1.weight", out, hidden_width, nn::Initializer::fan_in(hidden));
         frozen = layout.add_vector("frozen", 3, nn::Initializer::normal(1.0));
         layout.freeze(frozen);
         layout.add_alias(second, "tied.weight");

@@ -138,7 +138,8 @@ public:
         if (options_.share_embedding)
             layout.add_alias(source_table_ = table, "encoder.embed_tokens.weight");
         else
-            source_table_ = layout.add_matrix("encoder.embed_tokens.weight", vocabulary, latent, narrow());
+            source_table_ = layout.add_matrix("encoder.embed_tokens.weight", vocabulary, latent,
+                                              nn::Initializer::normal(1.0 / std::sqrt(static_cast<double>(latent))));
         add_positions(layout, "encoder", options_.encoder_positions, options_.longest_source, source_positions_);
         if (options_.encoder_embedding_norm) source_norm_ = nn::LayerNorm(layout, "encoder.layernorm_embedding", width);
         for (Index i = 0; i < options_.encoder_layers; ++i)
@@ -149,13 +150,12 @@ public:
                                                                      .normalize_before = options_.encoder_normalize_before});
         if (options_.encoder_normalize_before) encoder_norm_ = nn::LayerNorm(layout, "encoder.layer_norm", width);
         if (latent != width) {
-            source_projection_ = nn::Linear(layout, "encoder.project_in_dim", latent, width, false,
-                                            nn::Initializer::xavier(latent, width));
+            source_projection_ = nn::Linear(layout, "encoder.project_in_dim", latent, width, false);
             if (options_.share_projection)
                 layout.add_alias((projection_ = source_projection_).weight, "decoder.project_in_dim.weight");
             else
-                projection_ = nn::Linear(layout, "decoder.project_in_dim", latent, width, false, narrow());
-            output_ = nn::Linear(layout, "decoder.project_out_dim", width, latent, false, narrow());
+                projection_ = nn::Linear(layout, "decoder.project_in_dim", latent, width, false);
+            output_ = nn::Linear(layout, "decoder.project_out_dim", width, latent, false);
         }
         add_positions(layout, "decoder", options_.decoder_positions, options_.longest_target, target_positions_);
         for (Index i = 0; i < options_.layers; ++i)
@@ -163,10 +163,10 @@ public:
                 layout, "decoder.layers." + std::to_string(i),
                 nn::TransformerLayerOptions{.width = width, .heads = options_.heads, .hidden = options_.hidden,
                                             .activation = options_.activation,
-                                            .normalize_before = options_.decoder_normalize_before, .cross = true,
-                                            .narrow_start = true});
+                                            .normalize_before = options_.decoder_normalize_before, .cross = true});
         if (options_.decoder_normalize_before) decoder_norm_ = nn::LayerNorm(layout, "decoder.layer_norm", width);
-        length_table_ = layout.add_matrix("decoder.embed_length.weight", options_.length_classes, width, narrow());
+        length_table_ = layout.add_matrix("decoder.embed_length.weight", options_.length_classes, width,
+                                          nn::Initializer::fan_in(width));
         if (options_.embedding_norm)
             embedding_norm_ = nn::LayerNorm(layout, "decoder.embed_norm", width, options_.embedding_norm_affine);
         if (options_.self_conditioning != SelfConditioning::none) {
@@ -383,8 +383,6 @@ public:
     }
 
 private:
-    static nn::Initializer narrow() { return nn::Initializer::normal(0.02); }
-
     static void require_fits(Segments const& segments, Index longest, char const* side) {
         require(segments.longest <= longest, "inkling::denoiser::EncoderDecoder: a ", side, " sentence has ", segments.longest,
                 " tokens, expected at most ", longest, ", for which there are positions");
@@ -415,11 +413,15 @@ private:
 
     /// fairseq's tables start behind the padding row: place i of a sentence is row 2 + i.
     static constexpr Token first_position = 2;
+    /// Standard deviation that learned positions start with: of the size of what they are added to. With BERT's 0.02, as
+    /// in the official code, the source stays unread for thousands of updates.
+    static constexpr double position_start = 0.25;
 
     void add_positions(nn::ParameterLayout& layout, std::string const& side, Positions kind, Index longest,
                        nn::Parameter& table) const {
         table = kind == Positions::learned
-                    ? layout.add_matrix(side + ".embed_positions.weight", longest + first_position, options_.width, narrow())
+                    ? layout.add_matrix(side + ".embed_positions.weight", longest + first_position, options_.width,
+                                        nn::Initializer::normal(position_start))
                     : layout.add_matrix(side + ".embed_positions.fixed", longest + first_position, options_.width,
                                         nn::Initializer::sinusoidal(first_position - 1));
     }
@@ -435,8 +437,8 @@ private:
 
     [[nodiscard]] nn::FeedForward feed_forward(nn::ParameterLayout& layout, std::string const& name, Index in, Index hidden,
                                                Index out) const {
-        return {nn::Linear(layout, name + ".0", in, hidden, true, narrow()),
-                nn::Linear(layout, name + ".2", hidden, out, true, narrow()), options_.activation};
+        return {nn::Linear(layout, name + ".0", in, hidden, true),
+                nn::Linear(layout, name + ".2", hidden, out, true), options_.activation};
     }
 
     [[nodiscard]] View keys_values(View all, std::size_t layer) const {

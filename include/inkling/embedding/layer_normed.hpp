@@ -10,7 +10,7 @@ struct LayerNormedOptions {
     Index width = 128;                 ///< D
     bool scaled = true;                ///< multiply rows by sqrt(D) first
     bool tied = true;                  ///< the read-out is the table
-    double standard_deviation = 0.02;  ///< of the starting values
+    double standard_deviation = 0.0;   ///< of the starting values; 0: 1 / sqrt(D)
     bool affine = true;                ///< the norm has gain and bias
 };
 

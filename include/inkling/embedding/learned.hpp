@@ -14,7 +14,7 @@ struct LearnedOptions {
     Index width = 128;                 ///< D
     bool scaled = true;                ///< multiply rows by sqrt(D)
     bool tied = true;                  ///< the read-out is the table
-    double standard_deviation = 0.02;  ///< of the starting values
+    double standard_deviation = 0.0;   ///< of the starting values; 0: 1 / sqrt(D)
 };
 
 /// z0 = sqrt(D) E[w] with a trained table E [V, D]; logits = R z with R = E (tied), or a table of its own.
@@ -32,12 +32,12 @@ public:
     Learned(nn::ParameterLayout& layout, Index vocabulary, Options const& options)
         : options_(options),
           table_(layout.add_matrix("decoder.embed_tokens.weight", vocabulary, options.width,
-                                   nn::Initializer::normal(options.standard_deviation))) {
+                                   start(options))) {
         if (options.tied)
             layout.add_alias(readout_ = table_, "decoder.output_projection.weight");
         else
             readout_ = layout.add_matrix("decoder.output_projection.weight", vocabulary, options.width,
-                                         nn::Initializer::normal(1.0 / std::sqrt(static_cast<double>(options.width))));
+                                         start(options));
     }
 
     [[nodiscard]] Index width() const { return options_.width; }
@@ -58,6 +58,11 @@ public:
     }
 
 private:
+    static nn::Initializer start(Options const& options) {
+        double const own = options.standard_deviation;
+        return nn::Initializer::normal(own > 0.0 ? own : 1.0 / std::sqrt(static_cast<double>(options.width)));
+    }
+
     Options options_;
     nn::Parameter table_;
     nn::Parameter readout_;

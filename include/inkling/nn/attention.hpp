@@ -29,20 +29,19 @@ struct Attention {
 
     Attention() = default;
     /// Registers q_proj, k_proj, v_proj and out_proj below `name`.
-    Attention(ParameterLayout& layout, std::string const& name, Index width_, Index heads_, Initializer start,
-              Initializer output_start)
+    Attention(ParameterLayout& layout, std::string const& name, Index width_, Index heads_)
         : width(width_), heads(heads_) {
         require(heads > 0 && width % heads == 0, "inkling::nn::Attention: ", name, " has width ", width, " and ", heads,
                 " heads, expected the heads to divide the width");
-        Parameter const query = layout.add_matrix(name + ".q_proj.weight", width, width, start);
-        layout.add_matrix(name + ".k_proj.weight", width, width, start);
-        layout.add_matrix(name + ".v_proj.weight", width, width, start);
+        Parameter const query = layout.add_matrix(name + ".q_proj.weight", width, width, Initializer::fan_in(width));
+        layout.add_matrix(name + ".k_proj.weight", width, width, Initializer::fan_in(width));
+        layout.add_matrix(name + ".v_proj.weight", width, width, Initializer::fan_in(width));
         Parameter const bias = layout.add_vector(name + ".q_proj.bias", width, Initializer::zero());
         layout.add_vector(name + ".k_proj.bias", width, Initializer::zero());
         layout.add_vector(name + ".v_proj.bias", width, Initializer::zero());
         query_key_value = joined(query, 3 * width);
         query_key_value_bias = joined_vector(bias, 3 * width);
-        output = Linear(layout, name + ".out_proj", width, width, true, output_start);
+        output = Linear(layout, name + ".out_proj", width, width, true);
     }
 
     /// The maps for query, key and value together, query alone, and key and value together.

@@ -13,8 +13,8 @@ struct Linear {
 
     Linear() = default;
     Linear(Parameter weight_, Parameter bias_) : weight(weight_), bias(bias_) {}
-    Linear(ParameterLayout& layout, std::string const& name, Index in, Index out, bool with_bias, Initializer start)
-        : weight(layout.add_matrix(name + ".weight", out, in, start)) {
+    Linear(ParameterLayout& layout, std::string const& name, Index in, Index out, bool with_bias)
+        : weight(layout.add_matrix(name + ".weight", out, in, Initializer::fan_in(in))) {
         if (with_bias) bias = layout.add_vector(name + ".bias", out, Initializer::zero());
     }
 

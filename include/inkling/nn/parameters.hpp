@@ -37,10 +37,8 @@ struct Initializer {
     static Initializer zero() { return {Kind::constant, 0.0}; }
     static Initializer one() { return {Kind::constant, 1.0}; }
     static Initializer normal(double standard_deviation) { return {Kind::normal, standard_deviation}; }
-    /// Uniform in +-gain * sqrt(6 / (in + out)). Source: Glorot and Bengio 2010, equation 16.
-    static Initializer xavier(Index in, Index out, double gain = 1.0) {
-        return {Kind::uniform, gain * std::sqrt(6.0 / static_cast<double>(in + out))};
-    }
+    /// Uniform in +-1 / sqrt(in): what a linear map of `in` inputs starts as in PyTorch.
+    static Initializer fan_in(Index in) { return {Kind::uniform, 1.0 / std::sqrt(static_cast<double>(in))}; }
     /// Row p, for p above `value`: [sin(p f_i) | cos(p f_i)], f_i = 10000^(-i / (D/2 - 1)); lower rows are 0. Not trained.
     static Initializer sinusoidal(Index padding_row) { return {Kind::sinusoidal, static_cast<double>(padding_row)}; }
 };

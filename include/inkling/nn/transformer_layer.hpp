@@ -17,7 +17,6 @@ struct TransformerLayerOptions {
     bool normalize_before = false; ///< layer norm in front of each part (pre-norm) in place of behind it (post-norm)
     bool cross = false;            ///< attends to a second sequence as well
     bool causal = false;
-    bool narrow_start = false;     ///< all maps start as N(0, 0.02) (BERT) in place of Glorot's uniform interval
 };
 
 /// Self-attention, attention to a second sequence where wanted, and a feed-forward part, each with residual and norm.
@@ -49,20 +48,14 @@ struct TransformerLayer {
     TransformerLayer(ParameterLayout& layout, std::string const& name, TransformerLayerOptions const& options_)
         : options(options_) {
         Index const width = options.width;
-        auto const start = [&](Index in, Index out, double gain = 1.0) {
-            return options.narrow_start ? Initializer::normal(0.02) : Initializer::xavier(in, out, gain);
-        };
-        double const attention_gain = 0.7071067811865476;  // fairseq: query, key and value count as one wider map
-        self_attention = Attention(layout, name + ".self_attn", width, options.heads,
-                                   start(width, width, attention_gain), start(width, width));
+        self_attention = Attention(layout, name + ".self_attn", width, options.heads);
         self_norm = LayerNorm(layout, name + ".self_attn_layer_norm", width);
         if (options.cross) {
-            cross_attention = Attention(layout, name + ".encoder_attn", width, options.heads,
-                                        start(width, width, attention_gain), start(width, width));
+            cross_attention = Attention(layout, name + ".encoder_attn", width, options.heads);
             cross_norm = LayerNorm(layout, name + ".encoder_attn_layer_norm", width);
         }
-        feed_forward = {Linear(layout, name + ".fc1", width, options.hidden, true, start(width, options.hidden)),
-                        Linear(layout, name + ".fc2", options.hidden, width, true, start(options.hidden, width)),
+        feed_forward = {Linear(layout, name + ".fc1", width, options.hidden, true),
+                        Linear(layout, name + ".fc2", options.hidden, width, true),
                         options.activation};
         final_norm = LayerNorm(layout, name + ".final_layer_norm", width);
     }

@@ -61,6 +61,9 @@ struct TrainerOptions {
     Rate learning_rate{};
     train::AdamWOptions adamw{};
     Index tokens_per_batch = 4096;             ///< the longer side of all sentences of a batch
+    Index length_pool = 1;                     ///< sentences sorted by length together before batches are cut; 1: none. Packed
+                                               ///< rows waste nothing on uneven lengths, while batches of one length are of
+                                               ///< one kind and teach less
     double clip = 1.0;                         ///< largest norm of the gradient; 0: not clipped
     double self_conditioning = 0.5;            ///< share of the batches that see an estimate of z0
     double length_weight = 0.1;
@@ -135,7 +138,7 @@ public:
     ///
     /// @param held_out  pairs to validate on; null or empty: the last weights are the result
     /// @throws Error when a sentence is too long for the model or of another vocabulary, a file cannot be read or written,
-    ///         or the loss is not finite. The weights are then those of the last good update
+    ///         or the loss is not finite. The weights are then as the last update left them
     TrainingReport fit(text::ParallelCorpus const& corpus, text::ParallelCorpus const* held_out = nullptr) {
         bool const validates = held_out != nullptr && !held_out->empty();
         require_fits(corpus, "training");

@@ -71,7 +71,11 @@ template <class Real>
 template <Backend B>
 class RaggedBatch {
 public:
-    RaggedBatch(B& device, std::vector<std::vector<Token>> const& sentences) {
+    RaggedBatch(B& device, std::vector<Index> const& lengths, Index vocabulary = 1, std::uint32_t sequence = 0)
+        : RaggedBatch(of(device, random_sentences(lengths, vocabulary, sequence))) {}
+
+    [[nodiscard]] static RaggedBatch of(B& device, std::vector<std::vector<Token>> const& sentences) {
+        RaggedBatch result;
         std::vector<Index> offsets{0};
         std::vector<Token> tokens;
         std::vector<Token> positions;
@@ -79,14 +83,13 @@ public:
             tokens.insert(tokens.end(), sentence.begin(), sentence.end());
             for (std::size_t place = 0; place < sentence.size(); ++place) positions.push_back(static_cast<Token>(place));
             offsets.push_back(static_cast<Index>(tokens.size()));
-            longest_ = std::max(longest_, static_cast<Index>(sentence.size()));
+            result.longest_ = std::max(result.longest_, static_cast<Index>(sentence.size()));
         }
-        offsets_ = {device, offsets};
-        tokens_ = {device, tokens};
-        positions_ = {device, positions};
+        result.offsets_ = {device, offsets};
+        result.tokens_ = {device, tokens};
+        result.positions_ = {device, positions};
+        return result;
     }
-    RaggedBatch(B& device, std::vector<Index> const& lengths, Index vocabulary = 1, std::uint32_t sequence = 0)
-        : RaggedBatch(device, random_sentences(lengths, vocabulary, sequence)) {}
 
     [[nodiscard]] Segments segments() const {
         return {offsets_.data(), offsets_.size() - 1, tokens_.size(), longest_};
@@ -97,6 +100,8 @@ public:
     [[nodiscard]] TokenView positions() const { return positions_.vector(); }
 
 private:
+    RaggedBatch() = default;
+
     DeviceArray<B, Index> offsets_;
     DeviceArray<B, Token> tokens_;
     DeviceArray<B, Token> positions_;
