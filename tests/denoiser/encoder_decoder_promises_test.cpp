@@ -97,8 +97,8 @@ struct Pairs {
 
     /// The pairs of these numbers, from 0 to 4.
     Pairs(Device& device, std::vector<std::size_t> const& numbers)
-        : source(device, chosen(testing::random_sentences({3, 1, 40, 8, 2}, vocabulary, 1), numbers)),
-          target(device, chosen(testing::random_sentences({5, 2, 33, 1, 9}, vocabulary, 2), numbers)),
+        : source(Batch::of(device, chosen(testing::random_sentences({3, 1, 40, 8, 2}, vocabulary, 1), numbers))),
+          target(Batch::of(device, chosen(testing::random_sentences({5, 2, 33, 1, 9}, vocabulary, 2), numbers))),
           labels(device, chosen(std::vector<double>{100.0, 900.0, 0.0, 333.3, 7.0}, numbers)),
           length_classes(device, chosen(std::vector<Token>{1, 2, 3, 4, 5}, numbers)), z_t(device, values(numbers, 1)),
           previous(device, values(numbers, 2)) {}
