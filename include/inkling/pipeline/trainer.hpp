@@ -201,7 +201,7 @@ public:
             save(plan, best, budget.seconds());
         }
         if (best && !best->snapshots().empty())
-            best->load_mean(device_, pipeline_->layout(), pipeline_->weights());
+            load_best(*best, *held_out);
         else if (average_)
             copy(device_, static_cast<Scalar const*>(average_->values().data), pipeline_->weights().data, average_->values().size);
         if (options_.on_progress) {
@@ -220,6 +220,15 @@ private:
     using Losses = objective::Losses<Device>;
 
     static constexpr std::uint64_t held_out_seed = 0;
+
+    /// The mean of the best weights, or the best alone where it scores higher: in a short run they may lie far apart.
+    void load_best(train::BestCheckpoints const& best, text::ParallelCorpus const& held_out) {
+        best.load_mean(device_, pipeline_->layout(), pipeline_->weights());
+        if (best.snapshots().size() < 2) return;
+        double const score = scores_bleu() ? held_out_bleu(held_out) : -held_out_loss(held_out);
+        double const single = best.snapshots().front().score * (scores_bleu() ? 1.0 : -1.0);
+        if (score < single) best.load_best(device_, pipeline_->layout(), pipeline_->weights());
+    }
 
     [[nodiscard]] bool scores_bleu() const { return options_.bleu_sentences > 0; }
 
