@@ -35,7 +35,7 @@ struct TrainSettings {
     std::string source, target, valid_source, valid_target, model, metrics, tokenizer = "sentencepiece";
     double minutes = 0.0, dropout = 0.1, noise_factor = 4.0, learning_rate = 1e-3, ema = 0.0;
     Index steps = 0, vocabulary = 6000, latent = 128, width = 256, layers = 3, heads = 4, hidden = 0, longest = 256;
-    Index tokens_per_batch = 1536, warm_up = 1000, validate_every = 1000, valid_lines = 200, average_best = 5;
+    Index tokens_per_batch = 1536, length_pool = 1, warm_up = 1000, validate_every = 1000, valid_lines = 200, average_best = 5;
     std::uint64_t seed = 1;
     int threads = 0;
 };
@@ -88,7 +88,7 @@ void run_training(TrainSettings const& settings) {
     Trainer<Model> trainer(
         model, {.minutes = settings.minutes, .steps = settings.steps,
                 .learning_rate = {.peak = settings.learning_rate, .warm_up = settings.warm_up},
-                .tokens_per_batch = settings.tokens_per_batch, .ema_decay = settings.ema, .seed = settings.seed,
+                .tokens_per_batch = settings.tokens_per_batch, .length_pool = settings.length_pool, .ema_decay = settings.ema, .seed = settings.seed,
                 .validate_every = settings.validate_every, .bleu_sentences = settings.valid_lines,
                 .average_best = settings.average_best, .checkpoint = settings.model + ".checkpoint",
                 .metrics = settings.metrics.empty() ? settings.model + ".csv" : settings.metrics, .handle_signals = true,
@@ -202,6 +202,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--warm-up", settings.warm_up, "updates until the peak")->capture_default_str();
     command.add_option("--ema", settings.ema, "decay of averaged weights; 0: none")->capture_default_str();
     command.add_option("--tokens-per-batch", settings.tokens_per_batch)->capture_default_str();
+    command.add_option("--length-pool", settings.length_pool, "sentences sorted by length together; 1: none")->capture_default_str();
     command.add_option("--validate-every", settings.validate_every, "updates")->capture_default_str();
     command.add_option("--valid-lines", settings.valid_lines, "held-out lines scored with BLEU")->capture_default_str();
     command.add_option("--average-best", settings.average_best, "validated weights whose mean is the model")->capture_default_str();

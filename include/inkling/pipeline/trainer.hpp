@@ -233,7 +233,7 @@ private:
     [[nodiscard]] bool scores_bleu() const { return options_.bleu_sentences > 0; }
 
     [[nodiscard]] text::BatchPlan batches(text::ParallelCorpus const& corpus, std::uint64_t seed) const {
-        return {corpus, {.tokens_per_batch = options_.tokens_per_batch, .seed = seed}, pipeline_->wrapping()};
+        return {corpus, {.tokens_per_batch = options_.tokens_per_batch, .pool = options_.length_pool, .seed = seed}, pipeline_->wrapping()};
     }
 
     /// @throws Error naming the first sentence that the model has no positions or no embeddings for
@@ -492,6 +492,7 @@ private:
     [[nodiscard]] std::string run_options() const {
         nlohmann::json const json{{"model", pipeline_->configuration()},
                                   {"tokens_per_batch", options_.tokens_per_batch},
+                                  {"length_pool", options_.length_pool},
                                   {"self_conditioning", options_.self_conditioning},
                                   {"length_weight", options_.length_weight},
                                   {"discrete_steps", options_.discrete_steps},
