@@ -107,15 +107,13 @@ void added_to(Pass& pass, View dx, Backward const& backward) {
     add(pass.device, dx, own, dx);
 }
 
-constexpr nn::Initializer one_half{nn::Initializer::Kind::constant, 0.5};
-
 }  // namespace
 
 TEST_CASE("Linear: gradients of weight, bias and input, added to or overwritten") {
     for (bool const bias : {false, true})
         for (bool const accumulate : {false, true}) {
             Problem problem;
-            nn::Linear const linear(problem.layout, "map", 3, 4, bias, one_half);
+            nn::Linear const linear(problem.layout, "map", 3, 4, bias);
             problem.check({5}, 3, 4, [&](Pass& p, auto x, View y, bool) { linear.forward(p, x[0], y); },
                           [&, x = testing::random_values<double>(15, 10)](Pass& p, View dy, auto dx) {
                               ConstView const input(x.data(), 5, 3);
@@ -150,8 +148,8 @@ TEST_CASE("FeedForward: gradients through every nonlinearity") {
         for (bool const accumulate : {false, true}) {
             CAPTURE(static_cast<int>(activation));
             Problem problem;
-            nn::FeedForward const feed{nn::Linear(problem.layout, "fc1", 3, 6, true, one_half),
-                                       nn::Linear(problem.layout, "fc2", 6, 2, true, one_half), activation};
+            nn::FeedForward const feed{nn::Linear(problem.layout, "fc1", 3, 6, true),
+                                       nn::Linear(problem.layout, "fc2", 6, 2, true), activation};
             nn::FeedForward::Saved<Device> saved;
             problem.check({5}, 3, 2, [&](Pass& p, auto x, View y, bool t) { feed.forward(p, x[0], y, t ? &saved : nullptr); },
                           [&](Pass& p, View dy, auto dx) {
