@@ -34,16 +34,16 @@ int main() {
     Writer writer(tokenizer, {.schedule = {.training_noise = 4.0},
                               .embedding = {.width = 64},
                               .denoiser = {.width = 128, .layers = 3, .encoder_layers = 2, .dropout = 0.0,
-                                           .longest_source = 64, .longest_target = 64},
+                                           .longest_source = 64, .longest_target = 64, .encoder_embedding_norm = true},
                               .sampler = {.steps = 20},
                               .seed = seed});
-    constexpr Index updates = 4000;
+    constexpr Index updates = 2200;
     std::printf("%zu weights learn to write what %zu sentences say\n", static_cast<std::size_t>(writer.layout().size()),
                 pairs.size());
     bool const terminal = isatty(STDOUT_FILENO) == 1;
     Trainer<Writer, objective::Anchor, train::Cosine> trainer(
         writer, {.steps = updates, .objective = {.label_smoothing = 0.0},
-                 .learning_rate = {.peak = 2e-3, .steps = updates, .warm_up = 200}, .tokens_per_batch = 1024,
+                 .learning_rate = {.peak = 1.5e-3, .steps = updates, .warm_up = 200}, .tokens_per_batch = 768,
                  .length_weight = 1.0, .seed = seed, .on_progress = train::progress_bar(std::cout, {.terminal = terminal})});
     trainer.fit(corpus);
 

@@ -176,7 +176,7 @@ TEST_CASE("progress bar: one line says how far, how well, how fast and how long"
                                     .seconds_left = 83.4,
                                     .tokens_per_second = 12'345.0,
                                     .losses = losses})
-          == "[########------------]  41%  step 1234/3000  loss 2.3457  anchor 0.2000  12.3k tokens/s  1:23 left");
+          == "[########------------]  41%  step 1234/3000  loss 2.3457  12.3k tokens/s  1:23 left  anchor 0.2000");
     CHECK(train::ProgressBar::line({.step = 7, .seconds = 3723.0, .tokens_per_second = 950.0, .finished = true})
           == "step 7  950 tokens/s  1:02:03 in all");
     std::array const bad{train::NamedNumber{"loss", std::nan("")}};

@@ -112,13 +112,16 @@ public:
         }
         text += "step " + std::to_string(progress.step);
         if (progress.steps > 0) text += "/" + std::to_string(progress.steps);
-        for (NamedNumber const& loss : progress.losses)
+        auto const add = [&](NamedNumber const& loss) {
             text += "  " + std::string(loss.name) + " " + detail::decimal(loss.value, 4);
+        };
+        if (!progress.losses.empty()) add(progress.losses.front());
         text += "  " + detail::short_count(progress.tokens_per_second) + " tokens/s";
         if (progress.finished)
             text += "  " + detail::clock_time(progress.seconds) + " in all";
         else if (progress.seconds_left)
             text += "  " + detail::clock_time(*progress.seconds_left) + " left";
+        for (std::size_t i = 1; i < progress.losses.size(); ++i) add(progress.losses[i]);  // a short line loses these first
         return text;
     }
 
