@@ -37,7 +37,7 @@ int main() {
                                            .longest_source = 64, .longest_target = 64, .encoder_embedding_norm = true},
                               .sampler = {.steps = 20},
                               .seed = seed});
-    constexpr Index updates = 2200;
+    constexpr Index updates = 2800;
     std::printf("%zu weights learn to write what %zu sentences say\n", static_cast<std::size_t>(writer.layout().size()),
                 pairs.size());
     bool const terminal = isatty(STDOUT_FILENO) == 1;
