@@ -37,6 +37,14 @@ inline constexpr Index panel_width = 2 * VectorOf<Real>::lanes;
 /// Terms summed before a partial result is added to memory: bounds what must stay in cache.
 inline constexpr Index depth_block = 1024;
 
+/// Terms that are summed on their own before they join the sum so far; 0: all at once. Without a fused multiply-add each
+/// term is rounded twice, and sums in one go lose a digit that a few layers make two.
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+inline constexpr Index sum_block = 0;
+#else
+inline constexpr Index sum_block = 16;
+#endif
+
 /// A matrix read through two strides: element (i, k) lies at data[i * row + k * col].
 template <class Real>
 struct Strided {
@@ -79,7 +87,8 @@ void pack_panel(Strided<Real> right, Index first, Index width, Index depth, Real
     }
 }
 
-/// One tile: result[Rows, width] = (or +=) left[Rows, depth] panel[depth, width] (+ bias), each sum in order of k.
+/// One tile: result[Rows, width] = (or +=) left[Rows, depth] panel[depth, width] (+ bias), each sum in an order that
+/// depends on depth alone.
 template <int Rows, int Vectors, class Real>
 void multiply_tile(Strided<Real> left, Real const* panel, Index depth, Real const* bias, bool accumulate, Real* result,
                    Index stride, Index width) {
@@ -88,6 +97,8 @@ void multiply_tile(Strided<Real> left, Real const* panel, Index depth, Real cons
     [&]<std::size_t... I>(std::index_sequence<I...>) {
         Vector low[Rows] = {};
         [[maybe_unused]] Vector high[Rows] = {};
+        [[maybe_unused]] Vector low_total[Rows] = {};
+        [[maybe_unused]] Vector high_total[Rows] = {};
         for (Index k = 0; k < depth; ++k) {
             Real const* terms = panel + k * panel_width<Real>;
             Vector const right_low = *reinterpret_cast<Vector const*>(terms);
@@ -99,7 +110,11 @@ void multiply_tile(Strided<Real> left, Real const* panel, Index depth, Real cons
             } else {
                 ((low[I] += column[Index{I} * left.row] * right_low), ...);
             }
+            if constexpr (sum_block > 0)
+                if ((k + 1) % sum_block == 0)
+                    ((low_total[I] += low[I], low[I] = Vector{}, high_total[I] += high[I], high[I] = Vector{}), ...);
         }
+        if constexpr (sum_block > 0) ((low[I] += low_total[I], high[I] += high_total[I]), ...);
         std::array<Real, static_cast<std::size_t>(panel_width<Real>)> edge;
         auto const store = [&](Real* row, Vector low_sum, [[maybe_unused]] Vector high_sum) {
             bool const whole = width == Vectors * lanes;
@@ -184,7 +199,8 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
 
 /// result [M, N] (+)= left [M, K] right [K, N] + bias [N]; each factor may be stored transposed.
 ///
-/// Every element is summed in the order of k, so that a row's result does not depend on the other rows of the batch.
+/// Every element is summed in an order that depends on K alone, so that a row's result does not depend on the other rows of
+/// the batch.
 /// @param accumulate  add to what `result` holds, in place of overwriting it
 /// @param bias        [N], or empty
 template <class Real>
