@@ -1,0 +1,489 @@
+#include <inkling/pipeline/text_diffusion.hpp>
+
+#include <inkling/embedding/layer_normed.hpp>
+#include <inkling/sampler/sampler.hpp>
+#include <inkling/schedule/schedule.hpp>
+#include <inkling/testing/device_arrays.hpp>
+
+#include <doctest/doctest.h>
+
+#include "io/temporary_folder.hpp"
+#include "tiny.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <stop_token>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+namespace {
+
+using namespace inkling;
+using tiny::Pipeline;
+
+std::vector<Generated> all_of(Pipeline const& pipeline, std::vector<std::string> const& sources,
+                              GenerateOptions const& options = {}) {
+    return pipeline.generate_with(sources, options);
+}
+
+/// Texts, tokens and the very bits of the log-probabilities.
+void check_same(std::vector<Generated> const& got, std::vector<Generated> const& want) {
+    REQUIRE(got.size() == want.size());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        CHECK(got[i].text == want[i].text);
+        CHECK(got[i].tokens == want[i].tokens);
+        CHECK(got[i].mean_log_probability == want[i].mean_log_probability);
+        CHECK(got[i].finished == want[i].finished);
+    }
+}
+
+/// The message of the Error that the call throws.
+template <class Call>
+std::string refusal(Call const& call) {
+    try {
+        (void)call();
+    } catch (Error const& error) {
+        return error.what();
+    }
+    return "(nothing was thrown)";
+}
+#define CHECK_SAYS(call, text)                                        \
+    do {                                                              \
+        std::string const said = refusal([&] { return call; });       \
+        CHECK_MESSAGE(said.find(text) != std::string::npos, said);    \
+    } while (false)
+
+// ------------------------------------------------------------------------------------------------------- determinism
+
+TEST_CASE("the same seed gives the same text and log-probabilities on 1, 2 and 3 threads") {
+    Pipeline pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(20);
+    GenerateOptions const options{.seed = 4, .beams = {.length_beam = 2, .noise_beam = 2}};
+    auto const want = all_of(pipeline, sources, options);
+    std::set<std::string> different;
+    for (auto const& one : want) {
+        different.insert(one.text);
+        CHECK(one.finished);
+        CHECK(one.mean_log_probability <= 0.0);
+    }
+    CHECK(different.size() > 10);  // so that equality says something
+    for (int const threads : {2, 3}) {
+        pipeline.set_device({.threads = threads});
+        check_same(all_of(pipeline, sources, options), want);
+    }
+}
+
+TEST_CASE("another seed gives other text") {
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(8);
+    CHECK(pipeline.generate(sources, {.seed = 1}) != pipeline.generate(sources, {.seed = 2}));
+}
+
+TEST_CASE("how sources are cut into batches does not change a bit of what comes out") {
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(20);
+    auto const want = all_of(pipeline, sources, {.tokens_per_batch = 4096});
+    check_same(all_of(pipeline, sources, {.tokens_per_batch = 64}), want);
+    check_same(all_of(pipeline, sources, {.tokens_per_batch = 1}), want);
+}
+
+TEST_CASE("a source gives the same text alone, in a piece of the list and in any order of the pieces") {
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(12);
+    GenerateOptions options{.seed = 9, .beams = {.noise_beam = 2}};
+    auto const want = all_of(pipeline, sources, options);
+    std::vector<Generated> got(sources.size());
+    for (std::size_t const first : {std::size_t{7}, std::size_t{0}, std::size_t{3}}) {
+        std::size_t const last = first == 7 ? 12 : first == 0 ? 3 : 7;
+        options.first_source = static_cast<Index>(first);
+        auto piece = all_of(pipeline, {sources.begin() + static_cast<std::ptrdiff_t>(first),
+                                       sources.begin() + static_cast<std::ptrdiff_t>(last)}, options);
+        std::move(piece.begin(), piece.end(), got.begin() + static_cast<std::ptrdiff_t>(first));
+    }
+    check_same(got, want);
+}
+
+TEST_CASE("four threads that share a const pipeline each get what one alone gets") {
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(10);
+    std::vector<std::vector<Generated>> want, got(4);
+    for (std::uint64_t seed = 0; seed < 4; ++seed) want.push_back(all_of(pipeline, sources, {.seed = seed}));
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < 4; ++i)
+        threads.emplace_back([&, i] {
+            for (int repeat = 0; repeat < 3; ++repeat) got[i] = all_of(pipeline, sources, {.seed = i});
+        });
+    for (std::thread& thread : threads) thread.join();
+    for (std::size_t i = 0; i < 4; ++i) check_same(got[i], want[i]);
+}
+
+// ------------------------------------------------------------------------------------------------------- model files
+
+TEST_CASE("a saved and loaded pipeline generates the same, bit for bit") {
+    TemporaryFolder const folder;
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(10);
+    pipeline.save(folder / "model.inkling");
+    CHECK(folder.files() == 1);
+    auto const loaded = Pipeline::load<text::WordTokenizer>(
+        folder / "model.inkling", {.schedule = {.training_noise = 2.0}, .sampler = pipeline.options().sampler,
+                                   .device = {.threads = 1}});
+    check_same(all_of(loaded, sources), all_of(pipeline, sources));
+    CHECK(loaded.configuration() == pipeline.configuration());
+}
+
+TEST_CASE("a model file is refused, with the reason, where it does not fit") {
+    TemporaryFolder const folder;
+    auto const path = folder / "model.inkling";
+    Pipeline const pipeline = tiny::talkative();
+    pipeline.save(path);
+    Pipeline::Options const same{.schedule = {.training_noise = 2.0}};
+    auto const load = [&](Pipeline::Options const& options) { return Pipeline::load<text::WordTokenizer>(path, options); };
+
+    SUBCASE("another noise schedule") {
+        CHECK_SAYS(load({.schedule = {.training_noise = 4.0}}), "was trained with another noise schedule");
+        using Other = TextDiffusion<schedule::Cosine, embedding::Learned, Pipeline::ModelType, sampler::Ddpm>;
+        CHECK_SAYS((Other::load<text::WordTokenizer>(path)), "was trained with another noise schedule");
+    }
+    SUBCASE("a truncated file, wherever it ends") {
+        std::string const whole = contents_of(path);
+        for (std::size_t const size : {std::size_t{0}, std::size_t{7}, std::size_t{300}, whole.size() / 2, whole.size() - 1}) {
+            put(path, std::string_view(whole).substr(0, size));
+            CHECK_SAYS(load(same), "model.inkling");
+        }
+    }
+    SUBCASE("no file") { CHECK_SAYS(Pipeline::load<text::WordTokenizer>(folder / "none", same), "none"); }
+    SUBCASE("a tokenizer of another vocabulary, a setting of another size or kind") {
+        auto const file = io::ModelFile::open(path);
+        std::vector<std::vector<float>> values;
+        std::vector<io::NamedTensor> tensors;
+        for (auto const& tensor : file.weights()) {
+            values.push_back(tensor.to<float>());
+            tensors.push_back({std::string(tensor.name()), {tensor.shape().begin(), tensor.shape().end()}, values.back().data()});
+        }
+        auto description = file.description();
+        auto const write = [&](char const* part, char const* setting, nlohmann::json value) {
+            auto changed = description;
+            auto json = nlohmann::json::parse(changed.configuration);
+            json[part][setting] = std::move(value);
+            changed.configuration = json.dump();
+            io::save_model(path, changed, tensors);
+        };
+        write("denoiser", "heads", 2);
+        CHECK(load(same).options().denoiser.heads == 2);  // this is how it should be
+        write("denoiser", "width", 18);
+        CHECK_SAYS(load(same), "has shape [14, 16], expected [14, 18]");
+        write("denoiser", "width", Index{1} << 40);
+        CHECK_SAYS(load(same), "'width' is 1099511627776, expected a whole number from 0 to 2^20");
+        write("denoiser", "hidden", Index{1} << 20);  // would ask for much memory, if the shapes were not looked at first
+        CHECK_SAYS(load(same), "1048576");
+        write("denoiser", "width", "broad");
+        CHECK_SAYS(load(same), "'width' is \"broad\", expected a whole number");
+        write("denoiser", "activation", "sinus");
+        CHECK_SAYS(load(same), "'activation' is \"sinus\", expected one of its spellings");
+        write("embedding", "tied", 1);
+        CHECK_SAYS(load(same), "'tied' is 1, expected true or false");
+        auto longer = tiny::sentences(100);
+        longer.push_back("another word");
+        description.tokenizer = tiny::tokenizer(longer).serialise();
+        io::save_model(path, description, tensors);
+        CHECK_SAYS(load(same), "decoder.embed_tokens.weight");
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------ errors
+
+TEST_CASE("sources and options that cannot be are refused with where, what and what was expected") {
+    Pipeline pipeline = tiny::talkative();
+    auto const generate = [&](std::vector<std::string> const& sources, GenerateOptions const& options = {}) {
+        return pipeline.generate(sources, options);
+    };
+    std::vector<std::string> const one{"ink falls"};
+    std::string const where = "inkling::TextDiffusion::generate: ";
+    CHECK_SAYS(generate({"ink", "  "}), where + "source 1 is empty, expected text");
+    CHECK_SAYS(generate({"ink ink ink ink ink ink ink ink ink ink ink ink"}),
+               where + "source 0 has 13 tokens, expected at most 12, for which the model has positions");
+    CHECK_SAYS(generate(one, {.tokens_per_batch = 0}), where + "tokens_per_batch is 0, expected at least 1");
+    CHECK_SAYS(generate(one, {.first_source = -1}), where + "first_source is -1, expected 0 or more");
+    CHECK_SAYS(generate(one, {.beams = {.length_beam = 0}}), "length_beam is 0, expected at least 1");
+    CHECK_SAYS(pipeline.generate_tokens(std::vector<std::vector<Token>>{{4}, {4, 99}}, {}),
+               where + "source 1 has the token 99, expected one of a vocabulary of 14");
+    CHECK_SAYS((pipeline.set_device({.threads = -1}), 0), "threads is -1, expected 0 or more");
+    CHECK(generate(one).size() == 1);  // it still works
+    pipeline.set_sampler({.steps = 0});
+    CHECK_SAYS(generate(one), "steps is 0");
+}
+
+TEST_CASE("no sources give no text") {
+    CHECK(tiny::talkative().generate(std::vector<std::string>{}).empty());
+}
+
+TEST_CASE("sources as tokens give what the same sources as text give, and may be empty") {
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(5);
+    std::vector<std::vector<Token>> tokens;
+    for (auto const& source : sources) tokens.push_back(pipeline.tokenizer().encode(source));
+    check_same(pipeline.generate_tokens(tokens, {}), all_of(pipeline, sources));
+    CHECK(pipeline.generate_tokens(std::vector<std::vector<Token>>{{}}, {}).front().finished);
+}
+
+// --------------------------------------------------------------------------------------------- listeners and stopping
+
+TEST_CASE("a listener sees every step of every batch, and the last tokens are those that are returned") {
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(3);
+    struct Seen {
+        Index step, steps;
+        double time;
+        std::vector<Token> tokens;
+    };
+    std::vector<Seen> seen;
+    auto const result = pipeline.generate_with(
+        sources, {.tokens_per_batch = 1}, decode::MeanLogProbability{}, [&](decode::StepData<float> const& step) {
+            CHECK(step.sentences() == 1);
+            CHECK(step.z.size() == step.tokens.size() * static_cast<std::size_t>(step.width));
+            CHECK(step.z0_hat.size() == step.z.size());
+            seen.push_back({step.step, step.steps, step.time, {step.tokens.begin(), step.tokens.end()}});
+        });
+    REQUIRE(seen.size() == 18);
+    for (std::size_t i = 0; i < seen.size(); ++i) {
+        CHECK(seen[i].step == static_cast<Index>(i % 6));
+        CHECK(seen[i].steps == 6);
+        if (i % 6 > 0) CHECK(seen[i].time < seen[i - 1].time);
+    }
+    for (std::size_t batch = 0; batch < 3; ++batch)
+        CHECK(std::any_of(result.begin(), result.end(),
+                          [&](Generated const& one) { return one.tokens == seen[6 * batch + 5].tokens; }));
+    check_same(result, all_of(pipeline, sources));  // and it changes nothing
+}
+
+TEST_CASE("a listener that returns false ends its batch with what there is") {
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(2);
+    int calls = 0;
+    std::vector<Token> last;
+    auto const result = pipeline.generate_with(sources, {.tokens_per_batch = 1}, decode::MeanLogProbability{},
+                                               [&](decode::StepData<float> const& step) {
+                                                   ++calls;
+                                                   last.assign(step.tokens.begin(), step.tokens.end());
+                                                   return step.step < 2;
+                                               });
+    CHECK(calls == 6);  // three steps of each
+    CHECK(result[0].finished);
+    CHECK(result[1].finished);
+    CHECK((result[0].tokens == last || result[1].tokens == last));
+}
+
+TEST_CASE("a stop ends the run between steps; what was finished stays") {
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(4);
+    std::stop_source stop;
+    int calls = 0;
+    std::vector<std::pair<Index, Index>> progress;
+    GenerateOptions options{.tokens_per_batch = 1, .stop = stop.get_token(),
+                            .on_progress = [&](Index done, Index all) { progress.emplace_back(done, all); }};
+    auto const result = pipeline.generate_with(sources, options, decode::MeanLogProbability{},
+                                               [&](decode::StepData<float> const&) {
+                                                   if (++calls == 15) stop.request_stop();  // in the third batch
+                                               });
+    CHECK(calls == 15);
+    CHECK(std::count_if(result.begin(), result.end(), [](auto const& one) { return one.finished; }) == 2);
+    for (auto const& one : result)
+        if (!one.finished) CHECK((one.text.empty() && one.tokens.empty()));
+    CHECK(progress.size() >= 2);
+    CHECK(progress[1] == std::pair<Index, Index>{2, 4});
+    CHECK(all_of(pipeline, sources, options)[0].finished == false);  // stopped before it began
+}
+
+TEST_CASE("an exception out of a listener leaves the pipeline as it was") {
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(4);
+    auto const want = all_of(pipeline, sources);
+    CHECK_THROWS_AS(pipeline.generate_with(sources, {}, decode::MeanLogProbability{},
+                                           [](decode::StepData<float> const&) { throw std::runtime_error("enough"); }),
+                    std::runtime_error);
+    check_same(all_of(pipeline, sources), want);
+}
+
+TEST_CASE("nothing is allocated in a denoising step after the first, listener or not") {
+    Pipeline::Options options = tiny::options();
+    options.sampler.clamp = true;  // this way takes memory too
+    Pipeline const pipeline(tiny::tokenizer(), options);
+    auto const sources = tiny::sentences(12);
+    std::vector<long> counts;
+    counts.reserve(100);
+    auto const listener = [&](decode::StepData<float> const&) { counts.push_back(allocations()); };
+    for (int run = 0; run < 2; ++run) {
+        counts.clear();
+        (void)pipeline.generate_with(sources, {.beams = {.noise_beam = 2}}, decode::MeanLogProbability{}, listener);
+        REQUIRE(counts.size() == 6);
+        for (std::size_t i = 1; i < counts.size(); ++i) CHECK(counts[i] == counts[0]);
+    }
+}
+
+// --------------------------------------------------------------------------------------------- the exact denoiser
+
+/// A sampler that runs a plan made elsewhere: one type of pipeline for all schedules and samplers.
+struct ThisPlan {
+    sampler::Plan made{};
+    template <schedule::NoiseSchedule Schedule>
+    sampler::Plan plan(Schedule const&) const {
+        return made;
+    }
+};
+
+template <class Space>
+using Reciter = TextDiffusion<schedule::Sqrt, Space, denoiser::Empirical<backend::Cpu<>>, ThisPlan>;
+
+std::vector<std::string> const& known_lines() {
+    static std::vector<std::string> const lines{"the ink is still wet", "a drop falls into clear water", "paper", "ink on the paper",
+                                                "water is clear"};
+    return lines;
+}
+
+template <class Space>
+Reciter<Space> reciter(Index width = 16) {
+    auto const tokenizer = tiny::tokenizer(known_lines());
+    typename Reciter<Space>::Options options;
+    options.embedding.width = width;
+    options.embedding.standard_deviation = 1.0 / std::sqrt(static_cast<double>(width));  // z0's elements are standard normal
+    for (auto const& line : known_lines()) options.denoiser.lines.push_back(tokenizer.encode(line));
+    options.device = {.threads = 1};
+    return {tokenizer, options};
+}
+
+/// Every schedule with its name.
+template <class Use>
+void for_each_schedule(Use const& use) {
+    use("sqrt", schedule::Sqrt{});
+    use("cosine", schedule::Cosine{});
+    use("linear_beta", schedule::LinearBeta{});
+    use("quadratic_beta", schedule::QuadraticBeta{});
+    use("edm", schedule::Edm{});
+    use("cdcd", schedule::Cdcd{});
+    use("sigma_linear", schedule::SigmaLinear{});
+    use("sigma_sqrt", schedule::SigmaSqrt{});
+    use("geometric", schedule::Geometric{});
+    use("a table", schedule::Discrete::sampled(schedule::Cosine{}, 300));
+    use("rescaled", schedule::Rescaled<schedule::Sqrt>{});
+}
+
+/// Every sampler's plan for a schedule, with its name.
+template <class Schedule, class Use>
+void for_each_plan(Schedule const& schedule, Use const& use) {
+    use("ddpm", sampler::Ddpm{.steps = 30, .discrete_steps = 300}.plan(schedule));
+    use("ddpm without last noise, clamped", sampler::Ddpm{.steps = 30, .discrete_steps = 300, .last_noise = false, .clamp = true}.plan(schedule));
+    use("ddim", sampler::Ddim{.steps = 20, .discrete_steps = 300}.plan(schedule));
+    use("ddim, eta 1", sampler::Ddim{.steps = 30, .eta = 1.0, .discrete_steps = 300}.plan(schedule));
+    use("ddim, adaptive decay", sampler::Ddim{.steps = 20, .discrete_steps = 300, .step_plan = sampler::AdaptiveDecay{}}.plan(schedule));
+    use("continuous ddim", sampler::ContinuousDdim{.steps = 20, .times = {.start = 0.999}}.plan(schedule));
+    use("dpm-solver++ 2m", sampler::DpmSolver2M{.steps = 15}.plan(schedule));
+    // CeDi as published asks at much noise alone, where the mean of several lines is the right answer; here its labels fall too.
+    use("cedi", sampler::Cedi{.steps = 20, .levels = {0.999, 1e-3}, .labels = {0.999, 0.2}}.plan(schedule));
+}
+
+TEST_CASE("with the exact denoiser every sampler lands on one of the lines, whatever the schedule") {
+    auto pipeline = reciter<embedding::Learned>();
+    std::vector<std::string> const sources(6, "whatever");
+    for_each_schedule([&](std::string const& name, auto const& schedule) {
+        for_each_plan(schedule, [&](std::string const& sampler, sampler::Plan const& plan) {
+            pipeline.set_sampler({plan});
+            std::set<std::string> different;
+            for (auto const& text : pipeline.generate(sources, {.seed = 11})) {
+                INFO(name, ", ", sampler, ": '", text, "'");
+                CHECK(std::find(known_lines().begin(), known_lines().end(), text) != known_lines().end());
+                different.insert(text);
+            }
+            INFO(name, ", ", sampler);
+            CHECK(different.size() > 1);  // not always the same
+        });
+    });
+}
+
+TEST_CASE("the exact denoiser works in a space that is more than a table") {
+    auto pipeline = reciter<embedding::LayerNormed>(64);  // wide, so that each row is its own best read-out
+    pipeline.set_sampler({sampler::Ddim{.steps = 20}.plan(schedule::Sqrt{})});
+    for (auto const& text : pipeline.generate(std::vector<std::string>(6, "whatever"), {.seed = 1}))
+        CHECK(std::find(known_lines().begin(), known_lines().end(), text) != known_lines().end());
+}
+
+TEST_CASE_TEMPLATE("Empirical is the posterior mean, as double arithmetic finds it line by line", Real, float, double) {
+    using Device = backend::Cpu<Real>;
+    constexpr Index vocabulary = 9, width = 5, length = 4, sentences = 3;
+    nn::ParameterLayout layout;
+    embedding::Learned const space(layout, vocabulary, {.width = width, .standard_deviation = 0.4});
+    std::vector<std::vector<Token>> const lines{{4, 5, 6, 7}, {8, 8}, {5, 4, 4}, {4, 5, 6, 8}};
+    denoiser::Empirical<Device> const empirical(layout, {.lines = lines}, space);
+    std::vector<Real> weights(static_cast<std::size_t>(layout.size()));
+    layout.initialize<Real>(2, weights);
+    Device device({.threads = 1});
+    nn::Workspace<Device> workspace;
+    nn::Pass<Device> pass{device, workspace, weights.data()};
+    testing::RaggedBatch<Device> const batch(device, std::vector<Index>{length, length, length}, vocabulary);
+    PackedSequences const target{batch.segments(), {}, batch.positions()};
+    auto const encoded = empirical.encode(pass, target);
+    CHECK(empirical.length_of(77, 0) == length);
+
+    for (double const alpha_bar : {0.0, 0.1, 0.5, 0.9, 0.999}) {
+        std::vector<double> const label{empirical.time_label({.time = 0.3, .alpha_bar = alpha_bar})};
+        testing::DeviceArray<Device, double> const labels(device, label);
+        auto const time = empirical.embed_times(pass, labels.vector());
+        testing::DeviceArray<Device> const z(device, testing::random_values<Real>(sentences * length * width, 8, 1.2));
+        auto const z0_hat = pass.take(sentences * length, width);
+        empirical.predict(pass, target, encoded, z.matrix(width), MatrixView<Real const>(time.data, sentences, time.cols, 0), {},
+                          z0_hat);
+
+        double const a = std::sqrt(alpha_bar);
+        auto const element = [&](std::vector<Token> const& line, Index place, Index column) {
+            auto const token = place < static_cast<Index>(line.size()) ? line[static_cast<std::size_t>(place)] : Token{1};
+            return space.scale() * static_cast<double>(weights[static_cast<std::size_t>(space.table().offset + token * width + column)]);
+        };
+        for (Index s = 0; s < sentences; ++s) {
+            std::vector<double> distance;
+            for (auto const& line : lines) {
+                double sum = 0.0;
+                for (Index place = 0; place < length; ++place)
+                    for (Index column = 0; column < width; ++column) {
+                        double const z_t = static_cast<double>(z.data()[(s * length + place) * width + column]);
+                        sum += std::pow(z_t - a * element(line, place, column), 2);
+                    }
+                distance.push_back(sum / (2.0 * (1.0 - alpha_bar)));
+            }
+            double const nearest = *std::min_element(distance.begin(), distance.end());
+            double total = 0.0;
+            for (double& one : distance) total += (one = std::exp(nearest - one));
+            for (Index place = 0; place < length; ++place)
+                for (Index column = 0; column < width; ++column) {
+                    double mean = 0.0;
+                    for (std::size_t n = 0; n < lines.size(); ++n) mean += distance[n] / total * element(lines[n], place, column);
+                    // A score is a sum of about 20 terms of this size; its error is the share of error of a weight.
+                    double const score = static_cast<double>(length * width) / (1.0 - alpha_bar);
+                    double const tolerance = 8.0 * static_cast<double>(std::numeric_limits<Real>::epsilon()) * (1.0 + score);
+                    CHECK(std::abs(static_cast<double>(z0_hat.row(s * length + place)[column]) - mean) <= tolerance);
+                }
+        }
+    }
+}
+
+TEST_CASE("Empirical refuses no lines, tokens that are none, and lengths that it does not know") {
+    auto const tokenizer = tiny::tokenizer();
+    using Pipe = Reciter<embedding::Learned>;
+    CHECK_SAYS(Pipe(tokenizer, {}), "inkling::denoiser::Empirical: 0 lines");
+    CHECK_SAYS(Pipe(tokenizer, {.denoiser = {.lines = {{4, 50}}}}), "token 50, expected one of a vocabulary of 14");
+    auto pipeline = reciter<embedding::Learned>();
+    pipeline.set_sampler({sampler::Ddim{.steps = 3}.plan(schedule::Sqrt{})});
+    std::vector<std::string> const source{"x"};
+    CHECK_SAYS(pipeline.generate(source, {.beams = {.length_beam = 3}}), "leave length_beam at 1");
+}
+
+static_assert(Denoiser<denoiser::Empirical<backend::Cpu<>>>);
+static_assert(!TrainableDenoiser<denoiser::Empirical<backend::Cpu<>>>);
+static_assert(TrainableDenoiser<denoiser::EncoderDecoder<backend::Cpu<>>>);
+static_assert(!Denoiser<int>);
+static_assert(EmbeddingSpaceOn<embedding::Learned, backend::Cpu<>>);
+static_assert(!std::copy_constructible<Pipeline>);  // its weights are one buffer; move it
+
+}  // namespace

@@ -1,0 +1,433 @@
+#include <inkling/pipeline/trainer.hpp>
+
+#include <doctest/doctest.h>
+
+#include "io/temporary_folder.hpp"
+#include "tiny.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <stop_token>
+
+namespace {
+
+using namespace inkling;
+using tiny::Pipeline;
+using Options = Trainer<Pipeline>::Options;
+
+/// Sentences that are to be said again.
+text::ParallelCorpus corpus_of(std::vector<std::string> const& lines) {
+    auto const tokenizer = tiny::tokenizer();
+    text::ParallelCorpus corpus;
+    for (std::string const& line : lines) {
+        auto const tokens = tokenizer.encode(line);
+        corpus.add(tokens, tokens);
+    }
+    return corpus;
+}
+text::ParallelCorpus training_text() { return corpus_of(tiny::sentences(80)); }
+text::ParallelCorpus held_out_text() {
+    auto const lines = tiny::sentences(100);
+    return corpus_of({lines.begin() + 80, lines.end()});
+}
+
+Pipeline fresh(double dropout = 0.1) {
+    auto options = tiny::options();
+    options.embedding.standard_deviation = 0.1;
+    options.denoiser.dropout = dropout;
+    return {tiny::tokenizer(), options};
+}
+
+/// Thirty updates, a few epochs.
+Options thirty() {
+    Options options;
+    options.steps = 30;
+    options.learning_rate = {.peak = 3e-3, .warm_up = 5};
+    options.tokens_per_batch = 64;
+    options.discrete_steps = 100;
+    options.bleu_sentences = 0;
+    return options;
+}
+
+std::vector<float> weights_of(Pipeline const& pipeline) {
+    auto const weights = pipeline.weights();
+    return {weights.data, weights.data + weights.size};
+}
+
+template <class Call>
+std::string refusal(Call const& call) {
+    try {
+        (void)call();
+    } catch (Error const& error) {
+        return error.what();
+    }
+    return "(nothing was thrown)";
+}
+#define CHECK_SAYS(call, text)                                        \
+    do {                                                              \
+        std::string const said = refusal([&] { return call; });       \
+        CHECK_MESSAGE(said.find(text) != std::string::npos, said);    \
+    } while (false)
+
+// -------------------------------------------------------------------------------------------------------- learning
+
+TEST_CASE("a model learns to say sentences again: its loss falls, and so do all of its terms") {
+    Pipeline pipeline = fresh(0.0);
+    auto options = thirty();
+    options.steps = 1500;
+    options.tokens_per_batch = 128;
+    options.learning_rate = {.peak = 5e-3, .warm_up = 40};
+    options.objective.label_smoothing = 0.0;
+    std::vector<double> totals, anchors;
+    options.on_progress = [&](train::Progress const& progress) {
+        if (progress.finished) return;
+        totals.push_back(progress.losses.front().value);
+        for (auto const& term : progress.losses)
+            if (term.name == "anchor") anchors.push_back(term.value);
+    };
+    auto const report = Trainer<Pipeline>(pipeline, options).fit(training_text());
+    auto const mean = [](std::vector<double> const& values, std::size_t first, std::size_t last) {
+        return std::accumulate(values.begin() + static_cast<std::ptrdiff_t>(first),
+                               values.begin() + static_cast<std::ptrdiff_t>(last), 0.0) / static_cast<double>(last - first);
+    };
+    REQUIRE(totals.size() == 1500);
+    CHECK(anchors.front() == doctest::Approx(std::log(14.0)).epsilon(0.1));  // at first all words are as likely
+    INFO("loss ", mean(totals, 0, 10), " -> ", mean(totals, 1400, 1500), ", anchor ", mean(anchors, 0, 10), " -> ",
+         mean(anchors, 1400, 1500));
+    CHECK(mean(totals, 1400, 1500) < 0.6 * mean(totals, 0, 10));
+    CHECK(mean(anchors, 1400, 1500) < 0.7 * mean(anchors, 0, 10));
+    CHECK(report.steps == 1500);
+    CHECK(report.end == TrainingReport::End::budget);
+    CHECK(report.loss == totals.back());
+}
+
+// -------------------------------------------------------------------------------------------------------- resuming
+
+TEST_CASE("a run that was stopped in the middle of an epoch and resumed ends in the very bits of one that was not") {
+    auto const corpus = training_text();
+    auto const held_out = held_out_text();
+    auto options = thirty();
+    options.validate_every = 8;
+    options.average_best = 2;
+    SUBCASE("with a moving average, and the mean of the best") { options.ema_decay = 0.9; }
+    SUBCASE("without") {}
+    SUBCASE("on all of [0, 1]") { options.discrete_steps = 0; }
+
+    TemporaryFolder const whole, parts;
+    options.checkpoint = whole / "run";
+    Pipeline uninterrupted = fresh();
+    (void)Trainer<Pipeline>(uninterrupted, options).fit(corpus, &held_out);
+
+    options.checkpoint = parts / "run";
+    Index finished = 0;
+    for (Index const until : {Index{11}, Index{13}, Index{30}}) {
+        Pipeline pipeline = fresh();
+        std::stop_source stop;
+        auto again = options;
+        again.stop = stop.get_token();
+        again.on_progress = [&](train::Progress const& progress) {
+            if (progress.step == until) stop.request_stop();
+        };
+        Trainer<Pipeline> trainer(pipeline, again);
+        auto const report = trainer.fit(corpus, &held_out);
+        CHECK(report.steps == until);
+        CHECK(trainer.steps() == until);
+        CHECK(report.end == (until < 30 ? TrainingReport::End::stopped : TrainingReport::End::budget));
+        finished = report.steps;
+        if (until == 30) CHECK(weights_of(pipeline) == weights_of(uninterrupted));
+    }
+    CHECK(finished == 30);
+
+    // Asked once more, a finished run has nothing to do, and gives the same.
+    Pipeline pipeline = fresh();
+    CHECK(Trainer<Pipeline>(pipeline, options).fit(corpus, &held_out).steps == 30);
+    CHECK(weights_of(pipeline) == weights_of(uninterrupted));
+}
+
+TEST_CASE("one trainer can be stopped and go on itself") {
+    TemporaryFolder const folder;
+    auto const corpus = training_text();
+    auto options = thirty();
+    Pipeline uninterrupted = fresh();
+    (void)Trainer<Pipeline>(uninterrupted, options).fit(corpus);
+
+    options.checkpoint = folder / "run";
+    options.ema_decay = 0.0;
+    bool thrown = false;
+    options.on_progress = [&](train::Progress const& progress) {
+        if (progress.step == 7 && !std::exchange(thrown, true)) throw std::runtime_error("the listener has had enough");
+    };
+    options.checkpoint_minutes = 0.0;  // one after every update
+    Pipeline pipeline = fresh();
+    Trainer<Pipeline> trainer(pipeline, options);
+    CHECK_THROWS_AS(trainer.fit(corpus), std::runtime_error);
+    CHECK(trainer.steps() == 7);
+    CHECK(trainer.fit(corpus).steps == 30);  // from the checkpoint of update 6
+    CHECK(weights_of(pipeline) == weights_of(uninterrupted));
+}
+
+TEST_CASE("a checkpoint of another run is refused, and so is one that is damaged") {
+    TemporaryFolder const folder;
+    auto const corpus = training_text();
+    auto options = thirty();
+    options.steps = 3;
+    options.checkpoint = folder / "run";
+    Pipeline pipeline = fresh();
+    (void)Trainer<Pipeline>(pipeline, options).fit(corpus);
+    auto const fit = [&](Options const& other) {
+        Pipeline again = fresh();
+        return Trainer<Pipeline>(again, other).fit(corpus);
+    };
+    CHECK(fit(options).steps == 3);
+    auto other = options;
+    other.seed = 2;
+    CHECK_SAYS(fit(other), "was written by a run with other options");
+    other = options;
+    other.ema_decay = 0.5;
+    CHECK_SAYS(fit(other), "was written by a run with other options");
+    std::string const whole = contents_of(folder / "run");
+    put(folder / "run", std::string_view(whole).substr(0, whole.size() - 100));
+    CHECK_SAYS(fit(options), "run'");
+}
+
+TEST_CASE("a signal ends the training in good order, with a checkpoint") {
+    TemporaryFolder const folder;
+    auto options = thirty();
+    options.handle_signals = true;
+    options.checkpoint = folder / "run";
+    options.on_progress = [](train::Progress const& progress) {
+        if (progress.step == 4 && !progress.finished) (void)std::raise(SIGINT);
+    };
+    Pipeline pipeline = fresh();
+    auto const report = Trainer<Pipeline>(pipeline, options).fit(training_text());
+    CHECK(report.end == TrainingReport::End::interrupted);
+    CHECK(report.steps == 4);
+    CHECK(std::filesystem::exists(folder / "run"));
+}
+
+TEST_CASE("a budget of time ends the training") {
+    auto options = thirty();
+    options.steps = 0;
+    options.minutes = 0.3 / 60.0;
+    Pipeline pipeline = fresh();
+    auto const report = Trainer<Pipeline>(pipeline, options).fit(training_text());
+    CHECK(report.end == TrainingReport::End::budget);
+    CHECK(report.seconds >= 0.3);
+    CHECK(report.steps > 0);
+}
+
+// -------------------------------------------------------------------------------------------------- numbers gone bad
+
+/// A learning rate that is good for a while.
+struct Explodes {
+    Index good = 5;
+    [[nodiscard]] double at(Index step) const { return step <= good ? 1e-3 : 1e30; }
+};
+static_assert(LearningRate<Explodes>);
+
+TEST_CASE("a loss that is not finite stops the run, names update, term and tensor, and leaves the last good checkpoint") {
+    TemporaryFolder const folder;
+    auto const corpus = training_text();
+    using Exploding = Trainer<Pipeline, objective::Anchor, Explodes>;
+    Exploding::Options options{.steps = 20, .tokens_per_batch = 64, .discrete_steps = 100, .bleu_sentences = 0};
+    {
+        Pipeline pipeline = fresh();
+        Exploding trainer(pipeline, options);
+        std::string const said = refusal([&] { return trainer.fit(corpus); });
+        INFO(said);
+        CHECK(said.starts_with("inkling::Trainer: update 7: loss term '"));
+        CHECK(said.find("the gradient of '") != std::string::npos);
+        CHECK(trainer.steps() == 6);
+    }
+    options.checkpoint = folder / "run";
+    options.checkpoint_minutes = 0.0;
+    {
+        Pipeline pipeline = fresh();
+        std::string const said = refusal([&] { return Exploding(pipeline, options).fit(corpus); });
+        INFO(said);
+        CHECK(said.starts_with("inkling::Trainer: after update 6: loss term '"));
+        CHECK(said.find("the last checkpoint is kept") != std::string::npos);
+        CHECK(folder.files() == 1);
+    }
+    options.learning_rate.good = 100;
+    Pipeline pipeline = fresh();
+    Index first = 0;
+    options.on_progress = [&](train::Progress const& progress) { first = first == 0 ? progress.step : first; };
+    auto const report = Exploding(pipeline, options).fit(corpus);
+    CHECK(first == 6);
+    CHECK(report.steps == 20);
+    CHECK(std::isfinite(report.loss));
+}
+
+TEST_CASE("a weight that is not a number is named") {
+    Pipeline pipeline = fresh();
+    auto const* const entry = pipeline.layout().find("decoder.layers.0.fc1.weight");
+    REQUIRE(entry != nullptr);
+    pipeline.weights().data[entry->parameter.offset + 3] = std::numeric_limits<float>::quiet_NaN();
+    CHECK_SAYS(Trainer<Pipeline>(pipeline, thirty()).fit(training_text()),
+               "the weights of 'decoder.layers.0.fc1.weight' are not finite");
+}
+
+// ------------------------------------------------------------------------------------------------------- allocation
+
+TEST_CASE("nothing is allocated in an update after the first few") {
+    auto const tokenizer = tiny::tokenizer();
+    text::ParallelCorpus corpus;
+    RandomStream const stream{1, Purpose::user, 0, 0};
+    for (std::uint32_t i = 0; i < 64; ++i) {
+        std::vector<Token> sentence;
+        for (std::uint32_t place = 0; place < 4; ++place)
+            sentence.push_back(static_cast<Token>(4 + stream.below(10, 4 * i + place)));
+        corpus.add(sentence, sentence);
+    }
+    auto options = thirty();
+    options.steps = 40;
+    options.ema_decay = 0.9;
+    options.objective.label_smoothing = 0.1;
+    std::vector<long> counts;
+    counts.reserve(100);
+    options.on_progress = [&](train::Progress const&) { counts.push_back(allocations()); };
+    Pipeline pipeline = fresh(0.1);
+    (void)Trainer<Pipeline>(pipeline, options).fit(corpus);
+    REQUIRE(counts.size() == 41);
+    for (std::size_t i = 8; i < 40; ++i) {  // by then there was a batch of each kind, self-conditioned or not
+        INFO("update ", i + 1);
+        CHECK(counts[i] == counts[7]);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------- validation
+
+TEST_CASE("the trained model is the mean of the best validated weights, or the very best where that scores higher") {
+    TemporaryFolder const folder;
+    auto const held_out = held_out_text();
+    auto options = thirty();
+    options.steps = 45;  // the last validation falls on the last update, which is no multiple
+    options.learning_rate = {.peak = 2e-2, .warm_up = 1};
+    options.validate_every = 10;
+    options.average_best = 2;
+    options.checkpoint = folder / "run";
+    bool by_bleu = false;
+    SUBCASE("by loss: lower is better") {}
+    SUBCASE("by BLEU: higher is better") {
+        by_bleu = true;
+        options.bleu_sentences = 20;
+    }
+    struct Seen {
+        ValidationReport report;
+        std::vector<float> weights;
+    };
+    std::vector<Seen> seen;
+    Pipeline pipeline = fresh(0.0);
+    options.on_validation = [&](ValidationReport const& report) { seen.push_back({report, weights_of(pipeline)}); };
+    auto const report = Trainer<Pipeline>(pipeline, options).fit(training_text(), &held_out);
+
+    REQUIRE(seen.size() == 5);
+    CHECK(seen.back().report.step == 45);
+    std::stable_sort(seen.begin(), seen.end(), [&](Seen const& a, Seen const& b) {
+        return by_bleu ? a.report.bleu > b.report.bleu : a.report.loss < b.report.loss;
+    });
+    REQUIRE(report.validation.has_value());
+    CHECK(report.validation->step == seen[0].report.step);
+    for (auto const& one : seen) {
+        CHECK(std::isnan(one.report.bleu) == !by_bleu);
+        CHECK(one.report.loss > 0.0);
+        CHECK(one.report.embedding.nearest_distance > 0.0);
+    }
+    std::vector<float> mean(seen[0].weights.size());
+    for (std::size_t i = 0; i < mean.size(); ++i)
+        mean[i] = static_cast<float>(
+            0.5 * (static_cast<double>(seen[0].weights[i]) + static_cast<double>(seen[1].weights[i])));
+    auto const trained = weights_of(pipeline);
+    CHECK((trained == mean || trained == seen[0].weights));
+    CHECK(folder.files() == 3);  // the checkpoint and two snapshots
+}
+
+TEST_CASE("validation does not disturb the training") {
+    auto const corpus = training_text();
+    auto const held_out = held_out_text();
+    auto options = thirty();
+    options.validate_every = 7;
+    options.bleu_sentences = 3;
+    options.ema_decay = 0.9;
+    Pipeline with = fresh(), without = fresh();
+    (void)Trainer<Pipeline>(with, options).fit(corpus, &held_out);
+    (void)Trainer<Pipeline>(without, options).fit(corpus);
+    CHECK(weights_of(with) == weights_of(without));
+}
+
+// ----------------------------------------------------------------------------------------------------------- errors
+
+TEST_CASE("options and texts that cannot be are refused before anything is trained") {
+    Pipeline pipeline = fresh();
+    auto const corpus = training_text();
+    auto const fit = [&](auto const& change) {
+        auto options = thirty();
+        change(options);
+        return Trainer<Pipeline>(pipeline, options).fit(corpus);
+    };
+    auto const before = weights_of(pipeline);
+    CHECK_SAYS(fit([](Options& o) { o.steps = 0; }), "inkling::Trainer: minutes and steps is 0, expected a budget");
+    CHECK_SAYS(fit([](Options& o) { o.steps = -1; }), "inkling::Trainer: steps is -1");
+    CHECK_SAYS(fit([](Options& o) { o.minutes = -1.0; }), "inkling::Trainer: minutes is -1");
+    CHECK_SAYS(fit([](Options& o) { o.tokens_per_batch = 0; }), "inkling::Trainer: tokens_per_batch is 0");
+    CHECK_SAYS(fit([](Options& o) { o.self_conditioning = 1.5; }), "inkling::Trainer: self_conditioning is 1.5");
+    CHECK_SAYS(fit([](Options& o) { o.ema_decay = 1.0; }), "inkling::Trainer: ema_decay is 1.0");
+    CHECK_SAYS(fit([](Options& o) { o.clip = std::nan(""); }), "inkling::Trainer: clip is");
+    CHECK_SAYS(fit([](Options& o) { o.validate_every = 0; }), "inkling::Trainer: validate_every is 0");
+    CHECK_SAYS(fit([](Options& o) { o.tokens_per_batch = 5; }), "expected at most tokens_per_batch = 5");
+    CHECK_SAYS(fit([](Options& o) { o.adamw.beta2 = 1.0; }), "beta2 is 1.0");
+    CHECK_SAYS(fit([](Options& o) { o.metrics = "run.txt"; o.steps = 1; }), "run.txt");
+    CHECK_SAYS(fit([](Options& o) { o.checkpoint = "/nowhere/at/all"; o.steps = 1; }), "/nowhere/at/all");
+
+    auto const refuses = [&](text::ParallelCorpus const& training, text::ParallelCorpus const* held_out = nullptr) {
+        return Trainer<Pipeline>(pipeline, thirty()).fit(training, held_out);
+    };
+    text::ParallelCorpus wide, foreign;
+    std::vector<Token> const some{4, 5}, many(12, Token{4}), strange{4, 77};
+    wide.add(some, some);
+    wide.add(many, some);
+    foreign.add(some, strange);
+    CHECK_SAYS(refuses(wide), "training sentence 1 has 13 source tokens, expected at most 12");
+    CHECK_SAYS(refuses(corpus, &wide), "held-out sentence 1 has 13 source tokens, expected at most 12");
+    CHECK_SAYS(refuses(foreign), "training sentence 0 has the target token 77, expected one of a vocabulary of 14");
+    CHECK_SAYS(refuses({}), "the corpus is empty");
+    (void)refuses(corpus);
+    CHECK(weights_of(pipeline) != before);
+}
+
+/// A published objective, and a term of one's own.
+struct WithPrior {
+    objective::Rounding rounding{};
+    template <Backend B, EmbeddingSpace Space>
+    void evaluate(nn::Pass<B>& pass, Space const& space, objective::Prediction<B> const& prediction,
+                  objective::Losses<B>& losses) const {
+        rounding.evaluate(pass, space, prediction, losses);
+        double const share = 1.0 / static_cast<double>(prediction.z0.size());
+        double* const sum = losses.add({{"prior", 0.0, 0.01}}, share);
+        auto const origin = pass.take_zeros(prediction.z0.rows, prediction.z0.cols);
+        squared_error(pass.device, prediction.z0, origin, 0.01 * share, sum, prediction.dz0);
+    }
+};
+
+TEST_CASE("the metrics file holds every term, those of an objective of one's own too") {
+    TemporaryFolder const folder;
+    auto const held_out = held_out_text();
+    Trainer<Pipeline, WithPrior>::Options options{.steps = 4, .tokens_per_batch = 64, .discrete_steps = 100,
+                                                  .validate_every = 2, .bleu_sentences = 2,
+                                                  .metrics = folder / "run.csv"};
+    Pipeline pipeline = fresh();
+    (void)Trainer<Pipeline, WithPrior>(pipeline, options).fit(training_text(), &held_out);
+    std::string const table = contents_of(folder / "run.csv");
+    std::string const header = table.substr(0, table.find('\n'));
+    for (char const* column : {"step,loss,", ",rounding", ",prior", ",length", ",valid_loss", ",valid_bleu", ",nearest_distance",
+                               ",norm_spread", ",gradient_norm"})
+        CHECK_MESSAGE(header.find(column) != std::string::npos, header);
+    CHECK(std::count(table.begin(), table.end(), '\n') == 4);  // a header, and updates 1, 2 and 4
+}
+
+}  // namespace
