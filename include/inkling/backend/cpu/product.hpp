@@ -111,7 +111,7 @@ void multiply_tile(Strided<Real> left, Real const* panel, Index depth, Real cons
                 ((low[I] += column[Index{I} * left.row] * right_low), ...);
             }
             if constexpr (sum_block > 0)
-                if ((k + 1) % sum_block == 0)
+                if ((k + 1) % std::max<Index>(1, sum_block) == 0)
                     ((low_total[I] += low[I], low[I] = Vector{}, high_total[I] += high[I], high[I] = Vector{}), ...);
         }
         if constexpr (sum_block > 0) ((low[I] += low_total[I], high[I] += high_total[I]), ...);
