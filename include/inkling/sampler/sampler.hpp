@@ -10,5 +10,6 @@
 #include <inkling/sampler/ddpm.hpp>
 #include <inkling/sampler/dpm_solver.hpp>
 #include <inkling/sampler/plan.hpp>
+#include <inkling/sampler/rescheduled.hpp>
 #include <inkling/sampler/step_plan.hpp>
 #include <inkling/sampler/time_grid.hpp>

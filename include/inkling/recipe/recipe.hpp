@@ -1,0 +1,9 @@
+#pragma once
+
+/// \file
+/// The whole recipe room: published systems as named bundles of policies, and importers of their checkpoints.
+
+#include <inkling/recipe/difformer.hpp>
+#include <inkling/recipe/difformer_import.hpp>
+#include <inkling/recipe/difformer_settings.hpp>
+#include <inkling/recipe/state_dict.hpp>
