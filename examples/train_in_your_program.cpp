@@ -39,7 +39,7 @@ int main() {
         translator, {.minutes = 1.0, .objective = {.label_smoothing = 0.0}, .learning_rate = {.peak = 2e-3, .warm_up = 50},
                      .tokens_per_batch = 256, .stop = enough.get_token(), .on_progress = [&](train::Progress const& now) {
                          smooth += 0.05 * (now.losses.front().value - smooth);  // the total; its terms come behind it
-                         if (now.step % 100 == 0) std::cout << "update " << now.step << ", loss " << smooth << '\n';
+                         if (now.step % 20 == 0) std::cout << "update " << now.step << ", loss " << smooth << '\n';
                          if (smooth < 0.3) enough.request_stop();
                      }});
     auto const report = trainer.fit(corpus);

@@ -69,7 +69,8 @@ concept DenoiserOver = Denoiser<D>
 /// Models: denoiser::EncoderDecoder.
 template <class D>
 concept TrainableDenoiser = Denoiser<D>
-    && std::default_initializable<typename D::Saved>  // has 'Saved'
+    && requires { typename D::Saved; }  // has 'Saved'
+    && std::default_initializable<typename D::Saved>
     && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, PackedSequences source, typename D::Saved* saved) {
            { denoiser.encode(pass, source, saved) } -> std::same_as<typename D::Encoded>;  // has 'encode(pass, source, saved) const'
        }
