@@ -50,11 +50,14 @@ json with(json settings, json const& more) {
     return settings;
 }
 
-/// What a model says with noise that is always the same; lengths are held to what it has places for.
+/// How sure a model is of what it says, with noise that is always the same: three numbers that hang on all its weights.
 template <class Pipeline>
-std::vector<std::string> said_by(Pipeline const& pipeline) {
+std::vector<double> surety_of(Pipeline const& pipeline) {
     std::vector<std::string> const sources{"ink on paper", "paper", "on on ink"};
-    return pipeline.generate(sources, {.seed = 5, .beams = {.length_beam = 3, .noise_beam = 2}});
+    std::vector<double> result;
+    for (auto const& generated : pipeline.generate_with(sources, {.seed = 5, .beams = {.length_beam = 3, .noise_beam = 2}}))
+        result.push_back(generated.mean_log_probability);
+    return result;
 }
 
 /// Writes weights under the names that the official program would, as if its own state_dict.
@@ -93,12 +96,13 @@ struct Checkpoint {
     }
 };
 
-/// A pipeline whose weights nobody has trained, but are large enough for it to say different things.
+/// A pipeline of other weights than a new one has; tables that are never trained are left alone.
 template <class Pipeline>
-Pipeline talkative(json const& settings, json const& decoding) {
+Pipeline stirred(json const& settings, json const& decoding) {
     auto const read = DifformerSettings::read(settings);
     Pipeline pipeline(tokenizer(), recipe::difformer_options<Pipeline>(read, DifformerDecoding::read(decoding, read)));
-    for (float& weight : std::span(pipeline.weights().data, static_cast<std::size_t>(pipeline.weights().size))) weight *= 3.0f;
+    for (auto const& [begin, end] : pipeline.layout().trained_ranges())
+        for (Index i = begin; i < end; ++i) pipeline.weights().data[i] += 0.1f * static_cast<float>(i % 7 - 3);
     return pipeline;
 }
 
@@ -284,6 +288,26 @@ TEST_CASE("DifformerDecoding: official options become a sampler, a schedule and 
     CHECK_THROWS_AS((void)DifformerDecoding::read({{"ppl_mbr", true}}, settings), Error);
 }
 
+TEST_CASE_TEMPLATE("an imported checkpoint says what the model it was taken from says", Pipeline, Difformer, Official, Normed) {
+    TemporaryFolder const folder;
+    auto settings = small();
+    json decoding = few_steps;
+    if (std::is_same_v<Pipeline, Normed>) settings["embed_norm_before_proj"] = true;
+    if (!std::is_same_v<Pipeline, Difformer>) {
+        settings["noise_schedule"] = "linear";
+        decoding["decoding_noise_schedule"] = "sqrt";
+        settings["encoder_learned_pos"] = settings["share_all_embeddings"] = false;
+    }
+    auto const original = stirred<Pipeline>(settings, decoding);
+    Checkpoint(original).write(folder / "model.safetensors");
+    auto const read = DifformerSettings::read(settings);
+    auto const imported = recipe::import_difformer<Pipeline>(read, DifformerDecoding::read(decoding, read),
+                                                             folder / "model.safetensors", tokenizer());
+    CHECK(surety_of(imported) == surety_of(original));
+    auto const fresh = Pipeline(tokenizer(), original.options());
+    CHECK(surety_of(fresh) != surety_of(original));
+}
+
 TEST_CASE("importing for another embedding, schedule or vocabulary is refused, with a word on what would do") {
     auto const settings = DifformerSettings::read(small());
     auto const decoding = DifformerDecoding::read(few_steps, settings);
@@ -302,7 +326,7 @@ TEST_CASE("importing for another embedding, schedule or vocabulary is refused, w
 TEST_CASE("read_state_dict: shared weights may have any of their names, but must be equal where they have several") {
     TemporaryFolder const folder;
     auto const path = folder / "model.safetensors";
-    auto const model = talkative<Difformer>(small(), few_steps);
+    auto const model = stirred<Difformer>(small(), few_steps);
     std::vector<float> const weights(model.weights().data, model.weights().data + model.weights().size);
     auto const read = [&] { return recipe::read_difformer_weights<float>(io::Safetensors::open(path), model.layout()); };
 
@@ -326,7 +350,7 @@ TEST_CASE("read_state_dict: shared weights may have any of their names, but must
 TEST_CASE("read_state_dict: one message names what is missing, of another shape, and without a place") {
     TemporaryFolder const folder;
     auto const path = folder / "model.safetensors";
-    auto const model = talkative<Difformer>(small(), few_steps);
+    auto const model = stirred<Difformer>(small(), few_steps);
     Checkpoint checkpoint(model);
     checkpoint.remove("decoder.embed_norm.bias");
     checkpoint.remove("decoder.embed_length.weight");
