@@ -1,0 +1,108 @@
+#pragma once
+
+#include <inkling/testing/laws/support.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace inkling::testing::laws {
+
+/// Everything attention and its backward pass give, in double.
+struct NaiveAttention {
+    std::vector<double> out, dq, dk, dv;
+};
+
+template <class Real>
+[[nodiscard]] NaiveAttention naive_attention(std::vector<Index> const& queries, std::vector<Index> const& keys,
+                                             std::vector<Index> const& key_sentence, Index heads, bool causal, Index cols,
+                                             std::vector<Real> const& q, std::vector<Real> const& k, std::vector<Real> const& v,
+                                             std::vector<Real> const& dout) {
+    NaiveAttention result{std::vector<double>(q.size()), std::vector<double>(q.size()), std::vector<double>(k.size()),
+                          std::vector<double>(v.size())};
+    Index const width = cols / heads;
+    std::vector<Index> query_offsets{0}, key_offsets{0};
+    for (Index const length : queries) query_offsets.push_back(query_offsets.back() + length);
+    for (Index const length : keys) key_offsets.push_back(key_offsets.back() + length);
+    for (std::size_t s = 0; s < queries.size(); ++s)
+        for (Index h = 0; h < heads; ++h)
+            for (Index i = 0; i < queries[s]; ++i) {
+                auto const source = static_cast<std::size_t>(key_sentence[s]);
+                Index const seen = causal ? std::min(keys[source], i + 1) : keys[source];
+                if (seen == 0) continue;
+                auto const at_q = [&](Index d) { return static_cast<std::size_t>((query_offsets[s] + i) * cols + h * width + d); };
+                auto const at_k = [&](Index j, Index d) {
+                    return static_cast<std::size_t>((key_offsets[source] + j) * cols + h * width + d);
+                };
+                std::vector<double> p(static_cast<std::size_t>(seen)), dp(p.size());
+                double const factor = 1.0 / std::sqrt(static_cast<double>(width));
+                for (Index j = 0; j < seen; ++j)
+                    for (Index d = 0; d < width; ++d) {
+                        p[static_cast<std::size_t>(j)] += factor * static_cast<double>(q[at_q(d)]) * static_cast<double>(k[at_k(j, d)]);
+                        dp[static_cast<std::size_t>(j)] += static_cast<double>(dout[at_q(d)]) * static_cast<double>(v[at_k(j, d)]);
+                    }
+                double const top = *std::max_element(p.begin(), p.end());
+                double total = 0.0, along = 0.0;
+                for (double& value : p) total += value = std::exp(value - top);
+                for (std::size_t j = 0; j < p.size(); ++j) along += (p[j] /= total) * dp[j];
+                for (Index j = 0; j < seen; ++j)
+                    for (Index d = 0; d < width; ++d) {
+                        double const probability = p[static_cast<std::size_t>(j)];
+                        double const slope = probability * (dp[static_cast<std::size_t>(j)] - along) * factor;
+                        result.out[at_q(d)] += probability * static_cast<double>(v[at_k(j, d)]);
+                        result.dq[at_q(d)] += slope * static_cast<double>(k[at_k(j, d)]);
+                        result.dk[at_k(j, d)] += slope * static_cast<double>(q[at_q(d)]);
+                        result.dv[at_k(j, d)] += probability * static_cast<double>(dout[at_q(d)]);
+                    }
+            }
+    return result;
+}
+
+template <Backend B>
+[[nodiscard]] std::string attention_is_its_formula_over_ragged_batches(B& device) {
+    using Real = ScalarOf<B>;
+    struct Case { std::vector<Index> queries, keys, key_sentence; Index heads; bool causal; Index width; };
+    std::vector<Case> const cases{
+        {{3, 1, 70, 2}, {3, 1, 70, 2}, {0, 1, 2, 3}, 2, false, 5},
+        {{3, 1, 70, 2}, {3, 1, 70, 2}, {0, 1, 2, 3}, 3, true, 4},
+        {{1, 130}, {40, 9}, {0, 1}, 1, false, 33},
+        {{2, 3, 4}, {5, 6}, {1, 0, 1}, 2, false, 7},        // several targets of one source
+        {{2, 0, 3}, {4, 2, 0}, {0, 1, 2}, 2, false, 3},     // nothing to ask, and nothing to see
+    };
+    for (Case const& c : cases) {
+        RaggedBatch<B> const queries(device, c.queries), keys(device, c.keys);
+        Index const cols = c.heads * c.width;
+        auto const q = random<B>(queries.rows() * cols, 1), k = random<B>(keys.rows() * cols, 2);
+        auto const v = random<B>(keys.rows() * cols, 3), dout = random<B>(queries.rows() * cols, 4);
+        Padded<B> dq(device, q, cols, 3), dk(device, k, cols, 1), dv(device, v, cols, 5), dy(device, dout, cols, 0);
+        Padded<B> out(device, dout, cols, 2), again(device, dout, cols, 0);
+        Padded<B> probabilities(device, random<B>(queries.rows() * c.heads * keys.segments().longest, 5),
+                                c.heads * keys.segments().longest, 1);
+        DeviceArray<B, Index> const key_sentence(device, c.key_sentence);
+        bool own = c.queries.size() == c.keys.size();
+        for (std::size_t s = 0; s < c.key_sentence.size(); ++s) own = own && c.key_sentence[s] == static_cast<Index>(s);
+        AttentionShape const shape{queries.segments(), keys.segments(), c.heads, own ? nullptr : key_sentence.data(), c.causal};
+        attention(device, shape, dq.view(), dk.view(), dv.view(), out.view(), probabilities.view());
+        attention(device, shape, dq.view(), dk.view(), dv.view(), again.view(), {});
+        auto const want = naive_attention<Real>(c.queries, c.keys, c.key_sentence, c.heads, c.causal, cols, q, k, v, dout);
+        double const rounding = unit<B>() * 256 * std::sqrt(static_cast<double>(c.width));
+        auto const name = message("attention of ", c.queries.size(), " sentences, ", c.heads, " heads, causal ", c.causal);
+        auto found = first_of({far_apart(name, out.get(device), want.out, {rounding}),
+                               not_same(name + ", probabilities not kept", again.get(device), out.get(device))});
+        if (found.empty() && own) {
+            Padded<B> sq(device, q, cols, 1), sk(device, k, cols, 2), sv(device, v, cols, 0);
+            attention_backward(device, shape, dq.view(), dk.view(), dv.view(), probabilities.view(), dy.view(), sq.view(),
+                               sk.view(), sv.view());
+            double const sums = rounding * 16;  // keys gather the slopes of many queries
+            found = first_of({far_apart(name + ", dq", sq.get(device), want.dq, {sums}),
+                              far_apart(name + ", dk", sk.get(device), want.dk, {sums}),
+                              far_apart(name + ", dv", sv.get(device), want.dv, {sums})});
+        }
+        if (!found.empty()) return found;
+    }
+    return {};
+}
+
+}  // namespace inkling::testing::laws

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <inkling/testing/laws/products.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace inkling::testing::laws {
+
+template <Backend B>
+[[nodiscard]] std::string readout_cross_entropy_is_its_formula(B& device) {
+    using Real = ScalarOf<B>;
+    struct Case { Index rows, vocabulary, width; double smoothing; bool bias; };
+    for (auto const& [rows, vocabulary, width, smoothing, with_bias] :
+         {Case{1, 2, 3, 0.0, false}, Case{5, 37, 8, 0.0, true}, Case{5, 37, 8, 0.1, true}, Case{500, 50, 16, 0.1, false}}) {
+        auto const z = random<B>(rows * width, 1), t = random<B>(vocabulary * width, 2), b = random<B>(vocabulary, 3);
+        auto const dz0 = random<B>(rows * width, 4), dt0 = random<B>(vocabulary * width, 5), db0 = random<B>(vocabulary, 6);
+        std::vector<Token> targets;
+        for (Index i = 0; i < rows; ++i) targets.push_back(static_cast<Token>(i * 7 % vocabulary));
+        double const factor = 1.0 / static_cast<double>(rows);
+        std::vector<double> dz(exact(dz0)), dt(exact(dt0)), db(exact(db0)), losses{0.0, 0.0};
+        auto const logits = naive_product(z, false, t, true, rows, vocabulary, width, static_cast<std::vector<Real>*>(nullptr),
+                                          with_bias ? &b : nullptr);
+        for (Index i = 0; i < rows; ++i) {
+            double const* const row = logits.values.data() + i * vocabulary;
+            double const top = *std::max_element(row, row + vocabulary);
+            double total = 0.0, mean = 0.0;
+            for (Index v = 0; v < vocabulary; ++v) total += std::exp(row[v] - top);
+            double const log_total = std::log(total) + top;
+            for (Index v = 0; v < vocabulary; ++v) mean += (row[v] - log_total) / static_cast<double>(vocabulary);
+            double const nll = log_total - row[targets[static_cast<std::size_t>(i)]];
+            losses[0] += nll;
+            losses[1] += (1.0 - smoothing) * nll - smoothing * mean;
+            for (Index v = 0; v < vocabulary; ++v) {
+                double const aim = (v == targets[static_cast<std::size_t>(i)] ? 1.0 - smoothing : 0.0) +
+                                   smoothing / static_cast<double>(vocabulary);
+                double const slope = factor * (std::exp(row[v] - log_total) - aim);
+                db[static_cast<std::size_t>(v)] += slope;
+                for (Index d = 0; d < width; ++d) {
+                    auto const at_z = static_cast<std::size_t>(i * width + d), at_t = static_cast<std::size_t>(v * width + d);
+                    dz[at_z] += slope * static_cast<double>(t[at_t]);
+                    dt[at_t] += slope * static_cast<double>(z[at_z]);
+                }
+            }
+        }
+        DeviceArray<B> const table(device, t), bias(device, b);
+        DeviceArray<B, Token> const tokens(device, targets);
+        DeviceArray<B, double> sums(device, std::vector<double>{-1.0, -1.0});
+        Padded<B> in(device, z, width, 1), dz_got(device, dz0, width, 2);
+        DeviceArray<B> dt_got(device, dt0), db_got(device, db0);
+        auto const offsets = with_bias ? bias.vector() : VectorView<Real const>{};
+        readout_cross_entropy(device, in.view(), table.matrix(width), offsets, tokens.vector(), smoothing, factor, sums.data(),
+                              dz_got.view(), dt_got.matrix(width), db_got.vector());
+        auto const got = sums.get(device);
+        readout_cross_entropy(device, in.view(), table.matrix(width), offsets, tokens.vector(), smoothing, factor, sums.data());
+        double const rounding = unit<B>() * static_cast<double>(width + 16) * 64;
+        auto const name = message("readout_cross_entropy [", rows, ", ", vocabulary, "], smoothing ", smoothing);
+        auto const found = first_of({far_apart(name, got, losses, {rounding * losses[0]}),
+                                     not_same(name + " without gradients", sums.get(device), got),
+                                     far_apart(name + ", dz", dz_got.get(device), dz, {rounding}),
+                                     far_apart(name + ", dtable", dt_got.get(device), dt, {rounding * 4}),
+                                     far_apart(name + ", dbias", db_got.get(device), db, {rounding * 4})});
+        if (!found.empty()) return found;
+    }
+    return {};
+}
+
+template <Backend B>
+[[nodiscard]] std::string readout_argmax_names_the_most_probable_token(B& device) {
+    using Real = ScalarOf<B>;
+    Index const rows = 300, vocabulary = 50, width = 9;
+    auto const z = random<B>(rows * width, 1), b = random<B>(vocabulary, 3);
+    auto t = random<B>(vocabulary * width, 2);
+    std::copy_n(t.begin(), width, t.begin() + 7 * width);  // token 7 is token 0: ties go to the lower number
+    auto even = b;
+    even[7] = even[0];
+    DeviceArray<B> const table(device, t), bias(device, even);
+    DeviceArray<B, Token> tokens(device, rows), again(device, rows);
+    DeviceArray<B> log_probabilities(device, rows);
+    Padded<B> in(device, z, width, 3);
+    readout_argmax(device, in.view(), table.matrix(width), bias.vector(), tokens.vector(), log_probabilities.vector());
+    readout_argmax(device, in.view(), table.matrix(width), bias.vector(), again.vector());
+    auto const logits = naive_product(z, false, t, true, rows, vocabulary, width, static_cast<std::vector<Real>*>(nullptr), &even);
+    auto const got = tokens.get(device);
+    std::vector<double> log_p;
+    for (Index i = 0; i < rows; ++i) {
+        double const* const row = logits.values.data() + i * vocabulary;
+        double const top = *std::max_element(row, row + vocabulary);
+        Token const token = got[static_cast<std::size_t>(i)];
+        double const slack = logits.tolerance[static_cast<std::size_t>(i * vocabulary + std::clamp<Index>(token, 0, vocabulary - 1))];
+        if (token < 0 || token >= vocabulary || token == 7 || row[token] < top - 2 * slack)
+            return message("readout_argmax: row ", i, " gives token ", token, ", which is not the most probable");
+        double total = 0.0;
+        for (Index v = 0; v < vocabulary; ++v) total += std::exp(row[v] - top);
+        log_p.push_back(-std::log(total));
+    }
+    return first_of({not_same("readout_argmax without probabilities", again.get(device), got),
+                     far_apart("readout_argmax, log probability", log_probabilities.get(device), log_p, {unit<B>() * 512})});
+}
+
+}  // namespace inkling::testing::laws

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <inkling/testing/laws/support.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace inkling::testing::laws {
+
+template <Backend B>
+[[nodiscard]] std::string layer_norm_has_mean_0_and_variance_1(B& device) {
+    using Real = ScalarOf<B>;
+    for (Index const cols : {1, 5, 16, 37, 300}) {
+        Index const rows = 70;  // beyond a block of rows
+        auto x = random<B>(rows * cols, 1);
+        for (Real& value : x) value = value * Real{3} + Real{2};
+        auto const g = random<B>(cols, 2), b = random<B>(cols, 3), dout = random<B>(rows * cols, 4);
+        auto const dg = random<B>(cols, 5), db = random<B>(cols, 6);
+        DeviceArray<B> const gain(device, g), bias(device, b);
+        auto const n = static_cast<double>(cols);
+        for (bool const affine : {false, true}) {
+            Padded<B> in(device, x, cols, 3), slope(device, dout, cols, 1), out(device, dout, cols, 2);
+            Padded<B> statistics(device, random<B>(rows * 2, 7), 2, 1);
+            DeviceArray<B> dgain(device, dg), dbias(device, db);
+            using Vector = VectorView<Real const>;
+            layer_norm(device, in.view(), affine ? gain.vector() : Vector{}, affine ? bias.vector() : Vector{}, 1e-5,
+                       out.view(), statistics.view());
+            auto const got = out.get(device);
+            auto const got_statistics = statistics.get(device);
+            layer_norm_backward(device, slope.view(), in.view(), statistics.view(), affine ? gain.vector() : Vector{},
+                                slope.view(), affine ? dgain.vector() : VectorView<Real>{},
+                                affine ? dbias.vector() : VectorView<Real>{});
+            layer_norm(device, in.view(), affine ? gain.vector() : Vector{}, affine ? bias.vector() : Vector{}, 1e-5,
+                       in.view());
+            std::vector<double> want, want_statistics, tolerance, dx, dgain_want(exact(dg)), dbias_want(exact(db));
+            std::vector<double> dx_tolerance;
+            for (Index i = 0; i < rows; ++i) {
+                auto const at = [&](Index j) { return static_cast<std::size_t>(i * cols + j); };
+                double mean = 0.0, variance = 0.0, mean_slope = 0.0, along = 0.0;
+                for (Index j = 0; j < cols; ++j) mean += static_cast<double>(x[at(j)]) / n;
+                for (Index j = 0; j < cols; ++j) variance += std::pow(static_cast<double>(x[at(j)]) - mean, 2) / n;
+                double const inverse = 1.0 / std::sqrt(variance + 1e-5);
+                auto const normalized = [&](Index j) { return (static_cast<double>(x[at(j)]) - mean) * inverse; };
+                auto const weighted = [&](Index j) {
+                    return static_cast<double>(dout[at(j)]) * (affine ? static_cast<double>(g[static_cast<std::size_t>(j)]) : 1.0);
+                };
+                for (Index j = 0; j < cols; ++j) {
+                    mean_slope += weighted(j) / n;
+                    along += weighted(j) * normalized(j) / n;
+                }
+                for (Index j = 0; j < cols; ++j) {
+                    auto const col = static_cast<std::size_t>(j);
+                    double const factor = affine ? static_cast<double>(g[col]) : 1.0;
+                    want.push_back(normalized(j) * factor + (affine ? static_cast<double>(b[col]) : 0.0));
+                    // errors of mean and variance, in units of the row's own spread
+                    tolerance.push_back(unit<B>() * (n + 8) * (8 * inverse + 4) * (1 + std::abs(factor)));
+                    dx.push_back(inverse * (weighted(j) - mean_slope - normalized(j) * along));
+                    dx_tolerance.push_back(unit<B>() * (n + 8) * 16 * inverse * (8 * inverse + 4));
+                    dgain_want[col] += static_cast<double>(dout[at(j)]) * normalized(j);
+                    dbias_want[col] += static_cast<double>(dout[at(j)]);
+                }
+                want_statistics.push_back(mean);
+                want_statistics.push_back(inverse);
+            }
+            std::vector<double> statistics_tolerance;
+            for (double const value : want_statistics)
+                statistics_tolerance.push_back(unit<B>() * (n + 8) * 4 * (1 + std::abs(value)) * (cols == 1 ? 1e5 : 1.0));
+            if (cols == 1) std::fill(dx_tolerance.begin(), dx_tolerance.end(), unit<B>() * 1e6);  // inverse is 1/sqrt(1e-5)
+            auto const name = message("layer_norm of ", cols, " columns, affine ", affine);
+            auto const sums = cols == 1 ? 1e-2 : unit<B>() * (n + 80) * 100;
+            auto found = first_of({far_apart(name, got, want, tolerance),
+                                   far_apart(name + ", statistics", got_statistics, want_statistics, statistics_tolerance),
+                                   far_apart(name + ", dx", slope.get(device), dx, dx_tolerance),
+                                   not_same(name + ", in place and without statistics", in.get(device), got)});
+            if (found.empty() && affine)
+                found = first_of({far_apart(name + ", dgain", dgain.get(device), dgain_want, {sums}),
+                                  far_apart(name + ", dbias", dbias.get(device), dbias_want, {sums})});
+            if (!found.empty()) return found;
+        }
+    }
+    return {};
+}
+
+template <Backend B>
+[[nodiscard]] std::string sums_and_errors_are_their_formulas(B& device) {
+    using Real = ScalarOf<B>;
+    Index const rows = 67, cols = 333;  // beyond one block of a blocked sum
+    auto const x = random<B>(rows * cols, 1), y = random<B>(rows * cols, 2), before = random<B>(cols, 3);
+    Padded<B> in(device, x, cols, 3), other(device, y, cols, 1), dx(device, y, cols, 2), dy(device, x, cols);
+    DeviceArray<B> total(device, before), flat(device, x);
+    DeviceArray<B, double> sum(device, std::vector<double>{-1.0, -1.0});
+    std::vector<double> want_total(exact(before)), want_dx, want_dy;
+    double squares = 0.0, errors = 0.0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        double const difference = static_cast<double>(x[i] - y[i]);
+        squares += std::pow(static_cast<double>(x[i]), 2);
+        errors += difference * difference;
+        want_total[i % static_cast<std::size_t>(cols)] += static_cast<double>(x[i]);
+        want_dx.push_back(static_cast<double>(y[i]) + 0.5 * difference);
+        want_dy.push_back(static_cast<double>(x[i]) - 0.5 * difference);
+    }
+    sum_rows(device, in.view(), total.vector());
+    squared_norm(device, flat.vector(), sum.data());
+    squared_error(device, in.view(), other.view(), 0.25, sum.data() + 1, dx.view(), dy.view());
+    auto const got = sum.get(device);
+    squared_error(device, in.view(), other.view(), 0.25, sum.data());
+    double const again = sum.get(device)[0];
+    auto const n = static_cast<double>(x.size());
+    return first_of({far_apart("sum_rows", total.get(device), want_total, {unit<B>() * rows * 4 * rows}),
+                     // sums are kept in double whatever the scalar
+                     far_apart<double>("squared_norm", {got[0]}, {squares}, {1e-16 * n * squares}),
+                     far_apart<double>("squared_error", {got[1]}, {errors}, {1e-16 * n * errors}),
+                     not_same<double>("squared_error without gradients", {again}, {got[1]}),
+                     far_apart("squared_error, dx", dx.get(device), want_dx, {unit<B>() * 64}),
+                     far_apart("squared_error, dy", dy.get(device), want_dy, {unit<B>() * 64}),
+                     far_apart<Real>("", {}, {}, {0.0})});
+}
+
+}  // namespace inkling::testing::laws
