@@ -16,7 +16,7 @@ using namespace inkling;
 struct Halving {
     Index steps = 6;
 
-    template <schedule::NoiseSchedule Schedule>
+    template <NoiseSchedule Schedule>
     sampler::Plan plan(Schedule const& schedule) const {
         sampler::Plan plan;
         double time = 1.0;

@@ -21,7 +21,7 @@ using namespace inkling;
 
 namespace {
 
-using Tokenizer = text::AnyTokenizer<text::SentencePieceTokenizer, text::WordTokenizer>;
+using AnyTokenizer = text::AnyTokenizer<text::SentencePieceTokenizer, text::WordTokenizer>;
 using Model = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned,
                             denoiser::EncoderDecoder<backend::Cpu<>>, sampler::Ddpm>;
 
@@ -47,7 +47,7 @@ struct GenerateSettings {
     int threads = 0;
 };
 
-Tokenizer make_tokenizer(TrainSettings const& settings) {
+AnyTokenizer make_tokenizer(TrainSettings const& settings) {
     Both lines{io::LineReader(settings.source), io::LineReader(settings.target)};
     if (settings.tokenizer == "word")
         return text::WordTokenizer::train(lines, {.maximum_size = settings.vocabulary});
@@ -55,7 +55,7 @@ Tokenizer make_tokenizer(TrainSettings const& settings) {
 }
 
 text::ParallelCorpus read(TrainSettings const& settings, std::string const& source, std::string const& target,
-                          Tokenizer const& tokenizer) {
+                          AnyTokenizer const& tokenizer) {
     io::LineReader sources(source), targets(target);
     auto const [corpus, report] = text::read_parallel(
         sources, targets, tokenizer,

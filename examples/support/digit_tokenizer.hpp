@@ -27,7 +27,7 @@ public:
     explicit DigitTokenizer(inkling::text::Vocabulary vocabulary) : words_(std::move(vocabulary)) {}
 
     /// Gives a token to every piece of `lines`.
-    template <inkling::text::LineSource Lines>
+    template <inkling::LineSource Lines>
     [[nodiscard]] static DigitTokenizer train(Lines& lines) {
         inkling::text::WordCounts counts;
         std::string line;
@@ -82,4 +82,4 @@ private:
 
     inkling::text::WordTokenizer words_;
 };
-static_assert(inkling::text::Tokenizer<DigitTokenizer>);
+static_assert(inkling::Tokenizer<DigitTokenizer>);

@@ -8,7 +8,7 @@
 
 int main() {
     inkling::schedule::Sqrt const schedule;
-    static_assert(inkling::schedule::NoiseSchedule<inkling::schedule::Sqrt>);
+    static_assert(inkling::NoiseSchedule<inkling::schedule::Sqrt>);
     Eigen::Vector2d const levels(schedule.alpha_bar(0.0), schedule.alpha_bar(1.0));
     std::cout << "consumer: alpha_bar falls from " << levels[0] << " to " << levels[1] << '\n';
     return levels[0] > 0.9 && levels[1] == 0.0 ? 0 : 1;

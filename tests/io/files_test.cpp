@@ -27,7 +27,7 @@
 
 using namespace inkling;
 
-static_assert(text::LineSource<io::LineReader>);
+static_assert(LineSource<io::LineReader>);
 
 namespace {
 

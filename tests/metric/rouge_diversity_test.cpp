@@ -19,8 +19,8 @@ using namespace inkling;
 using Texts = std::vector<std::string>;
 using Tokens = std::vector<Token>;
 
-static_assert(metric::SentenceMetric<metric::SentenceBleu>);
-static_assert(!metric::SentenceMetric<int>);
+static_assert(SentenceMetric<metric::SentenceBleu>);
+static_assert(!SentenceMetric<int>);
 
 namespace {
 

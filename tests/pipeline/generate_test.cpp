@@ -329,7 +329,7 @@ TEST_CASE("nothing is allocated in a denoising step after the first, listener or
 /// A sampler that runs a plan made elsewhere: one type of pipeline for all schedules and samplers.
 struct ThisPlan {
     sampler::Plan made{};
-    template <schedule::NoiseSchedule Schedule>
+    template <NoiseSchedule Schedule>
     sampler::Plan plan(Schedule const&) const {
         return made;
     }

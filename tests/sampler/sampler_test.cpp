@@ -85,7 +85,7 @@ bool same(Plan const& left, Plan const& right, double tolerance = 0.0) {
 
 /// A sampler of the user's own.
 struct OneGuess {
-    template <schedule::NoiseSchedule Schedule>
+    template <NoiseSchedule Schedule>
     Plan plan(Schedule const& schedule) const {
         return {.steps = {{.time = 1.0, .alpha_bar = schedule.alpha_bar(1.0)}}};
     }

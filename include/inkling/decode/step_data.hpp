@@ -45,17 +45,25 @@ struct NoListener {
 template <class L>
 inline constexpr bool listens = !std::same_as<std::remove_cvref_t<L>, NoListener>;
 
+}  // namespace inkling::decode
+
+namespace inkling {
+
 // clang-format off
 /// Is called after every step with what it has come to; returns whether to go on, or nothing.
 /// Models: any function of `decode::StepView const&`, of `decode::StepData<float> const&`, or of `auto const&`.
 template <class L, class Scalar = float>
 concept Listener =
-       requires(L& listener, StepData<Scalar> const& step) { listener(step); }  // can be called with a step
-    && (requires(L& listener, StepData<Scalar> const& step) { { listener(step) } -> std::same_as<void>; }  // nothing
-        || requires(L& listener, StepData<Scalar> const& step) {
+       requires(L& listener, decode::StepData<Scalar> const& step) { listener(step); }  // can be called with a step
+    && (requires(L& listener, decode::StepData<Scalar> const& step) { { listener(step) } -> std::same_as<void>; }  // nothing
+        || requires(L& listener, decode::StepData<Scalar> const& step) {
                { listener(step) } -> std::convertible_to<bool>;  // or bool
            });
 // clang-format on
+
+}  // namespace inkling
+
+namespace inkling::decode {
 
 /// Calls a listener. @return whether to go on: what it said, or true where it says nothing
 template <class L, class Scalar>

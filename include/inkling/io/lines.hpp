@@ -35,7 +35,7 @@ struct LineOptions {
 ///
 /// Lines end with "\n" or "\r\n"; the last one needs no end. What is compressed is told by its first bytes, not by its
 /// name; several gzip members in a row are read as one text. A byte order mark at the very start is dropped. From a
-/// terminal or a pipe each line is handed out as soon as it is there. A model of text::LineSource.
+/// terminal or a pipe each line is handed out as soon as it is there. A model of LineSource.
 ///
 ///     io::LineReader lines("train.de.gz");
 ///     for (std::string line; lines.next(line);) …

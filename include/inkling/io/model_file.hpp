@@ -22,8 +22,8 @@ namespace inkling::io {
 /// What a model file carries beside the weights: all that is needed to build the model again.
 struct ModelDescription {
     std::string configuration;   ///< JSON: the policies' names and their settings
-    std::string tokenizer_kind;  ///< what text::Tokenizer::kind gave: "word", say
-    std::string tokenizer;       ///< what text::Tokenizer::serialise gave: any bytes
+    std::string tokenizer_kind;  ///< what Tokenizer::kind gave: "word", say
+    std::string tokenizer;       ///< what Tokenizer::serialise gave: any bytes
 };
 
 /// One file that is a whole model: weights, configuration, tokenizer and the version of this format.

@@ -5,7 +5,7 @@
 #include <concepts>
 #include <span>
 
-namespace inkling::metric {
+namespace inkling {
 
 /// Tells how good a hypothesis is in the light of one reference: more is better, and hypothesis and reference are not alike.
 /// Models: metric::SentenceBleu, metric::Method4Bleu, metric::RougeL, metric::ExactMatch.
@@ -19,4 +19,4 @@ concept SentenceMetric =
            { metric(tokens, tokens) } -> std::same_as<double>;
        };  // and it returns double
 
-}  // namespace inkling::metric
+}  // namespace inkling

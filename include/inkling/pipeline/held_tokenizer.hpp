@@ -20,7 +20,7 @@ public:
     template <class T>
         requires(!std::same_as<T, HeldTokenizer>)
     HeldTokenizer(T tokenizer) : held_(std::make_shared<Model<T> const>(std::move(tokenizer))) {
-        static_assert(text::Tokenizer<T>,
+        static_assert(Tokenizer<T>,
                       "inkling::TextDiffusion: argument 1 is not a Tokenizer: see text/concept.hpp for what one has.");
     }
 

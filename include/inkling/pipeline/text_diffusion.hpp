@@ -60,7 +60,7 @@ struct Generated {
 /// @tparam Model     the denoiser, on its backend
 /// @tparam Steps     turns the schedule into a plan of denoising steps
 template <class Schedule, class Space, class Model, class Steps>
-    requires schedule::NoiseSchedule<Schedule> && EmbeddingSpace<Space> && Denoiser<Model> && Sampler<Steps>
+    requires NoiseSchedule<Schedule> && EmbeddingSpace<Space> && Denoiser<Model> && Sampler<Steps>
           && EmbeddingSpaceOn<Space, typename Model::Device> && DenoiserOver<Model, Space>
 class TextDiffusion {
 public:
@@ -126,10 +126,10 @@ public:
     /// @param listener  called with a decode::StepData (or decode::StepView) after every step of every batch, candidates in
     ///                  the order of decode::Beams, sources shortest first; where it returns false its batch ends early.
     ///                  Without one nothing is read out or copied between steps
-    template <Selection Choice = decode::MinimumBayesRisk, class Listener = decode::NoListener>
-        requires decode::Listener<Listener, Scalar>
+    template <Selection Choice = decode::MinimumBayesRisk, class ListenerType = decode::NoListener>
+        requires Listener<ListenerType, Scalar>
     [[nodiscard]] std::vector<Generated> generate_with(std::span<std::string const> sources, GenerateOptions const& options,
-                                                       Choice const& selection = {}, Listener&& listener = {}) const {
+                                                       Choice const& selection = {}, ListenerType&& listener = {}) const {
         std::vector<std::vector<Token>> tokens(sources.size());
         for (std::size_t i = 0; i < sources.size(); ++i) {
             tokens[i] = tokenizer_.encode(sources[i]);
@@ -139,11 +139,11 @@ public:
     }
 
     /// The same for sources that are tokens already, without special ones; a source may be empty.
-    template <Selection Choice = decode::MinimumBayesRisk, class Listener = decode::NoListener>
-        requires decode::Listener<Listener, Scalar>
+    template <Selection Choice = decode::MinimumBayesRisk, class ListenerType = decode::NoListener>
+        requires Listener<ListenerType, Scalar>
     [[nodiscard]] std::vector<Generated> generate_tokens(std::span<std::vector<Token> const> sources,
                                                          GenerateOptions const& options, Choice const& selection = {},
-                                                         Listener&& listener = {}) const {
+                                                         ListenerType&& listener = {}) const {
         options.beams.check();
         require(options.tokens_per_batch >= 1, where_, ": tokens_per_batch is ", options.tokens_per_batch,
                 ", expected at least 1");
@@ -188,7 +188,7 @@ public:
     ///
     /// @param options  schedule, sampler and device; sizes are those of the file
     /// @throws Error when the file is damaged, of another model or schedule, or a tensor misses or has another shape
-    template <text::Tokenizer... Tokenizers>
+    template <Tokenizer... Tokenizers>
     [[nodiscard]] static TextDiffusion load(std::filesystem::path const& path, Options options = {}) {
         auto const file = io::ModelFile::open(path);
         auto const& description = file.description();
@@ -270,10 +270,10 @@ private:
         return groups;
     }
 
-    template <class Choice, class Listener>
+    template <class Choice, class ListenerType>
     void generate_group(Worker& worker, sampler::Plan const& plan, std::span<std::vector<Token> const> tokens,
                         std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
-                        Listener& listener, std::vector<Generated>& result) const {
+                        ListenerType& listener, std::vector<Generated>& result) const {
         worker.workspace.reset();
         nn::Pass<Device> pass{worker.device, worker.workspace, weights_.data()};
         text::PackedBatch& batch = worker.batch;
@@ -321,7 +321,7 @@ private:
                             target.segments, keys, noise);
             },
             [&](pipeline::StepState<Device> const& state) {
-                if constexpr (decode::listens<Listener>)
+                if constexpr (decode::listens<ListenerType>)
                     if (!tell(worker, pass, state, offsets, listener)) return false;
                 return !options.stop.stop_requested();
             });
@@ -330,9 +330,9 @@ private:
     }
 
     /// Copies what a step has come to for the listener. @return whether to go on
-    template <class Listener>
+    template <class ListenerType>
     [[nodiscard]] bool tell(Worker& worker, nn::Pass<Device>& pass, pipeline::StepState<Device> const& state,
-                            std::vector<Index> const& offsets, Listener& listener) const {
+                            std::vector<Index> const& offsets, ListenerType& listener) const {
         nn::Scope<Device> const scope(pass.workspace);
         Index const rows = state.z.rows;
         worker.tokens.resize(static_cast<std::size_t>(rows));

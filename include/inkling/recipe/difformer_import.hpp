@@ -110,7 +110,7 @@ template <class Pipeline>
 ///
 /// @param lines  of 'word count', a blank between them
 /// @throws Error naming the line that has no count, and as text::Vocabulary does
-template <text::LineSource Lines>
+template <LineSource Lines>
 [[nodiscard]] text::Vocabulary read_fairseq_dictionary(Lines& lines) {
     std::vector<std::string> words;
     for (std::string line; lines.next(line);) {

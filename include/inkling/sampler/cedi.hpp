@@ -27,7 +27,7 @@ struct Cedi {
 
     /// The steps, noisiest first. alpha_bar of a step is that of its label: where its factors step from.
     /// @throws Error when a setting is out of its range, and whatever the schedule throws
-    template <schedule::NoiseSchedule Schedule>
+    template <NoiseSchedule Schedule>
     [[nodiscard]] Plan plan(Schedule const& schedule) const {
         std::vector<double> const level = levels.times(schedule, steps);
         std::vector<double> const label = labels.times(schedule, steps);

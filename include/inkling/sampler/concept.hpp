@@ -20,7 +20,7 @@ struct ScheduleArchetype {
 /// Models: sampler::Ddpm, sampler::Ddim, sampler::ContinuousDdim, sampler::Cedi, sampler::DpmSolver2M.
 ///
 ///     struct OneGuess {  // a sampler of your own
-///         template <schedule::NoiseSchedule Schedule>
+///         template <NoiseSchedule Schedule>
 ///         sampler::Plan plan(Schedule const& schedule) const {
 ///             return {.steps = {{.time = 1.0, .alpha_bar = schedule.alpha_bar(1.0)}}};
 ///         }

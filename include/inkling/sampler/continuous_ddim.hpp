@@ -30,7 +30,7 @@ struct ContinuousDdim {
 
     /// The steps, noisiest first.
     /// @throws Error when a setting is out of its range, and whatever the schedule throws
-    template <schedule::NoiseSchedule Schedule>
+    template <NoiseSchedule Schedule>
     [[nodiscard]] Plan plan(Schedule const& schedule) const {
         std::vector<double> const grid = times.times(schedule, steps);
         Plan result;

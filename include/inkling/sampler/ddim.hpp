@@ -29,7 +29,7 @@ struct Ddim {
 
     /// The steps, noisiest first; the time of step i of T is i / T, its label in the published programs.
     /// @throws Error when a setting is out of its range, and whatever the schedule throws
-    template <schedule::NoiseSchedule Schedule>
+    template <NoiseSchedule Schedule>
     [[nodiscard]] Plan plan(Schedule const& schedule) const {
         schedule::Discrete const full = detail::table_of(schedule, discrete_steps);
         std::vector<Index> const kept = kept_steps(step_plan, full.steps(), steps);

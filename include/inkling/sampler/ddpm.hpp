@@ -32,7 +32,7 @@ struct Ddpm {
     ///
     /// A schedule's variance-preserving factor acts through alpha_bar; its training factor does not act in decoding.
     /// @throws Error when a setting is out of its range, and whatever the schedule throws
-    template <schedule::NoiseSchedule Schedule>
+    template <NoiseSchedule Schedule>
     [[nodiscard]] Plan plan(Schedule const& schedule) const {
         schedule::Discrete const full = detail::table_of(schedule, discrete_steps);
         schedule::Discrete const table = full.respaced(kept_steps(step_plan, full.steps(), steps));

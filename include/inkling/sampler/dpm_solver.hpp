@@ -32,7 +32,7 @@ struct DpmSolver2M {
     /// The steps, noisiest first.
     /// @throws Error when a setting is out of its range or alpha_bar does not rise from step to step, and whatever the
     ///         schedule throws
-    template <schedule::NoiseSchedule Schedule>
+    template <NoiseSchedule Schedule>
     [[nodiscard]] Plan plan(Schedule const& schedule) const {
         std::vector<double> const times = evaluations(schedule);
         Plan result;

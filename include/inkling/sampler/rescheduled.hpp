@@ -13,13 +13,13 @@ namespace inkling::sampler {
 /// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, code.
 ///
 ///     sampler::Rescheduled<schedule::Cosine, sampler::Ddim>{.schedule = {}, .steps = {.steps = 10}}
-template <schedule::NoiseSchedule Schedule, Sampler Steps>
+template <NoiseSchedule Schedule, Sampler Steps>
 struct Rescheduled {
     Schedule schedule{};  ///< takes the place of the pipeline's
     Steps steps{};        ///< what makes the plan
 
     /// @throws Error as the inner sampler does
-    template <schedule::NoiseSchedule Trained>
+    template <NoiseSchedule Trained>
     [[nodiscard]] Plan plan(Trained const&) const {
         return steps.plan(schedule);
     }

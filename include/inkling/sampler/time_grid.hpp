@@ -30,7 +30,7 @@ struct TimeGrid {
     /// @param steps  at least 1
     /// @return       steps + 1 times, falling
     /// @throws Error when a setting is out of its range or an end has no log(a / s), and whatever the schedule throws
-    template <schedule::NoiseSchedule Schedule>
+    template <NoiseSchedule Schedule>
     [[nodiscard]] std::vector<double> times(Schedule const& schedule, Index steps) const {
         require(start > 0.0 && start <= 1.0, "inkling::sampler::TimeGrid: start is ", start,
                 ", expected a number above 0 and up to 1");

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <concepts>
 
-namespace inkling::schedule {
+namespace inkling {
 
 /// Tells how much of z_t is signal at time t: z_t = √alpha_bar(t) z0 + √(1 - alpha_bar(t)) noise.
 /// Models: schedule::Sqrt, schedule::Cosine, schedule::Rescaled, schedule::Discrete, or a struct with just this.
@@ -15,6 +15,7 @@ concept NoiseSchedule = std::copyable<S>
     && requires(S const& schedule, double t) { schedule.alpha_bar(t); }  // has 'alpha_bar(t) const'
     && requires(S const& schedule, double t) { { schedule.alpha_bar(t) } -> std::same_as<double>; };  // a double
 
+namespace schedule {
 namespace detail {
 
 /// A schedule that asks for stronger noise in training.
@@ -65,4 +66,5 @@ template <NoiseSchedule Schedule>
         return 1.0;
 }
 
-}  // namespace inkling::schedule
+}  // namespace schedule
+}  // namespace inkling

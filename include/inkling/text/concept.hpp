@@ -31,6 +31,10 @@ inline void require_special_tokens(SpecialTokens const& specials, std::string_vi
             ", eos ", specials.eos, ", unk ", specials.unk, ", expected 0, 1, 2, 3 in some order");
 }
 
+}  // namespace inkling::text
+
+namespace inkling {
+
 // clang-format off
 /// Turns a line of text into tokens and back.
 /// Models: text::WordTokenizer, text::SentencePieceTokenizer, text::AnyTokenizer.
@@ -44,7 +48,7 @@ concept Tokenizer = std::copyable<T>
     && requires(T const& t, std::span<Token const> tokens) { t.decode(tokens); }  // has 'decode(std::span<Token const>) const'
     && requires(T const& t, std::span<Token const> tokens) { { t.decode(tokens) } -> std::same_as<std::string>; }  // and it returns std::string
     && requires(T const& t) { { t.vocabulary_size() } -> std::same_as<Index>; }    // has 'Index vocabulary_size() const'
-    && requires(T const& t) { { t.specials() } -> std::same_as<SpecialTokens>; }   // has 'SpecialTokens specials() const'
+    && requires(T const& t) { { t.specials() } -> std::same_as<text::SpecialTokens>; }   // has 'text::SpecialTokens specials() const'
     && requires(T const& t) { { t.kind() } -> std::same_as<std::string_view>; }    // has 'std::string_view kind()', static or const
     && requires(T const& t) { { t.serialise() } -> std::same_as<std::string>; }    // has 'std::string serialise() const'
     && requires(std::string_view bytes) { { T::deserialise(bytes) } -> std::same_as<T>; };  // has 'static T deserialise(std::string_view)'
@@ -57,4 +61,4 @@ concept LineSource = requires(L& lines, std::string& line) { lines.next(line); }
     && requires(L& lines, std::string& line) { { lines.next(line) } -> std::same_as<bool>; };  // and it returns bool
 // clang-format on
 
-}  // namespace inkling::text
+}  // namespace inkling

@@ -15,7 +15,7 @@
 namespace inkling::sampler::detail {
 
 /// A schedule's table of T steps; a schedule that is a table already is taken as it is.
-template <schedule::NoiseSchedule Schedule>
+template <NoiseSchedule Schedule>
 [[nodiscard]] schedule::Discrete table_of(Schedule const& schedule, Index table_steps) {
     if constexpr (std::same_as<Schedule, schedule::Discrete>)
         return schedule;
