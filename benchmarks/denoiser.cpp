@@ -3,7 +3,7 @@
 #include "machine.hpp"
 
 #include <inkling/backend/cpu.hpp>
-#include <inkling/denoiser.hpp>
+#include <inkling/denoiser/denoiser.hpp>
 #include <inkling/embedding/learned.hpp>
 #include <inkling/testing/device_arrays.hpp>
 

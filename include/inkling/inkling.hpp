@@ -2,16 +2,18 @@
 
 /// \file
 /// Everything but the backends and the parts that need a further library: include the backend you run on beside it,
-/// and text/sentencepiece_tokenizer.hpp or decode/listener.hpp (xtensor) where you want them.
+/// and text/sentencepiece_tokenizer.hpp, io/npy.hpp or decode/listener.hpp (both xtensor) where you want them.
 
-#include <inkling/decode/beams.hpp>
-#include <inkling/decode/selection.hpp>
-#include <inkling/denoiser.hpp>
-#include <inkling/embedding.hpp>
-#include <inkling/io/lines.hpp>
+#include <inkling/core/core.hpp>
+#include <inkling/decode/decode.hpp>
+#include <inkling/denoiser/denoiser.hpp>
+#include <inkling/embedding/embedding.hpp>
+#include <inkling/io/io.hpp>
 #include <inkling/metric/metric.hpp>
-#include <inkling/objective.hpp>
+#include <inkling/nn/nn.hpp>
+#include <inkling/objective/objective.hpp>
 #include <inkling/pipeline/pipeline.hpp>
+#include <inkling/recipe/recipe.hpp>
 #include <inkling/sampler/sampler.hpp>
 #include <inkling/schedule/schedule.hpp>
 #include <inkling/text/text.hpp>

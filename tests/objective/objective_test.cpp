@@ -1,4 +1,4 @@
-#include <inkling/objective.hpp>
+#include <inkling/objective/objective.hpp>
 
 #include <inkling/backend/cpu.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>

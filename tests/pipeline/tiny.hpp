@@ -1,7 +1,7 @@
 #pragma once
 
 #include <inkling/backend/cpu.hpp>
-#include <inkling/denoiser.hpp>
+#include <inkling/denoiser/denoiser.hpp>
 #include <inkling/embedding/learned.hpp>
 #include <inkling/pipeline/pipeline.hpp>
 #include <inkling/sampler/ddpm.hpp>

@@ -1,5 +1,8 @@
 #pragma once
 
+/// \file
+/// The whole metric room: BLEU, ROUGE, distinct-n, exact match.
+
 #include <inkling/metric/bleu.hpp>
 #include <inkling/metric/bleu_tokenizer.hpp>
 #include <inkling/metric/concept.hpp>

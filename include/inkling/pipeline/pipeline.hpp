@@ -1,5 +1,8 @@
 #pragma once
 
+/// \file
+/// The whole pipeline room: TextDiffusion and its Trainer.
+
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/denoise.hpp>
 #include <inkling/pipeline/held_tokenizer.hpp>

@@ -1,5 +1,8 @@
 #pragma once
 
+/// \file
+/// The whole embedding room: where tokens live.
+
 #include <inkling/embedding/concept.hpp>
 #include <inkling/embedding/layer_normed.hpp>
 #include <inkling/embedding/learned.hpp>

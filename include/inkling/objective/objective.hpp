@@ -1,5 +1,8 @@
 #pragma once
 
+/// \file
+/// The whole objective room: what training lowers, and the loss of one batch.
+
 #include <inkling/objective/anchor.hpp>
 #include <inkling/objective/concept.hpp>
 #include <inkling/objective/diffusion_loss.hpp>
