@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
@@ -63,6 +64,30 @@ std::vector<std::string> policy_includes(std::vector<Header> const& headers) {
     return found;
 }
 
+/// One line for each include by which pipeline/ would know a schedule, a sampler, an objective or a learning rate by its own
+/// name. trainer_defaults.hpp is there to name some; schedule/discrete.hpp is the table of any schedule.
+std::vector<std::string> pipeline_includes(std::vector<Header> const& headers) {
+    constexpr std::array<std::string_view, 6> no_policies{"schedule/concept.hpp",  "schedule/discrete.hpp",
+                                                          "sampler/concept.hpp",   "sampler/plan.hpp",
+                                                          "objective/concept.hpp", "objective/diffusion_loss.hpp"};
+    constexpr std::array<std::string_view, 3> rates{"train/constant.hpp", "train/cosine.hpp",
+                                                    "train/inverse_square_root.hpp"};
+    std::vector<std::string> found;
+    for (Header const& header : headers) {
+        if (house::room_of(header.path) != "pipeline" || header.path == "pipeline/trainer_defaults.hpp") continue;
+        for (std::string const& name : house::includes_of(header.text)) {
+            if (!name.starts_with(own)) continue;
+            std::string const target = name.substr(own.size());
+            std::string const room = house::room_of(target);
+            bool const axis = room == "schedule" || room == "sampler" || room == "objective";
+            if ((axis && std::find(no_policies.begin(), no_policies.end(), target) == no_policies.end())
+                || std::find(rates.begin(), rates.end(), target) != rates.end())
+                found.push_back(header.path + " includes " + target + ", and should need only its concept");
+        }
+    }
+    return found;
+}
+
 /// One line for each include of a third-party library where only some rooms may know it.
 std::vector<std::string> foreign_includes(std::vector<Header> const& headers) {
     std::vector<std::string> found;
@@ -94,6 +119,10 @@ TEST_CASE("only recipe/ knows denoisers and embedding spaces by name") {
     for (std::string const& line : policy_includes(library())) FAIL_CHECK(line);
 }
 
+TEST_CASE("pipeline/ knows no schedule, sampler, objective or learning rate by name, but for a trainer's defaults") {
+    for (std::string const& line : pipeline_includes(library())) FAIL_CHECK(line);
+}
+
 TEST_CASE("only backend/ knows Eigen, Thrust, CUDA and OpenMP; core/ and schedule/ know only the standard library") {
     for (std::string const& line : foreign_includes(library())) FAIL_CHECK(line);
 }
@@ -119,6 +148,9 @@ TEST_CASE("the layering check sees an upward edge, and lets a downward one pass"
     CHECK(wrong_includes({{"nn/linear.hpp", "#include <inkling/backend/detail/arena.hpp>"}}).size() == 1);
     CHECK(policy_includes({{"sampler/ddim.hpp", "#include <inkling/denoiser/empirical.hpp>"}}).size() == 1);
     CHECK(policy_includes({{"sampler/ddim.hpp", "#include <inkling/denoiser/concept.hpp>"}}).empty());
+    CHECK(pipeline_includes({{"pipeline/trainer.hpp", "#include <inkling/objective/anchor.hpp>"}}).size() == 1);
+    CHECK(pipeline_includes({{"pipeline/trainer.hpp", "#include <inkling/train/cosine.hpp>"}}).size() == 1);
+    CHECK(pipeline_includes({{"pipeline/trainer.hpp", "#include <inkling/objective/concept.hpp>"}}).empty());
     CHECK(foreign_includes({{"nn/linear.hpp", "#include <Eigen/Core>"}}).size() == 1);
     CHECK(foreign_includes({{"core/error.hpp", "#include <nlohmann/json.hpp>"}}).size() == 1);
     CHECK(foreign_includes({{"backend/cpu.hpp", "#include <Eigen/Core>"}, {"core/error.hpp", "#include <string>"}})

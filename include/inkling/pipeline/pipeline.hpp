@@ -8,3 +8,4 @@
 #include <inkling/pipeline/held_tokenizer.hpp>
 #include <inkling/pipeline/text_diffusion.hpp>
 #include <inkling/pipeline/trainer.hpp>
+#include <inkling/pipeline/trainer_defaults.hpp>

@@ -1,19 +1,18 @@
 #pragma once
 
-#include <inkling/metric/bleu.hpp>
-#include <inkling/objective/anchor.hpp>
+#include <inkling/metric/bleu.hpp>  // what held-out text is scored by
 #include <inkling/objective/diffusion_loss.hpp>
 #include <inkling/pipeline/text_diffusion.hpp>
 #include <inkling/schedule/discrete.hpp>
 #include <inkling/text/batching.hpp>
-#include <inkling/train/adamw.hpp>
+#include <inkling/train/adamw.hpp>  // the optimiser is no axis: checkpoints hold AdamW's state
 #include <inkling/train/best_checkpoints.hpp>
 #include <inkling/train/budget.hpp>
 #include <inkling/train/checkpoint.hpp>
 #include <inkling/train/clipping.hpp>
+#include <inkling/train/concept.hpp>
 #include <inkling/train/health.hpp>
 #include <inkling/train/interrupt.hpp>
-#include <inkling/train/inverse_square_root.hpp>
 #include <inkling/train/metrics_log.hpp>
 #include <inkling/train/moving_average.hpp>
 #include <inkling/train/progress.hpp>
@@ -91,8 +90,12 @@ struct TrainerOptions {
 ///
 /// Every random number is a function of the seed, the update and the sentence, and a checkpoint holds all the rest: a resumed
 /// run ends in bit-identical weights. A NaN or infinity stops it with an Error that names update, term and tensor, and
-/// leaves the last good checkpoint: one is written only of weights whose loss is finite.
-template <class Pipeline, class Objective_ = objective::Anchor, LearningRate Rate = train::InverseSquareRoot>
+/// leaves the last good checkpoint: one is written only of weights whose loss is finite. trainer_defaults.hpp, which
+/// pipeline.hpp brings, names an objective and a learning rate for whoever names none: `Trainer<Model>`.
+/// @tparam Pipeline    what is trained: a TextDiffusion
+/// @tparam Objective_  what training lowers
+/// @tparam Rate        how large each update is
+template <class Pipeline, class Objective_, LearningRate Rate>
     requires TrainableDenoiser<typename Pipeline::ModelType>
           && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
 class Trainer {
