@@ -11,6 +11,7 @@
 
 #include <cmath>
 #include <concepts>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -134,6 +135,36 @@ TEST_CASE("a batch may be cut anywhere: the mean over its rows is all that count
         apart += losses.total() / static_cast<double>(setting.target.rows());
     }
     CHECK(all == doctest::Approx(apart).epsilon(1e-12));
+}
+
+TEST_CASE_TEMPLATE("an objective's options are refused by name where they are out of their range", Chosen, objective::Regression,
+                   objective::Anchor, objective::Rounding) {
+    std::string const name = std::same_as<Chosen, objective::Regression> ? "Regression"
+                           : std::same_as<Chosen, objective::Anchor>     ? "Anchor"
+                                                                         : "Rounding";
+    auto const refused = [&](Chosen const& chosen, std::string const& what) {
+        CHECK_THROWS_WITH_AS(chosen.check(), ("inkling::objective::" + name + ": " + what).c_str(), Error);
+    };
+    Chosen chosen;
+    chosen.check();
+    chosen.weight = 0.0;
+    chosen.check();
+    chosen.weight = -1.0;
+    refused(chosen, "weight is -1.000000, expected a finite number of 0 or more");
+    for (double const number : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+        chosen.weight = number;
+        CHECK_THROWS_AS(chosen.check(), Error);
+    }
+    chosen = {};
+    if constexpr (requires { chosen.label_smoothing; }) {
+        chosen.regression_weight = -0.5;
+        refused(chosen, "regression_weight is -0.500000, expected a finite number of 0 or more");
+        chosen = {};
+        for (double const share : {1.5, 1.0, -0.1, std::numeric_limits<double>::quiet_NaN()}) {
+            chosen.label_smoothing = share;
+            refused(chosen, message("label_smoothing is ", share, ", expected a number in [0, 1)"));
+        }
+    }
 }
 
 TEST_CASE("more terms than there is room for are refused") {

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <inkling/objective/detail/check.hpp>
 #include <inkling/objective/regression.hpp>
+
+#include <string_view>
 
 namespace inkling::objective {
 
 namespace detail {
 
-/// Adds the label-smoothed cross-entropy of the read-out of z, mean over tokens, as the terms `name` and "nll".
+/// Adds the label-smoothed cross-entropy of the read-out of z [N, D], mean over tokens, as the terms `name` and "nll"
+/// (without smoothing, weight 0); its gradients to dz [N, D], where not empty, and to the read-out's in training.
 template <Backend B, EmbeddingSpace Space>
 void add_cross_entropy(nn::Pass<B>& pass, Space const& space, std::string_view name, double weight, double smoothing,
                        TokenView targets, MatrixView<typename B::Scalar const> z, MatrixView<typename B::Scalar> dz,
@@ -24,10 +28,19 @@ void add_cross_entropy(nn::Pass<B>& pass, Space const& space, std::string_view n
 ///
 /// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, equation 5; label smoothing as in the official scripts.
 struct Anchor {
-    double label_smoothing = 0.1;  ///< [0, 1)
-    double weight = 1.0;           ///< of the cross-entropy
-    double regression_weight = 1.0;
+    double label_smoothing = 0.1;    ///< [0, 1)
+    double weight = 1.0;             ///< of the cross-entropy; finite, 0 or more
+    double regression_weight = 1.0;  ///< finite, 0 or more
 
+    /// @throws Error naming the first option that is out of its range
+    void check() const {
+        detail::check_label_smoothing("Anchor", label_smoothing);
+        detail::check_weight("Anchor", "weight", weight);
+        detail::check_weight("Anchor", "regression_weight", regression_weight);
+    }
+
+    /// Adds the terms "regression", "nll" and "anchor", and their gradients to those of z0 [N, D], z0_hat [N, D] and the
+    /// read-out [V, D]; empty views take none.
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
         Regression{regression_weight}.evaluate(pass, space, prediction, losses);
@@ -40,10 +53,19 @@ struct Anchor {
 ///
 /// Source: Li et al. 2022, arXiv:2205.14217, equation 2.
 struct Rounding {
-    double label_smoothing = 0.0;  ///< [0, 1)
-    double weight = 1.0;           ///< of the cross-entropy
-    double regression_weight = 1.0;
+    double label_smoothing = 0.0;    ///< [0, 1)
+    double weight = 1.0;             ///< of the cross-entropy; finite, 0 or more
+    double regression_weight = 1.0;  ///< finite, 0 or more
 
+    /// @throws Error naming the first option that is out of its range
+    void check() const {
+        detail::check_label_smoothing("Rounding", label_smoothing);
+        detail::check_weight("Rounding", "weight", weight);
+        detail::check_weight("Rounding", "regression_weight", regression_weight);
+    }
+
+    /// Adds the terms "regression", "nll" and "rounding", and their gradients to those of z0 [N, D], z0_hat [N, D] and the
+    /// read-out [V, D]; empty views take none.
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
         Regression{regression_weight}.evaluate(pass, space, prediction, losses);

@@ -70,8 +70,6 @@ struct Prediction {
     MatrixView<Scalar const> z0_hat;   ///< [N, D]
     MatrixView<Scalar> dz0;            ///< [N, D], to be added to
     MatrixView<Scalar> dz0_hat;        ///< [N, D], to be added to
-
-    [[nodiscard]] double rows() const { return static_cast<double>(z0.rows); }
 };
 
 }  // namespace objective
@@ -79,7 +77,8 @@ struct Prediction {
 /// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression.
 ///
 /// `evaluate(pass, space, prediction, losses)` adds its terms to `losses`, and its gradients to prediction.dz0,
-/// prediction.dz0_hat and pass.gradients where pass.gradients is not null.
+/// prediction.dz0_hat and pass.gradients where pass.gradients is not null. An objective with options may have
+/// `check() const` too, which throws an Error naming one that is out of its range: Trainer calls it when it is made.
 template <class O, class Space, class Device>
 concept Objective = std::copyable<O>
     && requires(O const& objective, nn::Pass<Device>& pass, Space const& space,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/objective/concept.hpp>
+#include <inkling/objective/detail/check.hpp>
 
 namespace inkling::objective {
 
@@ -8,8 +9,12 @@ namespace inkling::objective {
 ///
 /// Source: Li et al. 2022, "Diffusion-LM", arXiv:2205.14217, equation 3; Gao et al. 2022, arXiv:2212.09412, equation 2.
 struct Regression {
-    double weight = 1.0;
+    double weight = 1.0;  ///< finite, 0 or more
 
+    /// @throws Error when the weight is out of its range
+    void check() const { detail::check_weight("Regression", "weight", weight); }
+
+    /// Adds the term "regression", and its gradients to those of z0 [N, D] and z0_hat [N, D]; empty views take none.
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const&, Prediction<B> const& prediction, Losses<B>& losses) const {
         double const share = 1.0 / static_cast<double>(prediction.z0.size());
