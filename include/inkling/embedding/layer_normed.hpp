@@ -22,6 +22,7 @@ class LayerNormed {
 public:
     using Options = LayerNormedOptions;
 
+    /// What embed_backward needs.
     template <Backend B>
     struct Saved {
         nn::LayerNorm::Saved<B> norm;

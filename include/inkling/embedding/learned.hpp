@@ -46,7 +46,7 @@ public:
     [[nodiscard]] nn::Parameter table() const { return table_; }
     [[nodiscard]] nn::Parameter readout() const { return readout_; }
 
-    /// z0 [N, D] of tokens [N]. @param saved null outside training
+    /// z0 [N, D] of tokens [N]. The last argument is what the concept asks for; nothing is saved.
     template <Backend B>
     void embed(nn::Pass<B>& pass, TokenView tokens, MatrixView<typename B::Scalar> z0, Saved<B>* = nullptr) const {
         gather(pass.device, pass.matrix(table_), tokens, static_cast<typename B::Scalar>(scale()), z0);

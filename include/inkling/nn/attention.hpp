@@ -16,6 +16,7 @@ struct Attention {
     Parameter query_key_value_bias;  ///< [3 width]
     Linear output;
 
+    /// What the backward pass needs.
     template <Backend B>
     struct Saved {
         using Scalar = typename B::Scalar;

@@ -12,6 +12,7 @@ struct FeedForward {
     Linear second;
     backend::Activation activation = backend::Activation::relu;
 
+    /// What the backward pass needs.
     template <Backend B>
     struct Saved {
         MatrixView<typename B::Scalar const> input;   ///< [N, in]

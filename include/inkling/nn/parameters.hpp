@@ -46,6 +46,7 @@ struct Initializer {
 /// Names, shapes and places of all weights of a model in one flat buffer; gradients and optimiser state lie the same way.
 class ParameterLayout {
 public:
+    /// One weight, whatever its shape: its place, its names and what becomes of it.
     struct Entry {
         std::string name;
         std::vector<Index> shape;

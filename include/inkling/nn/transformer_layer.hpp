@@ -37,6 +37,7 @@ struct TransformerLayer {
         LayerNorm::Saved<B> norm;
         Dropout dropout;
     };
+    /// The layer, for the backward pass.
     template <Backend B>
     struct Saved {
         Branch<B> self_branch, cross_branch, feed_branch;

@@ -99,7 +99,7 @@ public:
         return {pieces.begin(), pieces.end()};
     }
 
-    /// The text of the pieces; bos, pad and eos are left out, unk is '<unk>'.
+    /// The text of the pieces; bos, pad and eos are left out, unk is `<unk>`.
     /// @throws Error when a token is outside [0, V)
     [[nodiscard]] std::string decode(std::span<Token const> tokens) const {
         std::vector<int> pieces;

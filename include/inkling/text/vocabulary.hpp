@@ -148,7 +148,7 @@ public:
         return found == tokens_.end() ? specials_.unk : found->second;
     }
 
-    /// How a token is spelt: the word, or <s>, <pad>, </s>, <unk>.
+    /// How a token is spelt: the word, or `<s>`, `<pad>`, `</s>`, `<unk>`.
     /// @throws Error when the token is outside [0, V)
     [[nodiscard]] std::string_view spelling(Token token) const {
         require(token >= 0 && token < size(), where, "token ", token, ", expected a number in [0, ", size(), ")");
@@ -159,7 +159,7 @@ public:
                                       : SpecialSpellings::unk;
     }
 
-    /// Text of a head line, a line 'specials <bos> <pad> <eos> <unk>', a line 'words <n>' and the n words, a line each.
+    /// Text of a head line, a line `specials <bos> <pad> <eos> <unk>`, a line `words <n>` and the n words, a line each.
     [[nodiscard]] std::string serialise() const {
         std::string bytes = message(head, "\nspecials ", specials_.bos, ' ', specials_.pad, ' ', specials_.eos, ' ',
                                     specials_.unk, "\nwords ", words_.size(), '\n');

@@ -67,7 +67,7 @@ public:
         return tokens;
     }
 
-    /// The words with single blanks between them; bos, pad and eos are left out, unk is '<unk>'.
+    /// The words with single blanks between them; bos, pad and eos are left out, unk is `<unk>`.
     /// @throws Error when a token is outside [0, V)
     [[nodiscard]] std::string decode(std::span<Token const> tokens) const {
         SpecialTokens const& specials = vocabulary_.specials();

@@ -66,6 +66,7 @@ public:
     template <class T>
     using Buffer = HostBuffer<T>;
 
+    /// Settings of a device.
     struct Options {
         int threads = 0;  ///< threads of one verb, at least 1; 0 takes as many as OpenMP offers
     };
