@@ -1,8 +1,9 @@
 #pragma once
 
 /// \file
-/// The values that all rooms share: indices and offsets, random keys, errors. The standard library only.
+/// The values that all rooms share: indices and offsets, random keys, errors, the version. The standard library only.
 
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/core/random.hpp>
+#include <inkling/core/version.hpp>

@@ -2,6 +2,7 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
+#include <inkling/core/version.hpp>
 #include <inkling/metric/bleu_tokenizer.hpp>
 #include <inkling/metric/concept.hpp>
 #include <inkling/metric/detail/ngrams.hpp>
@@ -245,8 +246,8 @@ struct SentenceBleu {
 };
 static_assert(SentenceMetric<SentenceBleu>);
 
-/// What has to be said beside a BLEU score so that it can be compared: "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|inkling:0.1.0".
-/// It is sacreBLEU's signature but for the last part.
+/// What has to be said beside a BLEU score so that it can be compared: "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|inkling:"
+/// and the version. It is sacreBLEU's signature but for the last part.
 /// @param references  how many references each sentence had
 [[nodiscard]] inline std::string signature(BleuOptions const& options, Index references = 1) {
     std::string smoothing;
@@ -263,7 +264,7 @@ static_assert(SentenceMetric<SentenceBleu>);
     }
     return message("nrefs:", references, "|case:", options.lowercase ? "lc" : "mixed",
                    "|eff:", options.effective_order ? "yes" : "no", "|tok:", name_of(options.tokenizer),
-                   "|smooth:", smoothing, "|inkling:0.1.0");
+                   "|smooth:", smoothing, "|inkling:", library_version);
 }
 
 }  // namespace inkling::metric
