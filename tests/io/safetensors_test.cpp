@@ -216,6 +216,18 @@ TEST_CASE("safetensors: hostile headers are refused, and the message says why") 
     }
 }
 
+TEST_CASE("safetensors: a header is padded with spaces, and a zero byte in it is refused wherever it is") {
+    std::string const good = R"({"a":)" + tensor("U8", "[8]", "[0,8]") + "}";
+    std::string const zero(1, '\0');
+    CHECK(parse(file_of(good + "   ", 8)).contains("a"));
+    for (std::string const& padding : {zero, zero + zero, " " + zero + " ", zero + "anything"})
+        CHECK(refusal(file_of(good + padding, 8))
+              == "inkling::io::Safetensors: file 'x': has a zero byte at byte "
+                     + std::to_string(good.size() + padding.find('\0'))
+                     + " of its header, expected JSON and behind it only spaces");
+    CHECK(refusal(file_of("{" + zero + good.substr(1), 8)).find("has a zero byte at byte 1") != std::string::npos);
+}
+
 TEST_CASE("safetensors: a header of an absurd length is refused before it is looked at") {
     auto file = file_of("{}");
     for (std::uint64_t const length :

@@ -33,9 +33,9 @@ namespace inkling::io {
 /// A safetensors file opened for reading: named arrays and text metadata, all checked before the first is handed out.
 ///
 /// The form: 8 bytes with the header's length N (little-endian), N bytes of JSON, then the arrays' bytes without holes.
-/// Refused: a truncated file; a header longer than the file or 100 MB; anything in it but the expected JSON; a name twice;
-/// unknown element types; shapes whose size overflows or differs from the bytes given; arrays that overlap, leave holes or
-/// reach beyond the file. What the numbers are (NaN, say) is not looked at. Copies share the bytes. While a file is
+/// Refused: a truncated file; a header longer than the file or 100 MB; anything in it but the expected JSON and spaces
+/// behind it, zero bytes too; a name twice; unknown element types; shapes whose size overflows or differs from the bytes
+/// given; arrays that overlap, leave holes or reach beyond the file. What the numbers are (NaN, say) is not looked at. Copies share the bytes. While a file is
 /// mapped nobody must shorten it: the system ends a program that looks at bytes that are gone (replacing the file whole, as
 /// AtomicFile does, is safe).
 /// Source: https://huggingface.co/docs/safetensors (the format), its reference reader's limits.
@@ -105,6 +105,9 @@ private:
         auto const text = bytes.subspan(8, static_cast<std::size_t>(length));
         auto const data = bytes.subspan(8 + static_cast<std::size_t>(length));
         if (text.empty() || text.front() != std::byte{'{'}) fail_("has a header that does not begin with '{'");
+        // The parser would take a zero byte for the end of the text, and what follows for nothing.
+        if (auto const zero = std::find(text.begin(), text.end(), std::byte{0}); zero != text.end())
+            fail_("has a zero byte at byte ", zero - text.begin(), " of its header, expected JSON and behind it only spaces");
 
         detail::SafetensorsHeader header;
         auto const* const first = reinterpret_cast<char const*>(text.data());
