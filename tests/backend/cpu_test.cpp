@@ -173,6 +173,9 @@ TEST_CASE("Cpu: logits that are not numbers still name a token of the vocabulary
 
 TEST_CASE("Cpu: a device that cannot be is refused; a copy has scratch of its own") {
     CHECK_THROWS_WITH_AS(backend::Cpu<>({.threads = -1}), "inkling::backend::Cpu: threads is -1, expected 0 or more", Error);
+    CHECK_THROWS_WITH_AS(backend::Cpu<>({.threads = 100'000}), "inkling::backend::Cpu: threads is 100000, expected at most 1024",
+                         Error);
+    CHECK(backend::Cpu<>({.threads = backend::Cpu<>::most_threads}).threads() == 1024);
     CHECK(backend::Cpu<>().threads() >= 1);
     backend::Cpu<> device({.threads = 2});
     device.reserve_scratch(10);

@@ -1,49 +1,18 @@
-// Replaces the program's operator new, to count what a pass through the model allocates.
 #include <inkling/denoiser/encoder_decoder.hpp>
 
 #include <inkling/backend/cpu.hpp>
 #include <inkling/embedding/learned.hpp>
 #include <inkling/testing/device_arrays.hpp>
 
+#include "allocations.hpp"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <atomic>
+#include <cmath>
 #include <cstddef>
-#include <cstdlib>
-#include <cstring>
-#include <new>
 #include <string>
 #include <vector>
-
-namespace {
-
-std::atomic<long> allocations{0};
-
-void* counted(std::size_t size, std::size_t alignment) noexcept {
-    ++allocations;
-    return std::aligned_alloc(alignment, (std::max<std::size_t>(1, size) + alignment - 1) / alignment * alignment);
-}
-void* counted_or_throw(std::size_t size, std::size_t alignment) {
-    if (void* const memory = counted(size, alignment)) return memory;
-    throw std::bad_alloc();
-}
-constexpr std::size_t usual = alignof(std::max_align_t);
-
-}  // namespace
-
-void* operator new(std::size_t size) { return counted_or_throw(size, usual); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    return counted_or_throw(size, static_cast<std::size_t>(alignment));
-}
-void* operator new(std::size_t size, std::nothrow_t const&) noexcept { return counted(size, usual); }
-void* operator new(std::size_t size, std::align_val_t alignment, std::nothrow_t const&) noexcept {
-    return counted(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -231,6 +200,32 @@ TEST_CASE("EncoderDecoder: many targets of one source read it once, and get what
     CHECK(Floats(z0_hat.data, z0_hat.data + z0_hat.size()) == want);
 }
 
+TEST_CASE("EncoderDecoder: rows of z_t, previous and z0_hat may lie apart, with a map back to D and without") {
+    for (Index const width : {24, 20}) {
+        auto options = sizes();
+        options.width = width;
+        Translator translator(options);
+        Device device;
+        Pairs pairs(device, {0, 1, 4});
+        auto const want = predict(translator, pairs, 1).z0_hat;
+        nn::Workspace<Device> workspace;
+        nn::Pass<Device> pass{device, workspace, translator.weights.data(), nullptr, 0.0, {}};
+        Index const rows = pairs.target.rows();
+        View const wide = pass.take_zeros(rows, 3 * latent);
+        View const z_t = wide.columns(0, latent), previous = wide.columns(latent, latent), z0_hat = wide.columns(2 * latent, latent);
+        scale(device, 1.0F, pairs.z_t.matrix(latent), z_t);
+        scale(device, 1.0F, pairs.previous.matrix(latent), previous);
+        auto const encoded = translator.model.encode(pass, {pairs.source.segments(), pairs.source.tokens(), pairs.source.positions()});
+        View const time = translator.model.embed_times(pass, pairs.labels.vector());
+        translator.model.predict(pass, {pairs.target.segments(), {}, pairs.target.positions()}, encoded, z_t, time, previous, z0_hat);
+        Floats got;
+        for (Index row = 0; row < rows; ++row) got.insert(got.end(), z0_hat.row(row), z0_hat.row(row) + latent);
+        CAPTURE(width);
+        CHECK(got == want);
+        CHECK(Floats(z_t.row(0), z_t.row(0) + latent) == Floats(pairs.z_t.data(), pairs.z_t.data() + latent));
+    }
+}
+
 TEST_CASE("EncoderDecoder: one row of time serves all sentences") {
     Translator translator;
     Device device;
@@ -261,12 +256,12 @@ TEST_CASE("EncoderDecoder: after the first step nothing is allocated, in trainin
         Pairs smaller(training.device, {3, 2});
         training.step(translator, largest, 1);
         training.workspace.reset();  // joins the memory of the first step
-        long const before = allocations;
+        long const before = allocations();
         for (std::uint32_t number = 2; number < 5; ++number) {
             training.step(translator, largest, number);
             training.step(translator, smaller, number);
         }
-        CHECK(allocations == before);
+        CHECK(allocations() == before);
 
         nn::Workspace<Device> workspace;
         nn::Pass<Device> pass{training.device, workspace, translator.weights.data(), nullptr, 0.0, {}};
@@ -281,9 +276,9 @@ TEST_CASE("EncoderDecoder: after the first step nothing is allocated, in trainin
             translator.model.predict(pass, target, encoded, largest.z_t.matrix(latent), time, largest.previous.matrix(latent),
                                      z0_hat);
             readout_argmax(training.device, z0_hat, pass.matrix(translator.space.readout()), {}, tokens.vector());
-            if (step == 0) first_step = allocations;
+            if (step == 0) first_step = allocations();
         }
-        CHECK(allocations == first_step);
+        CHECK(allocations() == first_step);
     }
 }
 
@@ -324,7 +319,22 @@ TEST_CASE("EncoderDecoder: what cannot be is refused, and the message says what 
         Translator{options};
     };
     CHECK_THROWS_WITH_AS(refused([](auto& options) { options.layers = 0; }),
-                         "inkling::denoiser::EncoderDecoder: layers is 0, expected at least 1", Error);
+                         "inkling::denoiser::EncoderDecoder: layers is 0, expected 1 to 1024", Error);
+    CHECK_THROWS_WITH_AS(refused([](auto& options) { options.width = Index{1} << 62; }),
+                         "inkling::denoiser::EncoderDecoder: width is 4611686018427387904, expected 1 to 1048576", Error);
+    CHECK_THROWS_WITH_AS(refused([](auto& options) { options.encoder_hidden = -1; }),
+                         "inkling::denoiser::EncoderDecoder: encoder_hidden is -1, expected 0 to 1048576", Error);
+    for (auto const member : {&denoiser::EncoderDecoderOptions::layers, &denoiser::EncoderDecoderOptions::heads,
+                              &denoiser::EncoderDecoderOptions::hidden, &denoiser::EncoderDecoderOptions::encoder_layers,
+                              &denoiser::EncoderDecoderOptions::encoder_heads,
+                              &denoiser::EncoderDecoderOptions::encoder_hidden,
+                              &denoiser::EncoderDecoderOptions::longest_source,
+                              &denoiser::EncoderDecoderOptions::longest_target,
+                              &denoiser::EncoderDecoderOptions::length_classes})
+        CHECK_THROWS_WITH_AS(refused([=](auto& options) { options.*member = (Index{1} << 20) + 1; }),
+                             doctest::Contains(" is 1048577, expected "), Error);
+    CHECK_THROWS_WITH_AS(refused([](auto& options) { options.time_scale = std::nan(""); }),
+                         "inkling::denoiser::EncoderDecoder: time_scale is nan, expected a finite number", Error);
     CHECK_THROWS_WITH_AS(refused([](auto& options) { options.dropout = 1.0; }),
                          "inkling::denoiser::EncoderDecoder: dropout is 1.000000, expected a number in [0, 1)", Error);
     CHECK_THROWS_WITH_AS(refused([](auto& options) { options.heads = 5; }),

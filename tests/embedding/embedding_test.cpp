@@ -95,6 +95,15 @@ TEST_CASE("Learned: a vocabulary without tokens is refused") {
                          "inkling::nn::ParameterLayout: 'decoder.embed_tokens.weight' is 0 x 4, expected at least 1 x 1", Error);
 }
 
+TEST_CASE_TEMPLATE("a space of no width, or of one that no memory holds, is refused", Space, embedding::Learned,
+                   embedding::LayerNormed) {
+    nn::ParameterLayout layout;
+    CHECK_THROWS_WITH_AS(Space(layout, 10, {.width = 0}), "inkling::embedding: width is 0, expected 1 to 1048576", Error);
+    CHECK_THROWS_WITH_AS(Space(layout, 10, {.width = Index{1} << 40}),
+                         "inkling::embedding: width is 1099511627776, expected 1 to 1048576", Error);
+    CHECK(layout.size() == 0);
+}
+
 TEST_CASE("LayerNormed: without gain and bias, every token lies as far from the origin as every other: sqrt(D)") {
     Table<embedding::LayerNormed> table({.affine = false});
     auto const z0 = table.embed();

@@ -11,12 +11,11 @@
 #include <inkling/text/memory_lines.hpp>
 #include <inkling/text/word_tokenizer.hpp>
 
+#include "allocations.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-/// How often `operator new` has been called in this program.
-long allocations();
 
 namespace tiny {
 

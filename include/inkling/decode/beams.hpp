@@ -16,6 +16,8 @@ namespace inkling::decode {
 ///
 /// Source: Difformer (arXiv:2212.09412), which publishes 7 x 3 for translation and 5 x 2 for paraphrase.
 struct Beams {
+    static constexpr Index most_candidates = Index{1} << 20;  ///< for one source
+
     Index length_beam = 1;  ///< lengths for one source, at least 1
     Index noise_beam = 1;   ///< noises for one length, at least 1
     Index shortest = 2;     ///< no candidate is shorter, in tokens with bos and eos; at least 1
@@ -30,6 +32,8 @@ struct Beams {
     void check() const {
         require(length_beam >= 1, "inkling::decode::Beams: length_beam is ", length_beam, ", expected at least 1");
         require(noise_beam >= 1, "inkling::decode::Beams: noise_beam is ", noise_beam, ", expected at least 1");
+        require(length_beam <= most_candidates / noise_beam, "inkling::decode::Beams: length_beam is ", length_beam,
+                " and noise_beam ", noise_beam, ", expected at most ", most_candidates, " candidates in all");
         require(shortest >= 1, "inkling::decode::Beams: shortest is ", shortest, ", expected at least 1");
         require(longest >= shortest, "inkling::decode::Beams: longest is ", longest, ", expected at least shortest, ",
                 shortest);

@@ -5,6 +5,7 @@
 #include <inkling/nn/transformer_layer.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <string>
 #include <type_traits>
@@ -18,35 +19,35 @@ enum class SelfConditioning { none, before_projection, after_projection };
 /// How a row knows its place in its sentence.
 enum class Positions { learned, sinusoidal };
 
-/// What the length head's classes mean.
+/// What the length head's classes mean: target rows less source rows, shifted by half the classes; or target rows.
 enum class LengthTarget { offset, absolute };
 
-/// Sizes and switches of EncoderDecoder; where the encoder's are 0 they are the decoder's.
+/// Sizes and switches of EncoderDecoder. Sizes are 1 to 2^20; where the encoder's are 0 they are the decoder's.
 struct EncoderDecoderOptions {
-    Index width = 256;   ///< of the hidden states
-    Index layers = 4;
-    Index heads = 4;
-    Index hidden = 0;    ///< of the feed-forward parts; 0: 4 * width
-    Index encoder_layers = 0;
-    Index encoder_heads = 0;
+    Index width = 256;                     ///< of the hidden states
+    Index layers = 4;                      ///< of the decoder, 1 to 1024
+    Index heads = 4;                       ///< of the decoder's attention; they divide the width
+    Index hidden = 0;                      ///< of the decoder's feed-forward parts; 0: 4 * width
+    Index encoder_layers = 0;              ///< up to 1024
+    Index encoder_heads = 0;               ///< they divide the width
     Index encoder_hidden = 0;
     double dropout = 0.1;                  ///< [0, 1), in training
-    Index longest_source = 256;            ///< rows; longer sentences are refused
-    Index longest_target = 256;
-    backend::Activation activation = backend::Activation::relu;
+    Index longest_source = 256;            ///< rows, bos and eos counted; longer sentences are refused
+    Index longest_target = 256;            ///< likewise
+    backend::Activation activation = backend::Activation::relu;  ///< of feed-forward parts, fusion and time
     Positions encoder_positions = Positions::learned;
     Positions decoder_positions = Positions::learned;
     SelfConditioning self_conditioning = SelfConditioning::after_projection;
     bool encoder_embedding_norm = false;   ///< layer norm on the encoder's input
     bool embedding_norm = true;            ///< layer norm on the decoder's input
-    bool embedding_norm_affine = true;
+    bool embedding_norm_affine = true;     ///< ... with gain and bias
     bool share_embedding = true;           ///< source and target tokens share one table
     bool share_projection = false;         ///< ... and one map from D to width
     bool encoder_normalize_before = false; ///< pre-norm layers
     bool decoder_normalize_before = false;
-    double time_scale = 1000.0;            ///< the time label is time_scale * t, t in [0, 1]
+    double time_scale = 1000.0;            ///< the time label is time_scale * t, t in [0, 1]; finite
     LengthTarget length_target = LengthTarget::offset;
-    Index length_classes = 256;
+    Index length_classes = 256;            ///< lengths beyond the first and the last count as these
     bool length_trains_encoder = true;     ///< the length loss reaches the encoder
 };
 
@@ -127,12 +128,17 @@ public:
         ConstView last_hidden;
     };
 
-    /// @param latent  D, width of z
-    /// @param table   the target tokens' table, shared with the source where the options say so
-    /// @throws Error when sizes are not positive or heads do not divide the width
+    /// Places all weights in the layout; none is made here.
+    ///
+    /// @param vocabulary  V, rows of a source table of its own
+    /// @param latent      D, width of z, 1 to 2^20
+    /// @param scale       what a row of the source table is read with
+    /// @param table       [V, D], the target tokens' table, shared with the source where the options say so
+    /// @throws Error naming the option that is out of its range
     EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Index vocabulary, Index latent, double scale,
                    nn::Parameter table)
         : options_(options), latent_(latent), scale_(scale) {
+        check_options();
         fill_defaults();
         Index const width = options_.width;
         if (options_.share_embedding)
@@ -182,7 +188,6 @@ public:
         : EncoderDecoder(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {}
 
     [[nodiscard]] Options const& options() const { return options_; }
-    [[nodiscard]] Index latent() const { return latent_; }
     [[nodiscard]] Index longest_source() const { return options_.longest_source; }
     [[nodiscard]] Index longest_target() const { return options_.longest_target; }
     [[nodiscard]] double dropout() const { return options_.dropout; }
@@ -273,7 +278,7 @@ public:
     /// What the network is told of a level: its time, in units of its own.
     [[nodiscard]] double time_label(NoiseLevel level) const { return level.time * options_.time_scale; }
 
-    /// z0_hat [Nt, D] = f(z_t, t, source, previous).
+    /// z0_hat [Nt, D] = f(z_t, t, source, previous), for z_t [Nt, D]. Rows of each may lie apart.
     ///
     /// @param time      [S, width] from embed_times, or one row for all sentences with stride 0
     /// @param previous  [Nt, D], the last z0_hat; not read without self-conditioning
@@ -314,7 +319,7 @@ public:
         if (output_.exists())
             output_.forward(pass, ConstView(hidden), z0_hat);
         else
-            copy(pass.device, static_cast<Scalar const*>(hidden.data), z0_hat.data, z0_hat.size());
+            scale(pass.device, Scalar{1}, ConstView(hidden), z0_hat);
         if (!saved) pass.workspace.release(mark);
     }
 
@@ -330,7 +335,7 @@ public:
         if (output_.exists())
             output_.backward(pass, saved.last_hidden, dz0_hat, dhidden);
         else
-            copy(pass.device, dz0_hat.data, dhidden.data, dhidden.size());
+            scale(pass.device, Scalar{1}, dz0_hat, dhidden);
         if (decoder_norm_.exists()) decoder_norm_.backward(pass, saved.decoder_norm, ConstView(dhidden), dhidden);
         for (std::size_t i = decoder_layers_.size(); i-- > 0;)
             decoder_layers_[i].backward(pass, target.segments, saved.decoder_layers[i], dhidden, shape(target, source),
@@ -396,19 +401,29 @@ private:
         fallback(options_.encoder_layers, options_.layers);
         fallback(options_.encoder_heads, options_.heads);
         fallback(options_.encoder_hidden, options_.hidden);
-        auto const positive = [](Index value, char const* name) {
-            require(value > 0, "inkling::denoiser::EncoderDecoder: ", name, " is ", value, ", expected at least 1");
+    }
+
+    /// Options as they are given, 0 included where that stands for another one.
+    void check_options() const {
+        auto const size = [](char const* name, Index value, Index least = 1, Index most = Index{1} << 20) {
+            require(value >= least && value <= most, "inkling::denoiser::EncoderDecoder: ", name, " is ", value,
+                    ", expected ", least, " to ", most);
         };
-        positive(latent_, "the width of z");
-        positive(options_.width, "width");
-        positive(options_.layers, "layers");
-        positive(options_.encoder_layers, "encoder_layers");
-        positive(options_.hidden, "hidden");
-        positive(options_.longest_source, "longest_source");
-        positive(options_.longest_target, "longest_target");
-        positive(options_.length_classes, "length_classes");
+        size("the width of z", latent_);
+        size("width", options_.width);
+        size("layers", options_.layers, 1, 1024);
+        size("heads", options_.heads);
+        size("hidden", options_.hidden, 0);
+        size("encoder_layers", options_.encoder_layers, 0, 1024);
+        size("encoder_heads", options_.encoder_heads, 0);
+        size("encoder_hidden", options_.encoder_hidden, 0);
+        size("longest_source", options_.longest_source);
+        size("longest_target", options_.longest_target);
+        size("length_classes", options_.length_classes);
         require(options_.dropout >= 0.0 && options_.dropout < 1.0, "inkling::denoiser::EncoderDecoder: dropout is ",
                 options_.dropout, ", expected a number in [0, 1)");
+        require(std::isfinite(options_.time_scale), "inkling::denoiser::EncoderDecoder: time_scale is ",
+                options_.time_scale, ", expected a finite number");
     }
 
     /// fairseq's tables start behind the padding row: place i of a sentence is row 2 + i.

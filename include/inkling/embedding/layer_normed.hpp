@@ -7,7 +7,7 @@ namespace inkling::embedding {
 
 /// Settings of LayerNormed.
 struct LayerNormedOptions {
-    Index width = 128;                 ///< D
+    Index width = 128;                 ///< D, 1 to 2^20
     bool scaled = true;                ///< multiply rows by sqrt(D) first
     bool tied = true;                  ///< the read-out is the table
     double standard_deviation = 0.0;   ///< of the starting values; 0: 1 / sqrt(D)
@@ -28,6 +28,7 @@ public:
         nn::LayerNorm::Saved<B> norm;
     };
 
+    /// @throws Error when the vocabulary is not positive, or the width out of its range
     LayerNormed(nn::ParameterLayout& layout, Index vocabulary, Options const& options)
         : learned_(layout, vocabulary,
                    {.width = options.width, .scaled = options.scaled, .tied = options.tied,

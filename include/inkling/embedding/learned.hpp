@@ -1,17 +1,17 @@
 #pragma once
 
+#include <inkling/core/error.hpp>
 #include <inkling/embedding/concept.hpp>
 
+#include <cmath>
 #include <concepts>
 #include <type_traits>
-
-#include <cmath>
 
 namespace inkling::embedding {
 
 /// Settings of Learned.
 struct LearnedOptions {
-    Index width = 128;                 ///< D
+    Index width = 128;                 ///< D, 1 to 2^20
     bool scaled = true;                ///< multiply rows by sqrt(D)
     bool tied = true;                  ///< the read-out is the table
     double standard_deviation = 0.0;   ///< of the starting values; 0: 1 / sqrt(D)
@@ -28,9 +28,9 @@ public:
     template <Backend B>
     struct Saved {};
 
-    /// @throws Error when the vocabulary or the width is not positive
+    /// @throws Error when the vocabulary is not positive, or the width out of its range
     Learned(nn::ParameterLayout& layout, Index vocabulary, Options const& options)
-        : options_(options),
+        : options_(checked(options)),
           table_(layout.add_matrix("decoder.embed_tokens.weight", vocabulary, options.width,
                                    start(options))) {
         if (options.tied)
@@ -58,6 +58,12 @@ public:
     }
 
 private:
+    [[nodiscard]] static Options const& checked(Options const& options) {
+        constexpr Index widest = Index{1} << 20;
+        require(options.width >= 1 && options.width <= widest, "inkling::embedding: width is ", options.width,
+                ", expected 1 to ", widest);
+        return options;
+    }
     static nn::Initializer start(Options const& options) {
         double const own = options.standard_deviation;
         return nn::Initializer::normal(own > 0.0 ? own : 1.0 / std::sqrt(static_cast<double>(options.width)));

@@ -68,14 +68,18 @@ public:
 
     /// Settings of a device.
     struct Options {
-        int threads = 0;  ///< threads of one verb, at least 1; 0 takes as many as OpenMP offers
+        int threads = 0;  ///< threads of one verb, 1 to most_threads; 0 takes as many as OpenMP offers
     };
+    static constexpr int most_threads = 1024;  ///< OpenMP ends the program where the system has no room for more
 
     Cpu() : Cpu(Options{}) {}
+    /// @throws Error when there are to be fewer than 0 or more than most_threads threads
     explicit Cpu(Options options) : options_(options) {
         require(options.threads >= 0, "inkling::backend::Cpu: threads is ", options.threads, ", expected 0 or more");
+        require(options.threads <= most_threads, "inkling::backend::Cpu: threads is ", options.threads,
+                ", expected at most ", most_threads);
 #ifdef _OPENMP
-        if (options_.threads == 0) options_.threads = omp_get_max_threads();
+        if (options_.threads == 0) options_.threads = std::min(omp_get_max_threads(), most_threads);
 #else
         options_.threads = 1;
 #endif
