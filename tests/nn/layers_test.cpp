@@ -256,6 +256,23 @@ TEST_CASE("TransformerLayer: outside training the output may take the input's pl
     }
 }
 
+TEST_CASE("TransformerLayer: a slope whose rows lie apart is refused, not read as if they did not") {
+    Problem problem;
+    nn::TransformerLayerOptions options;
+    options.width = 4;
+    options.heads = 2;
+    options.hidden = 5;
+    nn::TransformerLayer const layer(problem.layout, "layer", options);
+    problem.randomize();
+    problem.gradients.assign(problem.weights.size(), 0.0);
+    Batch const batch(problem.device, {3});
+    Pass pass = problem.pass(true);
+    nn::TransformerLayer::Saved<Device> saved;
+    Values values(18);
+    CHECK_THROWS_WITH_AS(layer.backward(pass, batch.segments(), saved, View(values.data(), 3, 4, 6)),
+                         "inkling::nn::TransformerLayer: rows of dy lie 6 elements apart, expected 4, its width", Error);
+}
+
 TEST_CASE("a causal layer: what comes later in a sentence changes nothing before it") {
     Problem problem;
     nn::TransformerLayerOptions options;
@@ -303,8 +320,34 @@ TEST_CASE("ParameterLayout: weights lie end to end in the order they were added,
                          "inkling::nn::ParameterLayout: the name 'readout' is given twice", Error);
     CHECK_THROWS_WITH_AS(layout.add_matrix("empty", 0, 4, nn::Initializer::zero()),
                          "inkling::nn::ParameterLayout: 'empty' is 0 x 4, expected at least 1 x 1", Error);
+    CHECK_THROWS_WITH_AS(layout.add_alias({1, 3, 4}, "within"),
+                         "inkling::nn::ParameterLayout: alias 'within' is for weights that are not there", Error);
     CHECK(layout.size() == 17);  // what was refused left nothing behind
     CHECK(layout.entries().size() == 2);
+    CHECK(layout.find("within") == nullptr);
+    auto const copy = layout;
+    CHECK(copy.find("readout") == copy.find("table"));
+    CHECK(copy.find("readout") != layout.find("readout"));
+}
+
+TEST_CASE("ParameterLayout: more weights than an index counts are refused, and the message names them") {
+    constexpr Index large = Index{1} << 32;
+    nn::ParameterLayout layout;
+    CHECK_THROWS_WITH_AS(layout.add_matrix("huge", large, large, nn::Initializer::zero()),
+                         "inkling::nn::ParameterLayout: 'huge' is 4294967296 x 4294967296 behind 0 elements, more than "
+                         "can be counted",
+                         Error);
+    layout.add_matrix("half", large, large / 4, nn::Initializer::zero());  // 2^62: no memory is taken for it
+    CHECK_THROWS_AS(layout.add_matrix("other half", large, large / 4, nn::Initializer::zero()), Error);
+    CHECK_NOTHROW(layout.add_vector("rest", large * (large / 4) - 1, nn::Initializer::zero()));
+}
+
+TEST_CASE("ParameterLayout: ten thousand layers of weights are named in a moment") {
+    nn::ParameterLayout layout;
+    for (int i = 0; i < 160'000; ++i)  // looking through all names for each one would take minutes
+        layout.add_vector("layers." + std::to_string(i), 1, nn::Initializer::zero());
+    CHECK(layout.find("layers.159999")->parameter.offset == 159'999);
+    CHECK(layout.at(77'777).name == "layers.77777");
 }
 
 TEST_CASE("ParameterLayout: training moves all but what is frozen and what is computed") {
@@ -317,6 +360,23 @@ TEST_CASE("ParameterLayout: training moves all but what is frozen and what is co
     layout.freeze(frozen);
     CHECK(layout.trained_ranges() == std::vector<std::pair<Index, Index>>{{0, 5}, {29, 35}});
     CHECK_FALSE(layout.find("places")->stored);
+}
+
+TEST_CASE("ParameterLayout: freezing weights that were joined freezes all of them, and nothing else may be frozen") {
+    nn::ParameterLayout layout;
+    layout.add_vector("before", 2, nn::Initializer::zero());
+    auto const query = layout.add_matrix("query", 3, 3, nn::Initializer::zero());
+    layout.add_matrix("key", 3, 3, nn::Initializer::zero());
+    layout.add_matrix("value", 3, 3, nn::Initializer::zero());
+    layout.add_vector("behind", 4, nn::Initializer::zero());
+    layout.freeze(nn::joined(query, 6));
+    CHECK(layout.trained_ranges() == std::vector<std::pair<Index, Index>>{{0, 2}, {20, 33}});
+    CHECK_THROWS_AS(layout.freeze({query.offset, 2, 3}), Error);  // half of a weight
+    CHECK_THROWS_WITH_AS(layout.freeze({33, 1, 4}),
+                         "inkling::nn::ParameterLayout: freeze of elements 33 to 37, expected the place of at least one "
+                         "weight",
+                         Error);
+    CHECK_THROWS_AS(layout.freeze({}), Error);
 }
 
 TEST_CASE("ParameterLayout: weights start as their initializers say, a function of the seed alone") {

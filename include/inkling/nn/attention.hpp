@@ -30,6 +30,7 @@ struct Attention {
 
     Attention() = default;
     /// Registers q_proj, k_proj, v_proj and out_proj below `name`.
+    /// @throws Error when the heads do not divide the width, and as ParameterLayout::add_matrix
     Attention(ParameterLayout& layout, std::string const& name, Index width_, Index heads_)
         : width(width_), heads(heads_) {
         require(heads > 0 && width % heads == 0, "inkling::nn::Attention: ", name, " has width ", width, " and ", heads,

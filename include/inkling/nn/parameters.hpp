@@ -6,9 +6,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -24,7 +27,8 @@ struct Parameter {
     [[nodiscard]] Index size() const { return rows * cols; }
 };
 
-/// `first` and what lies directly behind it, read as one matrix of `rows` rows: query, key and value weights in one product.
+/// `first` and what lies directly behind it, read as one matrix of `rows` rows, or as one vector of `cols` elements: query,
+/// key and value weights in one product. Nothing checks that as many lie there.
 [[nodiscard]] inline Parameter joined(Parameter first, Index rows) { return {first.offset, rows, first.cols}; }
 [[nodiscard]] inline Parameter joined_vector(Parameter first, Index cols) { return {first.offset, 1, cols}; }
 
@@ -57,28 +61,36 @@ public:
         std::vector<std::string> aliases{};  ///< further names of the same weights
     };
 
-    /// Adds a matrix [rows, cols] behind all that is there. @throws Error when the name is taken
+    /// Adds a matrix [rows, cols] behind all that is there.
+    /// @throws Error when the name is taken, a size is not positive, or the weights together are more than an Index counts
     Parameter add_matrix(std::string name, Index rows, Index cols, Initializer initializer) {
         return add(std::move(name), {rows, cols}, {size_, rows, cols}, initializer);
     }
-    /// Adds a vector [size].
+    /// Adds a vector [size] behind all that is there.  @throws Error as add_matrix
     Parameter add_vector(std::string name, Index size, Initializer initializer) {
         return add(std::move(name), {size}, {size_, 1, size}, initializer);
     }
-    /// Gives weights that are there a further name.
+    /// Gives weights that are there a further name.  @throws Error when the name is taken, or no weights begin there
     void add_alias(Parameter parameter, std::string name) {
-        require(find(name) == nullptr, "inkling::nn::ParameterLayout: the name '", name, "' is given twice");
-        for (Entry& entry : entries_)
-            if (entry.parameter.offset == parameter.offset) {
-                entry.aliases.push_back(std::move(name));
-                return;
-            }
-        fail("inkling::nn::ParameterLayout: alias '", name, "' is for weights that are not there");
+        require_new(name);
+        std::size_t const entry = first_from(parameter.offset);
+        require(entry < entries_.size() && entries_[entry].parameter.offset == parameter.offset,
+                "inkling::nn::ParameterLayout: alias '", name, "' is for weights that are not there");
+        names_.emplace(name, entry);
+        entries_[entry].aliases.push_back(std::move(name));
     }
-    /// Takes a parameter out of training.
+    /// Takes a parameter out of training, or all those that it joins.
+    /// @throws Error when none lies wholly in its place
     void freeze(Parameter parameter) {
-        for (Entry& entry : entries_)
-            if (entry.parameter.offset == parameter.offset) entry.trained = false;
+        Index const end = parameter.offset + parameter.size();
+        bool found = false;
+        for (std::size_t i = first_from(parameter.offset); i < entries_.size(); ++i) {
+            if (entries_[i].parameter.offset + entries_[i].parameter.size() > end) break;
+            entries_[i].trained = false;
+            found = true;
+        }
+        require(found, "inkling::nn::ParameterLayout: freeze of elements ", parameter.offset, " to ", end,
+                ", expected the place of at least one weight");
     }
 
     /// Elements of the flat buffer.
@@ -86,18 +98,14 @@ public:
     [[nodiscard]] std::span<Entry const> entries() const { return entries_; }
     /// The entry with that name or alias, or null.
     [[nodiscard]] Entry const* find(std::string_view name) const {
-        for (Entry const& entry : entries_) {
-            if (entry.name == name) return &entry;
-            for (std::string const& alias : entry.aliases)
-                if (alias == name) return &entry;
-        }
-        return nullptr;
+        auto const found = names_.find(std::string(name));
+        return found == names_.end() ? nullptr : &entries_[found->second];
     }
-    /// The entry that holds element `offset` of the flat buffer.
+    /// The entry that holds element `offset` of the flat buffer.  @throws Error when `offset` is outside [0, size())
     [[nodiscard]] Entry const& at(Index offset) const {
-        for (Entry const& entry : entries_)
-            if (offset >= entry.parameter.offset && offset < entry.parameter.offset + entry.parameter.size()) return entry;
-        fail("inkling::nn::ParameterLayout: element ", offset, " asked for, expected one below ", size_);
+        require(offset >= 0 && offset < size_, "inkling::nn::ParameterLayout: element ", offset,
+                " asked for, expected one below ", size_);
+        return entries_[first_from(offset + 1) - 1];
     }
 
     /// The stretches [begin, end) of the flat buffer that training moves.
@@ -132,11 +140,27 @@ private:
     Parameter add(std::string name, std::vector<Index> shape, Parameter parameter, Initializer initializer) {
         require(parameter.rows > 0 && parameter.cols > 0, "inkling::nn::ParameterLayout: '", name, "' is ",
                 parameter.rows, " x ", parameter.cols, ", expected at least 1 x 1");
-        require(find(name) == nullptr, "inkling::nn::ParameterLayout: the name '", name, "' is given twice");
+        require(parameter.rows <= (std::numeric_limits<Index>::max() - size_) / parameter.cols,
+                "inkling::nn::ParameterLayout: '", name, "' is ", parameter.rows, " x ", parameter.cols, " behind ", size_,
+                " elements, more than can be counted");
+        require_new(name);
         bool const fixed = initializer.kind == Initializer::Kind::sinusoidal;
+        names_.emplace(name, entries_.size());
         entries_.push_back({std::move(name), std::move(shape), parameter, initializer, !fixed, !fixed, {}});
         size_ += parameter.size();
         return parameter;
+    }
+
+    void require_new(std::string const& name) const {
+        require(find(name) == nullptr, "inkling::nn::ParameterLayout: the name '", name, "' is given twice");
+    }
+
+    /// The number of the first entry that begins at element `offset` or behind it; entries lie in the order of their places.
+    [[nodiscard]] std::size_t first_from(Index offset) const {
+        return static_cast<std::size_t>(
+            std::partition_point(entries_.begin(), entries_.end(),
+                                 [=](Entry const& entry) { return entry.parameter.offset < offset; }) -
+            entries_.begin());
     }
 
     template <class Real>
@@ -172,6 +196,7 @@ private:
     }
 
     std::vector<Entry> entries_;
+    std::unordered_map<std::string, std::size_t> names_;  // of entries and aliases, and which entry they mean
     Index size_ = 0;
 };
 

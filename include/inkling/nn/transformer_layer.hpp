@@ -88,9 +88,12 @@ struct TransformerLayer {
     }
 
     /// Turns dy into dx in place; dkeys_values [Nk, 2 width] is overwritten.
+    /// @throws Error when the rows of dy lie apart
     template <Backend B>
     void backward(Pass<B>& pass, Segments const& segments, Saved<B> const& saved, MatrixView<typename B::Scalar> dy,
                   backend::AttentionShape const& cross_shape = {}, MatrixView<typename B::Scalar> dkeys_values = {}) const {
+        require(dy.contiguous(), "inkling::nn::TransformerLayer: rows of dy lie ", dy.stride, " elements apart, expected ",
+                dy.cols, ", its width");
         residual_backward(pass, final_norm, saved.feed_branch, dy,
                           [&](auto dout, auto din) { feed_forward.backward(pass, saved.feed, dout, din, true); });
         if (options.cross)
