@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -22,8 +23,12 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace inkling;
 
@@ -127,6 +132,58 @@ TEST_CASE("AtomicFile: on a full disk the old file stays, the temporary one goes
     }
     CHECK(message.starts_with("inkling::io::AtomicFile: file '" + (folder / "a").string() + "': cannot write: "));
     CHECK(contents_of(folder / "a") == "old");
+    CHECK(folder.files() == 1);
+}
+
+TEST_CASE("AtomicFile: what a killed program left is removed when its target is next written, and nothing else is") {
+    TemporaryFolder const folder;
+    ::pid_t const child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        io::AtomicFile file(folder / "a");
+        file.write("half");
+        ::kill(::getpid(), SIGKILL);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFSIGNALED(status));
+    REQUIRE(folder.files() == 1);
+    std::string const dead = std::to_string(child);
+    std::string const left = std::filesystem::directory_iterator(folder.path())->path().filename().string();
+    CHECK(left == ".a." + dead + "-0.inkling-tmp");
+
+    std::string const locked = ".a." + dead + "-7.inkling-tmp";  // its process lives on another machine or in another container
+    Lines const others{".b." + dead + "-0.inkling-tmp", ".a.txt." + dead + "-0.inkling-tmp", ".a." + dead + "-0.tmp",
+                       ".a.-" + dead + "-0.inkling-tmp", ".a.0-0.inkling-tmp", ".a.1-0.inkling-tmp", ".a..inkling-tmp", "a." + dead};
+    for (auto const& name : others) put(folder / name, "mine");
+    put(folder / locked, "theirs");
+    int const lock = ::open((folder / locked).c_str(), O_RDONLY);
+    REQUIRE(::flock(lock, LOCK_EX) == 0);
+
+    io::AtomicFile first(folder / "a");
+    io::AtomicFile second(folder / "a");  // does not take the first one's for left
+    CHECK_FALSE(std::filesystem::exists(folder / left));
+    CHECK(std::filesystem::exists(folder / locked));
+    for (auto const& name : others) {
+        CAPTURE(name);
+        CHECK(std::filesystem::exists(folder / name));
+    }
+    first.commit();
+    second.commit();
+    ::close(lock);
+    { io::AtomicFile third(folder / "a"); }
+    CHECK_FALSE(std::filesystem::exists(folder / locked));
+    CHECK(folder.files() == static_cast<std::ptrdiff_t>(others.size()) + 1);
+}
+
+TEST_CASE("AtomicFile: a name may be as long as the system allows") {
+    TemporaryFolder const folder;
+    std::string const name = std::string(199, 'x') + "äöü" + std::string(50, 'x');
+    REQUIRE(name.size() == 255);
+    io::AtomicFile file(folder / name);
+    file.write("text");
+    file.commit();
+    CHECK(contents_of(folder / name) == "text");
     CHECK(folder.files() == 1);
 }
 

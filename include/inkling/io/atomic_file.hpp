@@ -4,6 +4,7 @@
 #include <inkling/io/detail/posix.hpp>
 
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
@@ -14,6 +15,8 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,8 +26,9 @@ namespace inkling::io {
 ///
 /// Bytes go to a temporary file in the target's folder; `commit` makes them durable (fsync), puts them in the target's
 /// place (rename) and makes the new name durable (fsync of the folder). Until `commit` returns, the old file is untouched.
-/// Destroying the object without `commit`, or any failure, removes the temporary file. A target that is a symbolic link
-/// stays one: the file it points to is replaced. An existing file's permissions are kept. POSIX only.
+/// Destroying the object without `commit`, or any failure, removes the temporary file; what a program that was killed has
+/// left of one is removed when the same target is next written to. A target that is a symbolic link stays one: the file it
+/// points to is replaced. An existing file's permissions are kept. POSIX only.
 ///
 ///     io::AtomicFile file("weights.bin");
 ///     file.write(bytes);
@@ -48,8 +52,10 @@ public:
         if (target_.filename().empty()) fail_("expected the name of a file");
         folder_ = target_.parent_path().empty() ? std::filesystem::path(".") : target_.parent_path();
 
+        std::string const stem = stem_();
+        remove_leftovers_(stem);
         for (int attempt = 0; attempt < 10'000 && !file_.is_open(); ++attempt) {
-            temporary_ = folder_ / (".inkling-" + std::to_string(::getpid()) + "-" + std::to_string(attempt) + ".tmp");
+            temporary_ = folder_ / (stem + std::to_string(::getpid()) + "-" + std::to_string(attempt) + std::string(ending_));
             file_ = detail::FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
             if (!file_.is_open() && errno != EEXIST) {
                 std::string const reason = detail::last_error();
@@ -61,6 +67,7 @@ public:
             temporary_.clear();
             fail_("cannot find a free name for a temporary file in its folder");
         }
+        (void)::flock(file_.get(), LOCK_EX | LOCK_NB);  // held for as long as it is written: a sign of life
         struct ::stat old {};
         if (kind == std::filesystem::file_type::regular && ::stat(target_.c_str(), &old) == 0)
             (void)::fchmod(file_.get(),
@@ -105,6 +112,7 @@ public:
 
 private:
     static constexpr std::size_t buffer_size = std::size_t{1} << 16;
+    static constexpr std::string_view ending_ = ".inkling-tmp";
 
     template <class... Parts>
     [[noreturn]] void fail_(Parts const&... parts) const {
@@ -115,6 +123,37 @@ private:
         std::string const reason = detail::last_error();
         discard_();
         fail_(what, reason);
+    }
+
+    /// What all names of this target's temporary files begin with: ".name." of the target; process and number follow.
+    [[nodiscard]] std::string stem_() const {
+        constexpr std::size_t longest = 200;  // of the 255 bytes that a name may have
+        std::string name = target_.filename().string();
+        if (name.size() > longest) {
+            std::size_t end = longest;
+            while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U) --end;  // not amid a letter of UTF-8
+            name.resize(end);
+        }
+        return "." + name + ".";
+    }
+
+    /// Removes the temporary files of this target whose processes are gone: no process of this machine has their number,
+    /// and nobody, of another container or machine that shares the folder, holds their lock. In doubt a file stays.
+    void remove_leftovers_(std::string const& stem) const {
+        std::error_code problem;
+        for (auto entry = std::filesystem::directory_iterator(folder_, problem);
+             !problem && entry != std::filesystem::directory_iterator(); entry.increment(problem)) {
+            std::string const name = entry->path().filename().string();
+            if (!name.starts_with(stem) || !name.ends_with(ending_)) continue;
+            ::pid_t process = 0;
+            char const* const end = name.data() + name.size();
+            auto const [stop, bad] = std::from_chars(name.data() + stem.size(), end, process);
+            if (bad != std::errc{} || process <= 0 || stop == end || *stop != '-') continue;
+            if (::kill(process, 0) == 0 || errno != ESRCH) continue;
+            detail::FileDescriptor const file(
+                ::open(entry->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+            if (file.is_open() && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) (void)::unlink(entry->path().c_str());
+        }
     }
 
     void discard_() noexcept {

@@ -3,6 +3,7 @@
 #include <inkling/nn/workspace.hpp>
 #include <inkling/text/packing.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -49,7 +50,12 @@ public:
     /// A worker of the pool, or a new one.
     [[nodiscard]] Loan borrow(typename B::Options const& options) {
         std::lock_guard const lock(shared_->mutex);
-        if (shared_->resting.empty()) return Loan(*this, std::make_unique<Worker<B>>(Worker<B>{B(options)}));
+        if (shared_->resting.empty()) {
+            auto worker = std::make_unique<Worker<B>>(Worker<B>{B(options)});
+            shared_->resting.reserve(shared_->made + 1);  // so that giving back takes no memory, and cannot fail
+            ++shared_->made;
+            return Loan(*this, std::move(worker));
+        }
         auto worker = std::move(shared_->resting.back());
         shared_->resting.pop_back();
         return Loan(*this, std::move(worker));
@@ -59,9 +65,10 @@ private:
     struct Shared {
         std::mutex mutex;
         std::vector<std::unique_ptr<Worker<B>>> resting;
+        std::size_t made = 0;
     };
 
-    void give_back(std::unique_ptr<Worker<B>> worker) {
+    void give_back(std::unique_ptr<Worker<B>> worker) noexcept {
         std::lock_guard const lock(shared_->mutex);
         shared_->resting.push_back(std::move(worker));
     }
