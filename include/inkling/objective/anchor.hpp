@@ -3,7 +3,9 @@
 #include <inkling/objective/detail/check.hpp>
 #include <inkling/objective/regression.hpp>
 
+#include <concepts>
 #include <string_view>
+#include <type_traits>
 
 namespace inkling::objective {
 
@@ -73,5 +75,14 @@ struct Rounding {
                                   prediction.dz0, losses);
     }
 };
+
+/// Names every setting of Anchor or Rounding once, for checkpoints and their checks.
+template <class Objective, class Visit>
+    requires std::same_as<std::remove_const_t<Objective>, Anchor> || std::same_as<std::remove_const_t<Objective>, Rounding>
+void describe(Objective& objective, Visit const& visit) {
+    visit("label_smoothing", objective.label_smoothing);
+    visit("weight", objective.weight);
+    visit("regression_weight", objective.regression_weight);
+}
 
 }  // namespace inkling::objective

@@ -3,6 +3,9 @@
 #include <inkling/objective/concept.hpp>
 #include <inkling/objective/detail/check.hpp>
 
+#include <concepts>
+#include <type_traits>
+
 namespace inkling::objective {
 
 /// mean over tokens and dimensions of (z0_hat - z0)^2. z0 is not detached: it moves the embeddings too.
@@ -23,5 +26,12 @@ struct Regression {
                       prediction.dz0);
     }
 };
+
+/// Names every setting once, for checkpoints and their checks.
+template <class Objective, class Visit>
+    requires std::same_as<std::remove_const_t<Objective>, Regression>
+void describe(Objective& objective, Visit const& visit) {
+    visit("weight", objective.weight);
+}
 
 }  // namespace inkling::objective

@@ -24,8 +24,11 @@ template <Described Options>
 [[nodiscard]] nlohmann::json to_json(Options const& options) {
     nlohmann::json result = nlohmann::json::object();
     describe(options, [&](std::string_view name, auto const& value, std::initializer_list<char const*> spellings = {}) {
-        if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(value)>>)
+        using Value = std::remove_cvref_t<decltype(value)>;
+        if constexpr (std::is_enum_v<Value>)
             result[std::string(name)] = spellings.begin()[static_cast<std::size_t>(value)];
+        else if constexpr (Described<Value>)
+            result[std::string(name)] = to_json(value);
         else
             result[std::string(name)] = value;
     });
@@ -42,7 +45,9 @@ void from_json(nlohmann::json const& json, Options& options, std::string_view wh
         auto const wrong = [&](std::string_view expected) {
             fail(where, ": the configuration's '", name, "' is ", found->dump(), ", expected ", expected);
         };
-        if constexpr (std::is_enum_v<Value>) {
+        if constexpr (Described<Value>) {
+            from_json(*found, value, std::string(where) + ", '" + std::string(name) + "'");
+        } else if constexpr (std::is_enum_v<Value>) {
             for (std::size_t i = 0; i < spellings.size(); ++i)
                 if (*found == spellings.begin()[i]) return void(value = static_cast<Value>(i));
             wrong("one of its spellings");
@@ -64,6 +69,16 @@ void from_json(nlohmann::json const& json, Options& options, std::string_view wh
             }
         }
     });
+}
+
+/// Whether two objects have the same names in them, at every depth.
+[[nodiscard]] inline bool same_names(nlohmann::json const& a, nlohmann::json const& b) {
+    if (a.is_object() != b.is_object()) return false;
+    if (!a.is_object()) return true;
+    if (a.size() != b.size()) return false;
+    for (auto const& [name, value] : a.items())
+        if (!b.contains(name) || !same_names(value, b.at(name))) return false;
+    return true;
 }
 
 }  // namespace inkling::pipeline

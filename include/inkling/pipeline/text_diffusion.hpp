@@ -1,7 +1,7 @@
 #pragma once
 
 #include <inkling/decode/beams.hpp>
-#include <inkling/decode/selection.hpp>
+#include <inkling/decode/selection.hpp>  // a beam asks for some choice where its user names none
 #include <inkling/decode/step_data.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
@@ -37,11 +37,19 @@ struct GenerateOptions {
     Index first_source = 0;          ///< number of the first source: random numbers are keyed by it, so that a long list can be
                                      ///< generated in pieces
     decode::Beams beams{};           ///< candidates a sentence: lengths x noises
-    Index tokens_per_batch = 4096;   ///< rows of all candidates that are cleaned at once, at least 1; a source whose
-                                     ///< candidates are more has a batch of its own
+    Index tokens_per_batch = 4096;   ///< rows cleaned at once, at least 1, each candidate counted as long as its source and 2;
+                                     ///< a source whose candidates are more has a batch of its own
     std::stop_token stop{};          ///< asked between steps; a stopped run returns what is finished
     /// Called after every batch with (sentences done, sentences in all); empty: nobody is told.
     std::function<void(Index, Index)> on_progress{};
+
+    /// @throws Error when an option is out of its range, naming it
+    void check() const {
+        beams.check();
+        require(tokens_per_batch >= 1, "inkling::GenerateOptions: tokens_per_batch is ", tokens_per_batch,
+                ", expected at least 1");
+        require(first_source >= 0, "inkling::GenerateOptions: first_source is ", first_source, ", expected 0 or more");
+    }
 };
 
 /// One generated sentence.
@@ -126,8 +134,7 @@ public:
     /// @param listener  called with a decode::StepData (or decode::StepView) after every step of every batch, candidates in
     ///                  the order of decode::Beams, sources shortest first; where it returns false its batch ends early.
     ///                  Without one nothing is read out or copied between steps
-    template <Selection Choice = decode::MinimumBayesRisk, class ListenerType = decode::NoListener>
-        requires Listener<ListenerType, Scalar>
+    template <class Choice = decode::MinimumBayesRisk, class ListenerType = decode::NoListener>
     [[nodiscard]] std::vector<Generated> generate_with(std::span<std::string const> sources, GenerateOptions const& options,
                                                        Choice const& selection = {}, ListenerType&& listener = {}) const {
         std::vector<std::vector<Token>> tokens(sources.size());
@@ -139,15 +146,16 @@ public:
     }
 
     /// The same for sources that are tokens already, without special ones; a source may be empty.
-    template <Selection Choice = decode::MinimumBayesRisk, class ListenerType = decode::NoListener>
-        requires Listener<ListenerType, Scalar>
+    template <class Choice = decode::MinimumBayesRisk, class ListenerType = decode::NoListener>
     [[nodiscard]] std::vector<Generated> generate_tokens(std::span<std::vector<Token> const> sources,
                                                          GenerateOptions const& options, Choice const& selection = {},
                                                          ListenerType&& listener = {}) const {
-        options.beams.check();
-        require(options.tokens_per_batch >= 1, where_, ": tokens_per_batch is ", options.tokens_per_batch,
-                ", expected at least 1");
-        require(options.first_source >= 0, where_, ": first_source is ", options.first_source, ", expected 0 or more");
+        static_assert(Selection<Choice>, "inkling::TextDiffusion: argument 3 is not a Selection: it needs "
+                                         "'Index select(std::span<decode::Candidate const>) const', and to be copyable.");
+        static_assert(Listener<ListenerType, Scalar>,
+                      "inkling::TextDiffusion: argument 4 is not a Listener: it needs "
+                      "'operator()(decode::StepData<Scalar> const&)' that returns bool or nothing.");
+        options.check();
         for (std::size_t i = 0; i < sources.size(); ++i) {
             Index const rows = wrapping().source_length(static_cast<Index>(sources[i].size()));
             require(rows <= model_.longest_source(), where_, ": source ", i, " has ", rows, " tokens, expected at most ",
@@ -186,7 +194,8 @@ public:
     /// Reads a model file that a pipeline of this type wrote: `load<text::WordTokenizer>(path)`, with every kind of
     /// tokenizer that it may hold.
     ///
-    /// @param options  schedule, sampler and device; sizes are those of the file
+    /// @param options  sampler and device; sizes and the schedule's settings are those of the file. A schedule that does
+    ///                 not name its settings (see pipeline::Described) is given here, and held against the file's levels
     /// @throws Error when the file is damaged, of another model or schedule, or a tensor misses or has another shape
     template <Tokenizer... Tokenizers>
     [[nodiscard]] static TextDiffusion load(std::filesystem::path const& path, Options options = {}) {
@@ -198,10 +207,17 @@ public:
                 where, ": the configuration lacks 'embedding', 'denoiser' or 'schedule'");
         pipeline::from_json(json.at("embedding"), options.embedding, where + ", 'embedding'");
         pipeline::from_json(json.at("denoiser"), options.denoiser, where + ", 'denoiser'");
-        auto const samples = schedule_samples(options.schedule);
-        require(json.at("schedule") == samples, where, ": was trained with another noise schedule: its alpha_bar at t = 0, ",
-                "1/4, 1/2, 3/4, 1 and its training noise factor are ", json.at("schedule").dump(), ", expected this pipeline's ",
-                samples.dump());
+        auto const other_schedule = [&](nlohmann::json const& expected, char const* what) {
+            fail(where, ": was trained with another noise schedule: ", what, " are ", expected.dump());
+        };
+        if constexpr (pipeline::Described<Schedule>) {
+            auto const settings = json.value("schedule_settings", nlohmann::json());
+            auto const expected = pipeline::to_json(options.schedule);
+            if (!pipeline::same_names(settings, expected)) other_schedule(settings, "its settings");
+            pipeline::from_json(settings, options.schedule, where + ", 'schedule_settings'");
+        }
+        if (auto const& samples = json.at("schedule"); samples != schedule_samples(options.schedule))
+            other_schedule(samples, "its alpha_bar at t = 0, 1/4, 1/2, 3/4, 1 and its training noise factor");
         TextDiffusion loaded(WithoutWeights{}, text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer),
                              std::move(options));
         for (auto const& entry : loaded.layout_.entries())  // before memory is asked for, whose size the file might lie about
@@ -218,9 +234,11 @@ public:
 
     /// The settings that a model file carries.
     [[nodiscard]] nlohmann::json configuration() const {
-        return {{"embedding", pipeline::to_json(options_.embedding)},
-                {"denoiser", pipeline::to_json(options_.denoiser)},
-                {"schedule", schedule_samples(options_.schedule)}};
+        nlohmann::json settings{{"embedding", pipeline::to_json(options_.embedding)},
+                                {"denoiser", pipeline::to_json(options_.denoiser)},
+                                {"schedule", schedule_samples(options_.schedule)}};
+        if constexpr (pipeline::Described<Schedule>) settings["schedule_settings"] = pipeline::to_json(options_.schedule);
+        return settings;
     }
 
 private:
@@ -313,6 +331,7 @@ private:
         auto const z = pass.take(target.segments.rows, space_.width());
         fill_normal(pass.device, RandomStream{options.seed, Purpose::initial_noise}, target.segments, keys, z);
         if (plan.initial_noise != 1.0) scale(pass.device, static_cast<Scalar>(plan.initial_noise), z, z);
+        bool stopped = false;
         auto const z0_hat = pipeline::denoise(
             pass, space_, model_, plan, target, encoded, z,
             [&](Index step, auto noise) {
@@ -323,9 +342,10 @@ private:
             [&](pipeline::StepState<Device> const& state) {
                 if constexpr (decode::listens<ListenerType>)
                     if (!tell(worker, pass, state, offsets, listener)) return false;
-                return !options.stop.stop_requested();
+                stopped = state.step + 1 < state.steps && options.stop.stop_requested();
+                return !stopped;
             });
-        if (options.stop.stop_requested()) return;
+        if (stopped) return;
         read_out(pass, z0_hat, offsets, group, beams, selection, result);
     }
 

@@ -1,8 +1,9 @@
 #pragma once
 
 #include <inkling/metric/bleu.hpp>  // what held-out text is scored by
+#include <inkling/io/atomic_file.hpp>
 #include <inkling/objective/diffusion_loss.hpp>
-#include <inkling/pipeline/text_diffusion.hpp>
+#include <inkling/pipeline/trainer_options.hpp>
 #include <inkling/schedule/discrete.hpp>
 #include <inkling/text/batching.hpp>
 #include <inkling/train/adamw.hpp>  // the optimiser is no axis: checkpoints hold AdamW's state
@@ -11,19 +12,18 @@
 #include <inkling/train/checkpoint.hpp>
 #include <inkling/train/clipping.hpp>
 #include <inkling/train/concept.hpp>
-#include <inkling/train/health.hpp>
+#include <inkling/train/detail/sealed_file.hpp>
 #include <inkling/train/interrupt.hpp>
 #include <inkling/train/metrics_log.hpp>
 #include <inkling/train/moving_average.hpp>
-#include <inkling/train/progress.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -33,63 +33,10 @@
 
 namespace inkling {
 
-/// What a validation found.
-struct ValidationReport {
-    Index step = 0;
-    double loss = 0.0;                              ///< total, on held-out text, without dropout
-    double bleu = 0.0;                              ///< [0, 100], sacreBLEU's corpus score on the tokens as they are; NaN where not asked for
-    train::EmbeddingHealth embedding{};             ///< nearest-neighbour distance and norm spread of the table
-};
-
-/// Why a training ended, and what it reached.
-struct TrainingReport {
-    enum class End { budget, stopped, interrupted };
-    End end = End::budget;
-    Index steps = 0;                                ///< updates in all, resumed ones included
-    double seconds = 0.0;
-    double loss = 0.0;                              ///< total of the last update
-    std::optional<ValidationReport> validation{};   ///< the best one
-};
-
-/// Settings of Trainer; every one has a default.
-template <class Objective_, class Rate>
-struct TrainerOptions {
-    double minutes = 0.0;                      ///< budget; 0: no limit. One of the two must be set
-    Index steps = 0;                           ///< budget of updates; 0: no limit
-    Objective_ objective{};
-    Rate learning_rate{};
-    train::AdamWOptions adamw{};
-    Index tokens_per_batch = 4096;             ///< the longer side of all sentences of a batch
-    Index length_pool = 1;                     ///< sentences sorted by length together before batches are cut; 1: none. Packed
-                                               ///< rows waste nothing on uneven lengths, while batches of one length are of
-                                               ///< one kind and teach less
-    double clip = 1.0;                         ///< largest norm of the gradient; 0: not clipped
-    double self_conditioning = 0.5;            ///< share of the batches that see an estimate of z0
-    double length_weight = 0.1;
-    Index discrete_steps = 2000;               ///< T: t is drawn from {0, 1/T, ...}; 0: from all of [0, 1]
-    double ema_decay = 0.0;                    ///< moving average of the weights, [0, 1); 0: none
-    std::uint64_t seed = 1;
-
-    Index validate_every = 500;                ///< updates
-    Index bleu_sentences = 200;                ///< of the held-out text that are generated and scored; 0: none
-    GenerateOptions generate{};                ///< how they are generated
-    Index average_best = 5;                    ///< the trained model is the mean of the best so many validated weights,
-                                               ///< which are kept as files beside the checkpoint; 0, or without a
-                                               ///< checkpoint: the last weights, or their moving average
-
-    std::filesystem::path checkpoint{};        ///< file to resume from and to write; empty: none
-    double checkpoint_minutes = 5.0;
-    std::filesystem::path metrics{};           ///< .csv or .jsonl file; empty: none
-    bool handle_signals = false;               ///< SIGINT and SIGTERM end the training in good order
-    std::stop_token stop{};
-    std::function<void(train::Progress const&)> on_progress{};
-    std::function<void(ValidationReport const&)> on_validation{};
-};
-
 /// Trains a pipeline on pairs of sentences.
 ///
 /// Every random number is a function of the seed, the update and the sentence, and a checkpoint holds all the rest: a resumed
-/// run ends in bit-identical weights. A NaN or infinity stops it with an Error that names update, term and tensor, and
+/// run ends in bit-identical weights, unless its learning rate was changed. A NaN or infinity stops it with an Error that names update, term and tensor, and
 /// leaves the last good checkpoint: one is written only of weights whose loss is finite. trainer_defaults.hpp, which
 /// pipeline.hpp brings, names an objective and a learning rate for whoever names none: `Trainer<Model>`.
 /// @tparam Pipeline    what is trained: a TextDiffusion
@@ -130,8 +77,11 @@ public:
         check(options_.average_best >= 0, "average_best", options_.average_best, "0 or more");
         check(options_.checkpoint_minutes >= 0.0, "checkpoint_minutes", options_.checkpoint_minutes, "0 or more");
         check(options_.discrete_steps >= 0, "discrete_steps", options_.discrete_steps, "0 or more");
-        if (options_.discrete_steps > 0)
-            table_ = schedule::Discrete::sampled(pipeline.schedule(), options_.discrete_steps);
+        check(options_.log_every > 0, "log_every", options_.log_every, "at least 1");
+        options_.generate.check();
+        if constexpr (requires { options_.objective.check(); }) options_.objective.check();
+        if (options_.discrete_steps > 0 || schedule::is_table<typename Pipeline::NoiseScheduleType>)
+            table_ = schedule::table_of(pipeline.schedule(), options_.discrete_steps);
         if (options_.ema_decay > 0.0)
             average_.emplace(device_, std::as_const(pipeline).weights(),
                              train::MovingAverageOptions{.decay = options_.ema_decay});
@@ -139,9 +89,13 @@ public:
 
     /// Trains on `corpus` until the budget is spent; where a checkpoint is there, goes on from it.
     ///
-    /// @param held_out  pairs to validate on; null or empty: the last weights are the result
+    /// What cannot work (a folder that cannot be written to, say) is found before the first update. A run that was stopped or
+    /// interrupted leaves the weights as its last update left them; without a checkpoint, another call goes on with them, and
+    /// with the batches from the start.
+    /// @param held_out  pairs to validate on; null or empty: the last weights, or their moving average, are the result
     /// @throws Error when a sentence is too long for the model or of another vocabulary, a file cannot be read or written,
-    ///         or the loss is not finite. The weights are then as the last update left them
+    ///         a checkpoint is of other options or texts, or the loss is not finite. The weights are then as the last
+    ///         update left them
     TrainingReport fit(text::ParallelCorpus const& corpus, text::ParallelCorpus const* held_out = nullptr) {
         bool const validates = held_out != nullptr && !held_out->empty();
         require_fits(corpus, "training");
@@ -149,68 +103,85 @@ public:
         if (validates) {
             require_fits(*held_out, "held-out");
             (void)batches(*held_out, held_out_seed);  // refuses a sentence over the budget now, not at the first validation
+            if (scores_bleu())
+                sampler::require_valid(pipeline_->options().sampler.plan(pipeline_->schedule()), "inkling::Trainer");
         }
-        std::optional<train::BestCheckpoints> best;
-        if (validates && !options_.checkpoint.empty() && options_.average_best > 0)
-            best.emplace(options_.checkpoint, train::BestCheckpointsOptions{.keep = options_.average_best,
-                                                                            .higher_is_better = scores_bleu()});
-        double seconds_before = 0.0;
-        if (!options_.checkpoint.empty() && std::filesystem::exists(options_.checkpoint))
-            seconds_before = resume(plan, best);
-        Index const first_step = step_;
-        std::optional<train::MetricsLog> log;
         std::optional<train::InterruptGuard> guard;
         if (options_.handle_signals) guard.emplace();
+        guard_ = guard ? &*guard : nullptr;
+        best_.reset();
+        best_validation_.reset();
+        if (validates && !options_.checkpoint.empty() && options_.average_best > 0)
+            best_.emplace(options_.checkpoint, train::BestCheckpointsOptions{.keep = options_.average_best,
+                                                                             .higher_is_better = scores_bleu()});
+        run_options_ = run_options(corpus, validates ? held_out : nullptr);
+        double seconds_before = 0.0;
+        if (!options_.checkpoint.empty()) {
+            if (std::filesystem::exists(options_.checkpoint)) seconds_before = resume(plan);
+            io::AtomicFile const could_be_written(options_.checkpoint);
+        }
+        Index const first_step = step_;
+        std::optional<train::MetricsLog> log;
+        if (!options_.metrics.empty()) train::MetricsLog(options_.metrics, {.resumed_step = first_step});
+        auto const open_log = [&](Losses const* losses) {
+            if (!options_.metrics.empty() && !log)
+                log.emplace(options_.metrics, train::MetricsLogOptions{.resumed_step = first_step, .columns = columns(losses)});
+        };
         train::Budget budget({.minutes = options_.minutes, .steps = options_.steps}, seconds_before, step_);
 
         TrainingReport report;
         double last_saved = budget.seconds();
-        Index tokens = 0;
-        double tokens_since = budget.seconds();
-        double rate = 0.0;
+        Pace pace{.since = budget.seconds()};
         std::span<Index const> sentences;
-        while (!budget.spent(step_)) {
-            if (options_.stop.stop_requested()) report.end = TrainingReport::End::stopped;
-            if (guard && guard->requested()) report.end = TrainingReport::End::interrupted;
-            if (report.end != TrainingReport::End::budget) break;
+        bool validated_late = false;
+        auto const validate_late = [&] {  // what a run that was stopped in a validation still owes
+            numbers_.clear();
+            if (asked_to_end() || !validate(*held_out)) return;
+            validated_late = true;
+            open_log(nullptr);
+            if (log) log->append(step_, numbers_);
+        };
+        bool last = budget.spent(step_);
+        if (validates && step_ > 0 && validated_step_ != step_ && (last || step_ % options_.validate_every == 0)) validate_late();
+        while (!last && !asked_to_end()) {
             sentences = plan.next();
-            auto const losses = update(step_ + 1, corpus, sentences, tokens);
+            auto const losses = update(step_ + 1, corpus, sentences, pace.tokens);
             ++step_;
             report.loss = losses.total();
-            if (!options_.metrics.empty() && !log)
-                log.emplace(options_.metrics,
-                            train::MetricsLogOptions{.resumed_step = first_step, .columns = columns(losses)});
-            if (double const now = budget.seconds(); now - tokens_since >= 1.0 || step_ == first_step + 1) {
-                rate = static_cast<double>(tokens) / std::max(1e-9, now - tokens_since);
-                tokens = 0;
-                tokens_since = now;
-            }
-            bool const validate_now = validates && step_ % options_.validate_every == 0;
-            tell(losses, budget, rate, log && (validate_now || step_ % 50 == 0 || step_ == 1) ? &*log : nullptr,
-                 validate_now ? &report : nullptr, held_out, best);
-            if (!options_.checkpoint.empty() && budget.seconds() - last_saved >= 60.0 * options_.checkpoint_minutes) {
+            open_log(&losses);
+            pace.measure(budget.seconds(), step_ == first_step + 1);
+            last = budget.spent(step_);
+            tell(losses, budget, pace.tokens_per_second);
+            bool const validate_now = validates && (last || step_ % options_.validate_every == 0);
+            bool const complete = !validate_now || validate(*held_out);
+            if (log && complete && (validate_now || step_ % options_.log_every == 0 || step_ == 1)) log->append(step_, numbers_);
+            bool const save_now = !options_.checkpoint.empty()
+                               && budget.seconds() - last_saved >= 60.0 * options_.checkpoint_minutes;
+            if (save_now) {
                 require_sound(corpus, sentences);
-                save(plan, best, budget.seconds());
+                save(plan, budget.seconds());
                 last_saved = budget.seconds();
             }
+            if (validate_now || save_now) pace.restart(budget.seconds());
         }
+        if (!options_.checkpoint.empty() && (step_ > first_step || validated_late)) {
+            if (step_ > first_step) require_sound(corpus, sentences);
+            save(plan, budget.seconds());
+        }
+        if (!asked_to_end()) use_the_best(validates ? held_out : nullptr);
+        if (options_.stop.stop_requested()) report.end = TrainingReport::End::stopped;
+        if (guard && guard->requested()) {
+            report.end = TrainingReport::End::interrupted;
+            report.signal = guard->signal();
+        }
+        guard_ = nullptr;
         report.steps = step_;
         report.seconds = budget.seconds();
-        bool const finished = report.end == TrainingReport::End::budget;
-        if (validates && finished && step_ % options_.validate_every != 0 && step_ > first_step)
-            validate(*held_out, report, nullptr, best);
-        if (!options_.checkpoint.empty() && step_ > first_step) {
-            require_sound(corpus, sentences);
-            save(plan, best, budget.seconds());
-        }
-        if (best && !best->snapshots().empty())
-            load_best(*best, *held_out);
-        else if (average_)
-            copy(device_, static_cast<Scalar const*>(average_->values().data), pipeline_->weights().data, average_->values().size);
+        report.validation = best_validation_;
         if (options_.on_progress) {
-            std::array<train::NamedNumber, 1> const last{{{"loss", report.loss}}};
-            options_.on_progress({.step = step_, .steps = options_.steps, .seconds = report.seconds, .tokens_per_second = rate,
-                                  .losses = last, .finished = true});
+            std::array<train::NamedNumber, 1> const loss{{{"loss", report.loss}}};
+            options_.on_progress({.step = step_, .steps = options_.steps, .seconds = report.seconds,
+                                  .tokens_per_second = pace.tokens_per_second, .losses = loss, .finished = true});
         }
         return report;
     }
@@ -224,13 +195,42 @@ private:
 
     static constexpr std::uint64_t held_out_seed = 0;
 
-    /// The mean of the best weights, or the best alone where it scores higher: in a short run they may lie far apart.
-    void load_best(train::BestCheckpoints const& best, text::ParallelCorpus const& held_out) {
-        best.load_mean(device_, pipeline_->layout(), pipeline_->weights());
-        if (best.snapshots().size() < 2) return;
-        double const score = scores_bleu() ? held_out_bleu(held_out) : -held_out_loss(held_out);
-        double const single = best.snapshots().front().score * (scores_bleu() ? 1.0 : -1.0);
-        if (score < single) best.load_best(device_, pipeline_->layout(), pipeline_->weights());
+    /// How fast training is, validations and checkpoints not counted.
+    struct Pace {
+        double since = 0.0;
+        double tokens_per_second = 0.0;
+        Index tokens = 0;  ///< since then
+
+        void measure(double now, bool first) {
+            if (now - since < 1.0 && !first) return;
+            tokens_per_second = static_cast<double>(tokens) / std::max(1e-9, now - since);
+            restart(now);
+        }
+        void restart(double now) {
+            tokens = 0;
+            since = now;
+        }
+    };
+
+    [[nodiscard]] bool asked_to_end() const {
+        return options_.stop.stop_requested() || (guard_ != nullptr && guard_->requested());
+    }
+
+    /// Sets the weights that are the result: the mean of the best, or the best alone where it scores higher (in a short run
+    /// they may lie far apart); without validations the moving average, or what is there. Asked to end meanwhile, it leaves
+    /// the mean.
+    void use_the_best(text::ParallelCorpus const* held_out) {
+        if (!best_ || best_->snapshots().empty()) {
+            if (average_)
+                copy(device_, static_cast<Scalar const*>(average_->values().data), pipeline_->weights().data, average_->values().size);
+            return;
+        }
+        best_->load_mean(device_, pipeline_->layout(), pipeline_->weights());
+        if (best_->snapshots().size() < 2) return;
+        auto const score = scores_bleu() ? held_out_bleu(*held_out) : held_out_loss(*held_out);
+        double const single = best_->snapshots().front().score;
+        if (score && (scores_bleu() ? *score < single : *score > single))
+            best_->load_best(device_, pipeline_->layout(), pipeline_->weights());
     }
 
     [[nodiscard]] bool scores_bleu() const { return options_.bleu_sentences > 0; }
@@ -372,20 +372,20 @@ private:
     }
 
     /// What a row of the metrics file may hold: the terms of the shipped objectives, and those of this one.
-    [[nodiscard]] static std::vector<std::string> columns(Losses const& losses) {
+    [[nodiscard]] static std::vector<std::string> columns(Losses const* losses) {
         std::vector<std::string> names{"loss", "seconds", "learning_rate", "gradient_norm", "tokens_per_second"};
         for (char const* name : {"regression", "anchor", "rounding", "nll", "length", "valid_loss", "valid_bleu",
                                  "nearest_distance", "norm_mean", "norm_spread"})
             names.emplace_back(name);
-        for (objective::Term const& term : losses.terms())
+        if (losses == nullptr) return names;
+        for (objective::Term const& term : losses->terms())
             if (!term.name.empty() && std::find(names.begin(), names.end(), term.name) == names.end())
                 names.emplace_back(term.name);
         return names;
     }
 
-    /// Progress, log and validation after an update.
-    void tell(Losses const& losses, train::Budget const& budget, double rate, train::MetricsLog* log, TrainingReport* report,
-              text::ParallelCorpus const* held_out, std::optional<train::BestCheckpoints>& best) {
+    /// Puts an update's numbers into numbers_, and tells who listens.
+    void tell(Losses const& losses, train::Budget const& budget, double rate) {
         numbers_.clear();
         numbers_.push_back({"loss", losses.total()});
         for (objective::Term const& term : losses.terms())
@@ -398,32 +398,38 @@ private:
         numbers_.push_back({"learning_rate", options_.learning_rate.at(step_)});
         numbers_.push_back({"gradient_norm", gradient_norm_});
         numbers_.push_back({"tokens_per_second", rate});
-        if (report) validate(*held_out, *report, &numbers_, best);
-        if (log) log->append(step_, numbers_);
     }
 
-    void validate(text::ParallelCorpus const& held_out, TrainingReport& report, std::vector<train::NamedNumber>* numbers,
-                  std::optional<train::BestCheckpoints>& best) {
+    /// Scores the weights, or their moving average, offers them to the best, and adds to numbers_. Asked to end meanwhile, it leaves no trace.
+    /// @return whether it was done
+    bool validate(text::ParallelCorpus const& held_out) {
+        if (asked_to_end()) return false;
         ValidationReport found{.step = step_, .bleu = std::numeric_limits<double>::quiet_NaN()};
         {
             AverageInPlace const averaged(*this);
-            found.loss = held_out_loss(held_out);
-            if (scores_bleu()) found.bleu = held_out_bleu(held_out);
+            auto const loss = held_out_loss(held_out);
+            if (!loss) return false;
+            found.loss = *loss;
+            if (scores_bleu()) {
+                auto const bleu = held_out_bleu(held_out);
+                if (!bleu) return false;
+                found.bleu = *bleu;
+            }
             found.embedding = health();
-            double const score = scores_bleu() ? found.bleu : found.loss;
-            if (best) best->offer(device_, pipeline_->layout(), std::as_const(*pipeline_).weights(), step_, score);
+            if (best_)
+                best_->offer(device_, pipeline_->layout(), std::as_const(*pipeline_).weights(), step_,
+                             scores_bleu() ? found.bleu : found.loss);
         }
-        bool const better = !report.validation
-                         || (scores_bleu() ? found.bleu > report.validation->bleu : found.loss < report.validation->loss);
-        if (better) report.validation = found;
-        if (numbers) {
-            numbers->push_back({"valid_loss", found.loss});
-            if (scores_bleu()) numbers->push_back({"valid_bleu", found.bleu});
-            numbers->push_back({"nearest_distance", found.embedding.nearest_distance});
-            numbers->push_back({"norm_mean", found.embedding.norm_mean});
-            numbers->push_back({"norm_spread", found.embedding.norm_spread});
-        }
+        validated_step_ = step_;
+        if (!best_validation_ || (scores_bleu() ? found.bleu > best_validation_->bleu : found.loss < best_validation_->loss))
+            best_validation_ = found;
+        numbers_.push_back({"valid_loss", found.loss});
+        if (scores_bleu()) numbers_.push_back({"valid_bleu", found.bleu});
+        numbers_.push_back({"nearest_distance", found.embedding.nearest_distance});
+        numbers_.push_back({"norm_mean", found.embedding.norm_mean});
+        numbers_.push_back({"norm_spread", found.embedding.norm_spread});
         if (options_.on_validation) options_.on_validation(found);
+        return true;
     }
 
     /// Has the averaged weights, where there are some, in place of the last ones for as long as it lives.
@@ -449,12 +455,13 @@ private:
         typename Device::template Buffer<Scalar> last_;
     };
 
-    /// Mean total loss over the held-out text with noise that is the same at every validation.
-    [[nodiscard]] double held_out_loss(text::ParallelCorpus const& held_out) {
+    /// Mean total loss over the held-out text with noise that is the same at every validation; nothing when asked to end.
+    [[nodiscard]] std::optional<double> held_out_loss(text::ParallelCorpus const& held_out) {
         text::BatchPlan plan = batches(held_out, held_out_seed);
         double total = 0.0;
         double rows = 0.0;
         for (Index i = 0, batches = plan.steps_per_epoch(); i < batches; ++i) {
+            if (asked_to_end()) return std::nullopt;
             workspace_.reset();
             nn::Pass<Device> pass{device_, workspace_, std::as_const(*pipeline_).weights().data};
             auto const batch = noised(pass, held_out, plan.next(), held_out_seed, 0, false);
@@ -467,7 +474,8 @@ private:
         return total / rows;
     }
 
-    [[nodiscard]] double held_out_bleu(text::ParallelCorpus const& held_out) const {
+    /// BLEU of the first held-out sentences; nothing when asked to end.
+    [[nodiscard]] std::optional<double> held_out_bleu(text::ParallelCorpus const& held_out) const {
         Index const count = std::min(options_.bleu_sentences, held_out.size());
         std::vector<std::vector<Token>> sources;
         std::vector<std::string> hypotheses, references;
@@ -476,68 +484,121 @@ private:
             sources.emplace_back(source.begin(), source.end());
             references.push_back(pipeline_->tokenizer().decode(held_out.target(i)));
         }
-        for (Generated& generated : pipeline_->generate_tokens(sources, options_.generate))
+        std::stop_source ending;
+        std::stop_callback const by_trainer(options_.stop, [&] { ending.request_stop(); });
+        std::stop_callback const by_user(options_.generate.stop, [&] { ending.request_stop(); });
+        GenerateOptions generating = options_.generate;
+        generating.stop = ending.get_token();
+        generating.on_progress = [&](Index done, Index total) {
+            if (asked_to_end()) ending.request_stop();
+            if (options_.generate.on_progress) options_.generate.on_progress(done, total);
+        };
+        for (Generated& generated : pipeline_->generate_tokens(sources, generating)) {
+            if (!generated.finished) return std::nullopt;
             hypotheses.push_back(std::move(generated.text));
+        }
         return metric::corpus_bleu(hypotheses, references, {.tokenizer = metric::BleuTokenizer::none}).score;
     }
 
+    /// Of z0 over the whole vocabulary, special tokens left out.
     [[nodiscard]] train::EmbeddingHealth health() {
-        auto const table = pipeline_->space().table();
-        std::vector<Scalar> host(static_cast<std::size_t>(table.size()));
-        download(device_, std::as_const(*pipeline_).weights().data + table.offset, std::span<Scalar>(host));
+        auto const& space = pipeline_->space();
+        std::vector<Token> all(static_cast<std::size_t>(space.vocabulary()));
+        std::iota(all.begin(), all.end(), Token{0});
+        workspace_.reset();
+        nn::Pass<Device> pass{device_, workspace_, std::as_const(*pipeline_).weights().data};
+        View const z0 = pass.take(space.vocabulary(), space.width());
+        space.embed(pass, TokenView(pipeline::to_device<Token>(pass, std::span<Token const>(all))), z0);
+        std::vector<Scalar> host(static_cast<std::size_t>(z0.size()));
+        download(device_, static_cast<Scalar const*>(z0.data), std::span<Scalar>(host));
         std::vector<float> const values(host.begin(), host.end());
         auto const specials = pipeline_->tokenizer().specials();
         std::array<Token, 4> const excluded{specials.bos, specials.pad, specials.eos, specials.unk};
-        return train::embedding_health(values, table.cols, {.scale = pipeline_->space().scale(), .excluded = excluded});
+        return train::embedding_health(values, space.width(), {.excluded = excluded});
     }
 
-    /// All that must not change within a run.
-    [[nodiscard]] std::string run_options() const {
-        nlohmann::json const json{{"model", pipeline_->configuration()},
-                                  {"tokens_per_batch", options_.tokens_per_batch},
-                                  {"length_pool", options_.length_pool},
-                                  {"self_conditioning", options_.self_conditioning},
-                                  {"length_weight", options_.length_weight},
-                                  {"discrete_steps", options_.discrete_steps},
-                                  {"clip", options_.clip},
-                                  {"ema_decay", options_.ema_decay},
-                                  {"seed", options_.seed},
-                                  {"beta1", options_.adamw.beta1},
-                                  {"beta2", options_.adamw.beta2},
-                                  {"weight_decay", options_.adamw.weight_decay}};
+    /// All that must not change within a run, but for what the user may want to change in it: budget, learning rate, how
+    /// often to validate, log and save.
+    [[nodiscard]] std::string run_options(text::ParallelCorpus const& corpus, text::ParallelCorpus const* held_out) const {
+        train::detail::Checksum tokenizer;
+        tokenizer.add(pipeline_->tokenizer().serialise());
+        nlohmann::json json{{"model", pipeline_->configuration()},
+                            {"tokenizer", tokenizer.value()},
+                            {"text", checksum(corpus)},
+                            {"tokens_per_batch", options_.tokens_per_batch},
+                            {"length_pool", options_.length_pool},
+                            {"self_conditioning", options_.self_conditioning},
+                            {"length_weight", options_.length_weight},
+                            {"discrete_steps", options_.discrete_steps},
+                            {"clip", options_.clip},
+                            {"ema_decay", options_.ema_decay},
+                            {"seed", options_.seed},
+                            {"beta1", options_.adamw.beta1},
+                            {"beta2", options_.adamw.beta2},
+                            {"epsilon", options_.adamw.epsilon},
+                            {"weight_decay", options_.adamw.weight_decay}};
+        if constexpr (pipeline::Described<Objective_>) json["objective"] = pipeline::to_json(options_.objective);
+        if (held_out != nullptr)  // else scores of the run would not be of one kind
+            json["validation"] = {{"text", checksum(*held_out)}, {"bleu_sentences", options_.bleu_sentences}};
         return json.dump();
     }
 
-    double resume(text::BatchPlan& plan, std::optional<train::BestCheckpoints>& best) {
-        auto const checkpoint = train::Checkpoint::open(options_.checkpoint);
-        checkpoint.require_options(run_options());
-        auto const& state = checkpoint.state();
-        auto const counter = [&](char const* name) {
-            auto const found = state.counters.find(name);
-            require(found != state.counters.end(), "inkling::Trainer: file '", options_.checkpoint.string(), "': lacks the counter '", name, "'");
-            return found->second;
-        };
-        plan.restore({static_cast<std::uint32_t>(counter("epoch")), counter("epoch_step"),
-                      static_cast<std::uint64_t>(counter("corpus"))});
-        if (best) best->restore(state.best);
-        checkpoint.restore(device_, pipeline_->layout(), pipeline_->weights(), optimizer_, average_ ? &*average_ : nullptr);
-        step_ = state.step;
-        auto const seconds = state.numbers.find("seconds");
-        return seconds == state.numbers.end() ? 0.0 : seconds->second;
+    [[nodiscard]] static std::uint64_t checksum(text::ParallelCorpus const& corpus) {
+        train::detail::Checksum sum;
+        for (Index i = 0; i < corpus.size(); ++i) {
+            sum.add(std::as_bytes(corpus.source(i)));
+            sum.add(std::as_bytes(corpus.target(i)));
+        }
+        return sum.value();
     }
 
-    void save(text::BatchPlan const& plan, std::optional<train::BestCheckpoints> const& best, double seconds) {
+    /// Takes up the run of the checkpoint. @return the seconds it has taken so far
+    double resume(text::BatchPlan& plan) {
+        auto const checkpoint = train::Checkpoint::open(options_.checkpoint);
+        checkpoint.require_options(run_options_);
+        auto const& state = checkpoint.state();
+        auto const of = [&](auto const& numbers, char const* name) {
+            auto const found = numbers.find(name);
+            require(found != numbers.end(), "inkling::Trainer: file '", options_.checkpoint.string(), "': lacks the number '", name, "'");
+            return found->second;
+        };
+        plan.restore({static_cast<std::uint32_t>(of(state.counters, "epoch")), of(state.counters, "epoch_step"),
+                      static_cast<std::uint64_t>(of(state.counters, "corpus"))});
+        if (best_) best_->restore(state.best);
+        double const seconds = of(state.numbers, "seconds");
+        validated_step_ = of(state.counters, "validated_step");
+        if (state.counters.contains("best_step")) {
+            auto const number = [&](char const* name) { return of(state.numbers, name); };
+            best_validation_ = {.step = of(state.counters, "best_step"), .loss = number("best_loss"),
+                                .bleu = scores_bleu() ? number("best_bleu") : std::numeric_limits<double>::quiet_NaN(),
+                                .embedding = {number("nearest_distance"), number("norm_mean"), number("norm_spread")}};
+        }
+        checkpoint.restore(device_, pipeline_->layout(), pipeline_->weights(), optimizer_, average_ ? &*average_ : nullptr);
+        step_ = state.step;
+        return seconds;
+    }
+
+    void save(text::BatchPlan const& plan, double seconds) {
         auto const position = plan.position();
         train::RunState state{.step = step_,
                               .counters = {{"epoch", static_cast<std::int64_t>(position.epoch)},
                                            {"epoch_step", position.step},
-                                           {"corpus", static_cast<std::int64_t>(position.fingerprint)}},
+                                           {"corpus", static_cast<std::int64_t>(position.fingerprint)},
+                                           {"validated_step", validated_step_}},
                               .numbers = {{"seconds", seconds}},
-                              .best = best ? best->snapshots() : std::vector<train::Snapshot>{},
-                              .options = run_options()};
+                              .best = best_ ? best_->snapshots() : std::vector<train::Snapshot>{},
+                              .options = run_options_};
+        if (best_validation_) {
+            state.counters["best_step"] = best_validation_->step;
+            state.numbers["best_loss"] = best_validation_->loss;
+            if (scores_bleu()) state.numbers["best_bleu"] = best_validation_->bleu;
+            state.numbers["nearest_distance"] = best_validation_->embedding.nearest_distance;
+            state.numbers["norm_mean"] = best_validation_->embedding.norm_mean;
+            state.numbers["norm_spread"] = best_validation_->embedding.norm_spread;
+        }
         train::save_checkpoint(options_.checkpoint, device_, pipeline_->layout(), std::as_const(*pipeline_).weights(),
                                optimizer_, average_ ? &*average_ : nullptr, state);
-        if (best) best->remove_dropped();
+        if (best_) best_->remove_dropped();
     }
 
     Pipeline* pipeline_;
@@ -547,6 +608,10 @@ private:
     typename Device::template Buffer<Scalar> gradients_;
     train::AdamW<Device> optimizer_;
     std::optional<train::MovingAverage<Device>> average_;
+    std::optional<train::BestCheckpoints> best_;
+    std::optional<ValidationReport> best_validation_;
+    train::InterruptGuard const* guard_ = nullptr;
+    std::string run_options_;
     std::optional<schedule::Discrete> table_;
     objective::DiffusionSaved<typename Pipeline::SpaceType, typename Pipeline::ModelType> saved_;
     text::PackedBatch batch_;
@@ -555,6 +620,7 @@ private:
     std::vector<double> labels_;
     std::vector<train::NamedNumber> numbers_;
     Index step_ = 0;
+    Index validated_step_ = 0;
     double gradient_norm_ = 0.0;
 };
 

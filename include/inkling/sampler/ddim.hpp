@@ -31,7 +31,7 @@ struct Ddim {
     /// @throws Error when a setting is out of its range, and whatever the schedule throws
     template <NoiseSchedule Schedule>
     [[nodiscard]] Plan plan(Schedule const& schedule) const {
-        schedule::Discrete const full = detail::table_of(schedule, discrete_steps);
+        schedule::Discrete const full = schedule::table_of(schedule, discrete_steps);
         std::vector<Index> const kept = kept_steps(step_plan, full.steps(), steps);
         schedule::Discrete const table = full.respaced(kept);
         Plan result;

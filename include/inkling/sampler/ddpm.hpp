@@ -34,7 +34,7 @@ struct Ddpm {
     /// @throws Error when a setting is out of its range, and whatever the schedule throws
     template <NoiseSchedule Schedule>
     [[nodiscard]] Plan plan(Schedule const& schedule) const {
-        schedule::Discrete const full = detail::table_of(schedule, discrete_steps);
+        schedule::Discrete const full = schedule::table_of(schedule, discrete_steps);
         schedule::Discrete const table = full.respaced(kept_steps(step_plan, full.steps(), steps));
         Plan result;
         for (Index i = table.steps() - 1; i >= 0; --i) {

@@ -3,6 +3,9 @@
 #include <inkling/schedule/concept.hpp>
 #include <inkling/schedule/detail/power_law.hpp>
 
+#include <concepts>
+#include <type_traits>
+
 namespace inkling::schedule {
 
 /// Power-law noise that is strong from the start: the formula of Edm, with noise over signal from 1 to 300.
@@ -27,5 +30,14 @@ private:
     [[nodiscard]] detail::PowerLaw law() const { return {"inkling::schedule::Cdcd", sigma_min, sigma_max, rho}; }
 };
 static_assert(NoiseSchedule<Cdcd>);
+
+/// Names the settings, for model files.
+template <class Schedule, class Visit>
+    requires std::same_as<std::remove_const_t<Schedule>, Cdcd>
+void describe(Schedule& schedule, Visit const& visit) {
+    visit("sigma_min", schedule.sigma_min);
+    visit("sigma_max", schedule.sigma_max);
+    visit("rho", schedule.rho);
+}
 
 }  // namespace inkling::schedule

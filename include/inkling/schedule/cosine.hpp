@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <numbers>
+#include <type_traits>
 
 namespace inkling::schedule {
 
@@ -42,5 +44,12 @@ private:
     }
 };
 static_assert(NoiseSchedule<Cosine>);
+
+/// Names the settings, for model files.
+template <class Schedule, class Visit>
+    requires std::same_as<std::remove_const_t<Schedule>, Cosine>
+void describe(Schedule& schedule, Visit const& visit) {
+    visit("offset", schedule.offset);
+}
 
 }  // namespace inkling::schedule

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -241,5 +242,20 @@ private:
     double noise_factor_ = 1.0;
 };
 static_assert(NoiseSchedule<Discrete>);
+
+/// Whether a schedule is a table already.
+template <NoiseSchedule Schedule>
+inline constexpr bool is_table = std::same_as<Schedule, Discrete>;
+
+/// A schedule's table of T steps; a schedule that is a table already is taken as it is.
+/// @param steps  T, at least 1; without effect on a table
+/// @throws Error as Discrete::sampled does
+template <NoiseSchedule Schedule>
+[[nodiscard]] Discrete table_of(Schedule const& schedule, Index steps) {
+    if constexpr (is_table<Schedule>)
+        return schedule;
+    else
+        return Discrete::sampled(schedule, steps);
+}
 
 }  // namespace inkling::schedule

@@ -3,6 +3,9 @@
 #include <inkling/schedule/concept.hpp>
 #include <inkling/schedule/detail/power_law.hpp>
 
+#include <concepts>
+#include <type_traits>
+
 namespace inkling::schedule {
 
 /// Power-law noise: alpha_bar(t) = 1 / (sigma(t)² + 1), sigma(t)^(1/rho) linear from sigma_min^(1/rho) to
@@ -28,5 +31,14 @@ private:
     [[nodiscard]] detail::PowerLaw law() const { return {"inkling::schedule::Edm", sigma_min, sigma_max, rho}; }
 };
 static_assert(NoiseSchedule<Edm>);
+
+/// Names the settings, for model files.
+template <class Schedule, class Visit>
+    requires std::same_as<std::remove_const_t<Schedule>, Edm>
+void describe(Schedule& schedule, Visit const& visit) {
+    visit("sigma_min", schedule.sigma_min);
+    visit("sigma_max", schedule.sigma_max);
+    visit("rho", schedule.rho);
+}
 
 }  // namespace inkling::schedule

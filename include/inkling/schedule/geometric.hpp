@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
+#include <type_traits>
 
 namespace inkling::schedule {
 
@@ -41,5 +43,12 @@ private:
     }
 };
 static_assert(NoiseSchedule<Geometric>);
+
+/// Names the settings, for model files.
+template <class Schedule, class Visit>
+    requires std::same_as<std::remove_const_t<Schedule>, Geometric>
+void describe(Schedule& schedule, Visit const& visit) {
+    visit("noise_min", schedule.noise_min);
+}
 
 }  // namespace inkling::schedule

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
+#include <type_traits>
 
 namespace inkling::schedule {
 
@@ -51,5 +53,13 @@ private:
     }
 };
 static_assert(NoiseSchedule<LinearBeta>);
+
+/// Names the settings, for model files.
+template <class Schedule, class Visit>
+    requires std::same_as<std::remove_const_t<Schedule>, LinearBeta>
+void describe(Schedule& schedule, Visit const& visit) {
+    visit("first", schedule.first);
+    visit("last", schedule.last);
+}
 
 }  // namespace inkling::schedule

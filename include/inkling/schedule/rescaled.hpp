@@ -5,6 +5,8 @@
 #include <inkling/schedule/inverse.hpp>
 
 #include <cmath>
+#include <concepts>
+#include <type_traits>
 
 namespace inkling::schedule {
 
@@ -56,5 +58,14 @@ private:
         return variance_preserving * variance_preserving;
     }
 };
+
+/// Names the settings, for model files; those of the inner schedule too where it names them.
+template <class Schedule, class Visit>
+    requires std::same_as<std::remove_const_t<Schedule>, Rescaled<decltype(Schedule::schedule)>>
+void describe(Schedule& rescaled, Visit const& visit) {
+    if constexpr (requires { describe(rescaled.schedule, visit); }) visit("schedule", rescaled.schedule);
+    visit("variance_preserving", rescaled.variance_preserving);
+    visit("training_noise", rescaled.training_noise);
+}
 
 }  // namespace inkling::schedule

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
+#include <type_traits>
 
 namespace inkling::schedule {
 
@@ -33,5 +35,12 @@ struct Sqrt {
     }
 };
 static_assert(NoiseSchedule<Sqrt>);
+
+/// Names the settings, for model files.
+template <class Schedule, class Visit>
+    requires std::same_as<std::remove_const_t<Schedule>, Sqrt>
+void describe(Schedule& schedule, Visit const& visit) {
+    visit("offset", schedule.offset);
+}
 
 }  // namespace inkling::schedule

@@ -166,7 +166,7 @@ public:
     void require_options(std::string_view options) const {
         std::string const text = detail::differences(nlohmann::json::parse(state_.options),
                                                      detail::parse_object(options, where_, "the run's options"));
-        require(text.empty(), where_, "was written by a run with other options: ", text);
+        require(text.empty(), where_, "was written by a run with other options or text (remove it to start anew): ", text);
     }
 
     /// Fills the weights, [P] in the backend's memory, the optimiser and the moving average. All is checked before the first

@@ -7,21 +7,11 @@
 #include <inkling/schedule/gaussian.hpp>
 
 #include <cmath>
-#include <concepts>
 #include <cstddef>
 #include <optional>
 #include <string_view>
 
 namespace inkling::sampler::detail {
-
-/// A schedule's table of T steps; a schedule that is a table already is taken as it is.
-template <NoiseSchedule Schedule>
-[[nodiscard]] schedule::Discrete table_of(Schedule const& schedule, Index table_steps) {
-    if constexpr (std::same_as<Schedule, schedule::Discrete>)
-        return schedule;
-    else
-        return schedule::Discrete::sampled(schedule, table_steps);
-}
 
 /// What every sampler's options have in common.
 struct Common {
