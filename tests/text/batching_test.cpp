@@ -63,7 +63,10 @@ std::vector<std::vector<Index>> listed(EpochBatches const& batches) {
     return all;
 }
 
-std::vector<Index> copy(std::span<Index const> batch) { return {batch.begin(), batch.end()}; }
+template <class Number>
+std::vector<Number> copy(std::span<Number const> numbers) {
+    return {numbers.begin(), numbers.end()};
+}
 
 // Sentences of 1 to 24 tokens, many of each length.
 SentenceLengths mixed_lengths(Index sentences) {
@@ -103,6 +106,22 @@ TEST_CASE("ParallelCorpus: whatever is added comes back, pair by pair") {
             RC_ASSERT(std::ranges::equal(corpus.target(static_cast<Index>(i)), pairs[i].second));
         }
     }));
+}
+
+TEST_CASE("ParallelCorpus: its own sentences can be added to it again") {
+    ParallelCorpus pairs;
+    pairs.add(std::vector<Token>{4, 5, 6}, std::vector<Token>{7, 8});
+    ParallelCorpus shared;
+    shared.add_shared(std::vector<Token>{4, 5, 6});
+    for (Index i = 0; i < 40; ++i) {  // often enough to move them to larger memory
+        pairs.add(pairs.target(i), pairs.source(i));
+        shared.add_shared(shared.target(i));
+    }
+    for (Index i = 0; i <= 40; ++i) {
+        CHECK(copy(pairs.source(i)) == (i % 2 == 0 ? std::vector<Token>{4, 5, 6} : std::vector<Token>{7, 8}));
+        CHECK(copy(pairs.target(i)) == (i % 2 == 1 ? std::vector<Token>{4, 5, 6} : std::vector<Token>{7, 8}));
+        CHECK(copy(shared.target(i)) == std::vector<Token>{4, 5, 6});
+    }
 }
 
 TEST_CASE("ParallelCorpus: sentences that are their own source do not mix with pairs") {
@@ -292,7 +311,7 @@ TEST_CASE("make_batches: the same seed and epoch give the same batches, another 
     CHECK(first != listed(make_batches(lengths, {.tokens_per_batch = 200, .pool = 100, .seed = 4}, 0)));
 }
 
-TEST_CASE("make_batches: three sentences in a batch each are drawn in this very order on every platform") {
+TEST_CASE("make_batches: the four sentences of one batch stand in the same order on every platform") {
     // Fisher and Yates on 0 1 2 3 with the words of Philox4x32-10, worked out apart from the code under test.
     SentenceLengths const lengths{{1, 1, 1, 1}, {1, 1, 1, 1}};
     std::vector<Index> order{0, 1, 2, 3};
@@ -360,6 +379,20 @@ TEST_CASE("BatchPlan: a restored position goes on with the identical stream, ove
             RC_ASSERT(plan.position() == other.position());
         }
     }));
+}
+
+TEST_CASE("BatchPlan: an epoch that cannot be dealt to the ranks changes nothing, whenever it comes") {
+    // In some orders each of the nine sentences fills a batch of its own, which two ranks cannot share evenly.
+    SentenceLengths const lengths{{2, 7, 4, 3, 1, 3, 4, 6, 2}, {2, 2, 7, 5, 6, 2, 5, 1, 7}};
+    BatchPlan plan(lengths, {.tokens_per_batch = 7, .pool = 1, .seed = 3, .ranks = 2});
+    for (Index step = plan.steps_per_epoch(); step > 0; --step) static_cast<void>(plan.next());
+    BatchPosition const before = plan.position();
+    Index const steps = plan.steps_per_epoch();
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        CHECK_THROWS_WITH_AS(static_cast<void>(plan.next()), doctest::Contains("cannot be dealt to 2 ranks"), Error);
+        CHECK(plan.position() == before);
+        CHECK(plan.steps_per_epoch() == steps);
+    }
 }
 
 TEST_CASE("BatchPlan: a position of another seed, corpus or range is refused, one of another rank is not") {

@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <stdexcept>
@@ -52,6 +53,11 @@ WordTokenizer words() {
     MemoryLines lines{text};
     return WordTokenizer::train(lines);
 }
+
+// A tokenizer of one's own that took over a name: its bytes could not be told from WordTokenizer's.
+struct OtherWords : WordTokenizer {
+    [[nodiscard]] static OtherWords deserialise(std::string_view bytes) { return {WordTokenizer::deserialise(bytes)}; }
+};
 
 std::string message_of(auto const& call) {
     try {
@@ -207,6 +213,19 @@ TEST_CASE("WordTokenizer: a vocabulary word with a blank is refused, as no text 
                          "inkling::text::WordTokenizer: word 'wet ink' has a blank, expected none", Error);
 }
 
+TEST_CASE("WordTokenizer: a training line that is no text is refused by its number") {
+    auto const said = [](std::string const& line) {
+        return message_of([&] {
+            Lines const text{"the ink", line};
+            MemoryLines lines{text};
+            static_cast<void>(WordTokenizer::train(lines));
+        });
+    };
+    CHECK(said("dries \xFF")
+          == "inkling::text::WordTokenizer: line 2: byte 7 is not valid UTF-8, expected UTF-8 text");
+    CHECK(said(std::string("a\0b", 3)) == "inkling::text::WordTokenizer: line 2: byte 2 is zero, expected UTF-8 text");
+}
+
 TEST_CASE("WordTokenizer: text made of its words comes back exactly") {
     WordTokenizer const tokenizer = words();
     CHECK(rc::check([&] {
@@ -250,6 +269,23 @@ TEST_CASE("SentencePieceTokenizer: special tokens are left out of text, and thei
     CHECK_THROWS_AS(tokenizer.spelling(60), Error);
 }
 
+TEST_CASE("SentencePieceTokenizer: a tab is a blank, in training and after it") {
+    SentencePieceTokenizer const& tokenizer = pieces(PieceModel::unigram);
+    CHECK(tokenizer.encode("the\tblue\t ink") == tokenizer.encode("the blue ink"));
+    CHECK(tokenizer.decode(tokenizer.encode("the\tblue ink")) == "the blue ink");
+    Lines text = made_up_text();
+    for (std::string& line : text) std::replace(line.begin(), line.end(), ' ', '\t');
+    CHECK(train(text, {.vocabulary_size = 60}).serialise() == tokenizer.serialise());
+}
+
+TEST_CASE("SentencePieceTokenizer: a training line with SentencePiece's own mark is refused by its number, not passed over") {
+    CHECK_THROWS_WITH_AS(train({"fine", "a bar \u2585"}, {.vocabulary_size = 20}),
+                         "inkling::text::SentencePieceTokenizer: line 2: byte 7 begins '\u2585' (U+2585), which "
+                         "SentencePiece keeps for itself, expected text without it",
+                         Error);
+    CHECK(pieces(PieceModel::unigram).encode("\u2585").back() == 3);  // elsewhere it is a letter like others
+}
+
 TEST_CASE("SentencePieceTokenizer: the same text and options give the same bytes") {
     SentencePieceOptions const options{.vocabulary_size = 60};
     CHECK(train(made_up_text(), options).serialise() == pieces(PieceModel::unigram).serialise());
@@ -271,6 +307,10 @@ TEST_CASE("SentencePieceTokenizer: a vocabulary the text cannot fill is refused,
     CHECK(train(made_up_text(), {.vocabulary_size = 50000, .exact_size = false}).vocabulary_size() < 50000);
     CHECK_THROWS_AS(train(made_up_text(), {.vocabulary_size = 10}), Error);  // fewer than the letters
     CHECK_THROWS_AS(train(made_up_text(), {.vocabulary_size = 4}), Error);
+    CHECK_THROWS_WITH_AS(train(made_up_text(), {.vocabulary_size = 2'000'000'000, .exact_size = false}),
+                         "inkling::text::SentencePieceTokenizer: vocabulary_size is 2000000000, expected more than the 4 "
+                         "special tokens and at most 10000000",
+                         Error);
 }
 
 TEST_CASE("SentencePieceTokenizer: no text, text that is not UTF-8 and settings out of range are refused") {
@@ -282,6 +322,7 @@ TEST_CASE("SentencePieceTokenizer: no text, text that is not UTF-8 and settings 
         "inkling::text::SentencePieceTokenizer: line 2: byte 5 is not valid UTF-8, expected UTF-8 text", Error);
     CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .threads = 0}), Error);
     CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .max_line_bytes = 0}), Error);
+    CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .max_line_bytes = Index{1} << 40}), Error);
     CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .specials = {.bos = 2}}), Error);
     CHECK_THROWS_AS(pieces(PieceModel::unigram).encode("\xC0"), Error);
 }
@@ -299,9 +340,12 @@ TEST_CASE("SentencePieceTokenizer: what the source of lines throws arrives uncha
                          std::runtime_error);
 }
 
-TEST_CASE("SentencePieceTokenizer: bytes that are no model are refused, whatever they hold") {
+TEST_CASE("SentencePieceTokenizer: bytes that are no model are refused, and damaged ones refused or read") {
     CHECK_THROWS_AS(SentencePieceTokenizer::from_model(""), Error);
-    CHECK_THROWS_AS(SentencePieceTokenizer::from_model("not a model"), Error);
+    std::string const said = message_of([] { static_cast<void>(SentencePieceTokenizer::from_model("not a model")); });
+    CHECK(said.starts_with("inkling::text::SentencePieceTokenizer: these 11 bytes are no SentencePiece model, expected "
+                           "those of a '.model' file: "));
+    CHECK(said.find(".cc") == std::string::npos);  // where SentencePiece noticed is nothing to a user
     std::string const model = pieces(PieceModel::unigram).model();
     CHECK(SentencePieceTokenizer::from_model(model).encode("the ink") == pieces(PieceModel::unigram).encode("the ink"));
     CHECK(rc::check([&] {
@@ -354,6 +398,10 @@ TEST_CASE("AnyTokenizer: the bytes say which tokenizer they hold, and a kind it 
         "inkling::text::AnyTokenizer: these bytes hold a tokenizer of kind 'sentencepiece', expected 'word'", Error);
     CHECK_THROWS_WITH_AS(WordTokenizer::deserialise(pieces(PieceModel::bpe).serialise()),
                          "inkling::text: these bytes hold a tokenizer of kind 'sentencepiece', expected 'word'", Error);
+    CHECK_THROWS_WITH_AS((AnyTokenizer<WordTokenizer, OtherWords>::deserialise(words().serialise())),
+                         "inkling::text::AnyTokenizer: two of its tokenizers are of kind 'word', expected a kind of its own "
+                         "for each",
+                         Error);
     CHECK_THROWS_AS(Either::deserialise(""), Error);
     CHECK_THROWS_AS(Either::deserialise("inkling tokenizer other 0 0\n"), Error);
 }

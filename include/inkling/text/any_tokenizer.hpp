@@ -5,6 +5,8 @@
 #include <inkling/text/concept.hpp>
 #include <inkling/text/envelope.hpp>
 
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <optional>
 #include <span>
@@ -63,8 +65,13 @@ public:
     }
 
     /// Makes the tokenizer whose kind the bytes name.
-    /// @throws Error when it is none of Tokenizers, and what that tokenizer throws
+    /// @throws Error when it is none of Tokenizers, when two of them are of the same kind, and what that tokenizer throws
     [[nodiscard]] static AnyTokenizer deserialise(std::string_view bytes) {
+        std::array<std::string_view, sizeof...(Tokenizers)> kinds{Tokenizers::kind()...};
+        std::sort(kinds.begin(), kinds.end());
+        auto const twice = std::adjacent_find(kinds.begin(), kinds.end());
+        require(twice == kinds.end(), "inkling::text::AnyTokenizer: two of its tokenizers are of kind '",
+                twice == kinds.end() ? std::string_view{} : *twice, "', expected a kind of its own for each");
         std::string_view const kind = sealed_kind(bytes);
         std::optional<AnyTokenizer> made;
         (void)((kind == Tokenizers::kind() && (made.emplace(Tokenizers::deserialise(bytes)), true)) || ...);

@@ -62,8 +62,15 @@ public:
         return std::span(sentences_).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
     }
 
+    /// Makes room for the batches of so many sentences, so that draw allocates nothing.
+    void reserve(Index sentences) {
+        sentences_.reserve(static_cast<std::size_t>(sentences));
+        shuffled_.reserve(static_cast<std::size_t>(sentences));
+        ranges_.reserve(static_cast<std::size_t>(sentences));  // a batch holds at least one sentence
+    }
+
     /// Draws the batches of `epoch`; see make_batches.
-    /// @throws Error as make_batches does
+    /// @throws Error as make_batches does; the batches are those of no epoch then
     void draw(SentenceLengths const& lengths, BatchingOptions const& options, std::uint32_t epoch) {
         check(lengths, options);
         reserve(lengths.size());
@@ -101,12 +108,6 @@ private:
                     " target tokens, expected at most tokens_per_batch = ", options.tokens_per_batch,
                     " (raise it, or leave long sentences out when reading)");
         }
-    }
-
-    void reserve(Index sentences) {
-        sentences_.reserve(static_cast<std::size_t>(sentences));
-        shuffled_.reserve(static_cast<std::size_t>(sentences));
-        ranges_.reserve(static_cast<std::size_t>(sentences));  // a batch holds at least one sentence
     }
 
     // Fisher and Yates' shuffle; std::shuffle differs between standard libraries.
@@ -211,6 +212,7 @@ public:
         : lengths_(std::move(lengths)), options_(options) {
         require(lengths_.size() > 0, "inkling::text::BatchPlan: the corpus is empty, expected at least one sentence");
         batches_.draw(lengths_, options_, 0);
+        drawn_.reserve(lengths_.size());
         position_.fingerprint = fingerprint();
     }
 
@@ -219,9 +221,12 @@ public:
         : BatchPlan(wrapped_lengths(corpus, wrapping), options) {}
 
     /// Sentence indices of the next batch; goes on to the next epoch at the end of one. Valid until the next call.
+    /// @throws Error when the next epoch's batches cannot be dealt to the ranks evenly (see make_batches); nothing is
+    ///         changed then
     [[nodiscard]] std::span<Index const> next() {
         if (position_.step == steps_per_epoch()) {
-            batches_.draw(lengths_, options_, position_.epoch + 1);
+            drawn_.draw(lengths_, options_, position_.epoch + 1);
+            std::swap(batches_, drawn_);
             ++position_.epoch;
             position_.step = 0;
         }
@@ -273,6 +278,7 @@ private:
     SentenceLengths lengths_;
     BatchingOptions options_;
     EpochBatches batches_;
+    EpochBatches drawn_;  // memory for the next epoch's
     BatchPosition position_;
 };
 

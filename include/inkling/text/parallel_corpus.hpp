@@ -36,13 +36,13 @@ public:
     /// Number of tokens on all target sides.
     [[nodiscard]] Index target_tokens() const { return static_cast<Index>(target_tokens_.size()); }
 
-    /// Appends a pair; either side may be empty. Changes nothing if it throws.
+    /// Appends a pair; either side may be empty, or a sentence of this corpus. Changes nothing if it throws.
     /// @throws Error when the corpus holds sentences that are their own source
     void add(std::span<Token const> source, std::span<Token const> target) {
         require(!source_is_target_ || empty(), "inkling::text::ParallelCorpus: add(source, target) on a corpus whose ",
                 size(), " sentences are their own source, expected add_shared(sentence)");
-        reserve_one(source_tokens_, source_ends_, source.size());
-        reserve_one(target_tokens_, target_ends_, target.size());
+        auto const old_source = reserve_one(source_tokens_, source_ends_, source.size());
+        auto const old_target = reserve_one(target_tokens_, target_ends_, target.size());
         append(source_tokens_, source_ends_, source);
         append(target_tokens_, target_ends_, target);
         source_is_target_ = false;
@@ -53,7 +53,7 @@ public:
     void add_shared(std::span<Token const> sentence) {
         require(source_is_target_ || empty(), "inkling::text::ParallelCorpus: add_shared(sentence) on a corpus of ",
                 size(), " pairs, expected add(source, target)");
-        reserve_one(target_tokens_, target_ends_, sentence.size());
+        auto const old_target = reserve_one(target_tokens_, target_ends_, sentence.size());
         append(target_tokens_, target_ends_, sentence);
         source_is_target_ = true;
     }
@@ -65,14 +65,22 @@ private:
         return std::span(tokens).subspan(begin, static_cast<std::size_t>(ends[sentence]) - begin);
     }
 
-    // Makes room for all arrays before any of them changes, growing geometrically.
-    static void reserve_one(std::vector<Token>& tokens, std::vector<Index>& ends, std::size_t count) {
-        if (tokens.capacity() - tokens.size() < count) tokens.reserve(2 * tokens.capacity() + count);
+    // Makes room for all arrays before any of them changes, growing geometrically. Gives the memory that held the tokens
+    // before, where it is another now: the sentence to append may lie in it.
+    [[nodiscard]] static std::vector<Token> reserve_one(std::vector<Token>& tokens, std::vector<Index>& ends,
+                                                        std::size_t count) {
         if (ends.capacity() == ends.size()) ends.reserve(2 * ends.capacity() + 1);
+        std::vector<Token> other;
+        if (tokens.capacity() - tokens.size() < count) {
+            other.reserve(2 * tokens.capacity() + count);
+            other.assign(tokens.begin(), tokens.end());
+            other.swap(tokens);
+        }
+        return other;
     }
 
     static void append(std::vector<Token>& tokens, std::vector<Index>& ends, std::span<Token const> sentence) {
-        tokens.insert(tokens.end(), sentence.begin(), sentence.end());
+        for (Token const token : sentence) tokens.push_back(token);  // insert() may not read its own vector
         ends.push_back(static_cast<Index>(tokens.size()));
     }
 

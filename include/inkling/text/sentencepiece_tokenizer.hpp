@@ -9,6 +9,7 @@
 #include <sentencepiece_processor.h>
 #include <sentencepiece_trainer.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -29,25 +30,27 @@ enum class PieceModel {
 
 /// Settings of SentencePieceTokenizer::train.
 struct SentencePieceOptions {
-    Index vocabulary_size = 8000;  ///< number of tokens wanted, the four special ones counted; at least 5
+    Index vocabulary_size = 8000;  ///< number of tokens wanted, the four special ones counted; 5 to 10 million
     PieceModel model = PieceModel::unigram;
     bool exact_size = true;  ///< false: take fewer tokens where the text cannot fill vocabulary_size
     bool nfkc =
-        false;  ///< true: SentencePiece's nmt_nfkc normalisation; false: text comes back as it went in, up to runs of blanks
+        false;  ///< true: SentencePiece's nmt_nfkc normalisation; false: text comes back as it went in, up to tabs and blanks
     int threads = 1;               ///< in [1, 128]; the pieces found depend on it in the last digits of their scores
-    Index max_line_bytes = 16384;  ///< longer lines are left out of training (not of encoding)
+    Index max_line_bytes = 16384;  ///< longer lines are left out of training (not of encoding); 1 to 2^30
     SpecialTokens specials{};
 };
 
 /// Subwords by SentencePiece, trained from the program or loaded from a model. Needs inkling::sentencepiece.
 ///
-/// Every character of the training text has a piece; others become unk. Many threads may use one tokenizer, and copies
-/// share the model. Training sets SentencePiece's process-wide log level to silent.
+/// Every character of the training text has a piece; others become unk. A tab is read as a blank, as SentencePiece has
+/// no piece for one; runs of blanks come back as one blank, '▁' as a blank, and those at the ends of a line not at all.
+/// Many threads may use one tokenizer, and copies share the model. Training sets SentencePiece's process-wide log level
+/// to silent.
 class SentencePieceTokenizer {
 public:
     /// Learns pieces from `lines`. The same lines, options and library version give the same bytes.
-    /// @throws Error when there is no text, a line is not UTF-8, or the vocabulary asked for is too large or too small for
-    ///         the text; and what `lines` throws
+    /// @throws Error when there is no text, a line is not UTF-8 or holds U+2585, which SentencePiece keeps for itself, or
+    ///         the vocabulary asked for is too large or too small for the text; and what `lines` throws
     template <LineSource Lines>
     [[nodiscard]] static SentencePieceTokenizer train(Lines& lines, SentencePieceOptions const& options = {}) {
         check(options);
@@ -72,11 +75,13 @@ public:
         auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
         try {
             sentencepiece::util::Status const status = processor->LoadFromSerializedProto(model);
-            require(status.ok(), where, "these ", model.size(), " bytes are no SentencePiece model: ", reason(status));
+            require(status.ok(), where, "these ", model.size(), " bytes are no SentencePiece model, expected those of a ",
+                    "'.model' file: ", reason(status));
         } catch (Error const&) {
             throw;
         } catch (std::exception const& error) {  // its index of pieces throws on an empty piece
-            fail(where, "these ", model.size(), " bytes are no SentencePiece model: ", error.what());
+            fail(where, "these ", model.size(), " bytes are no SentencePiece model, expected those of a '.model' file: ",
+                 error.what());
         }
         SpecialTokens const specials{.bos = processor->bos_id(),
                                      .pad = processor->pad_id(),
@@ -94,12 +99,18 @@ public:
         std::size_t const valid = valid_utf8_prefix(line);
         require(valid == line.size(), where, "byte ", valid + 1, " of the line is not valid UTF-8");
         std::vector<int> pieces;
+        std::string without_tabs;
+        if (tab_is_blank_ && line.find('\t') != std::string_view::npos) {
+            without_tabs = line;
+            std::replace(without_tabs.begin(), without_tabs.end(), '\t', ' ');
+            line = without_tabs;
+        }
         sentencepiece::util::Status const status = processor_->Encode(line, &pieces);
         require(status.ok(), where, "encoding failed: ", reason(status));
         return {pieces.begin(), pieces.end()};
     }
 
-    /// The text of the pieces; bos, pad and eos are left out, unk is `<unk>`.
+    /// The text of the pieces; bos, pad and eos are left out, unk is `<unk>`, in models from elsewhere what they say.
     /// @throws Error when a token is outside [0, V)
     [[nodiscard]] std::string decode(std::span<Token const> tokens) const {
         std::vector<int> pieces;
@@ -140,6 +151,11 @@ public:
 
 private:
     static constexpr std::string_view where = "inkling::text::SentencePieceTokenizer: ";
+    static constexpr Index most_tokens = 10'000'000;     // near 2^31 SentencePiece never comes back
+    static constexpr Index most_bytes = Index{1} << 30;  // SentencePiece counts in 32 bits
+
+    // What SentencePiece writes for an unknown character while it trains; it passes over lines that hold one.
+    static constexpr std::string_view reserved = "\u2585";
 
     // Hands lines to SentencePiece, which knows no exceptions: one that `lines` throws is kept and thrown again later.
     template <class Lines>
@@ -168,9 +184,13 @@ private:
                 std::size_t const valid = valid_utf8_prefix(line_);
                 require(done_ || valid == line_.size(), where, "line ", number_, ": byte ", valid + 1,
                         " is not valid UTF-8, expected UTF-8 text");
+                std::size_t const taken = line_.find(reserved);
+                require(done_ || taken == std::string::npos, where, "line ", number_, ": byte ", taken + 1, " begins '",
+                        reserved, "' (U+2585), which SentencePiece keeps for itself, expected text without it");
+                std::replace(line_.begin(), line_.end(), '\t', ' ');
             } while (!done_
                      && (static_cast<Index>(line_.size()) > max_line_bytes_
-                         || line_.find_first_not_of(" \t\r") == std::string::npos));
+                         || line_.find_first_not_of(" \r") == std::string::npos));
         } catch (...) {
             failure_ = std::current_exception();
             done_ = true;
@@ -186,23 +206,30 @@ private:
 
     SentencePieceTokenizer(std::shared_ptr<sentencepiece::SentencePieceProcessor const> processor,
                            SpecialTokens const& specials)
-        : processor_(std::move(processor)), specials_(specials) {}
+        : processor_(std::move(processor)), specials_(specials) {
+        auto const unknown = [&](char const* piece) { return processor_->PieceToId(piece) == specials_.unk; };
+        tab_is_blank_ = unknown("\t") && unknown("<0x09>");  // models from elsewhere may have a piece for it
+    }
 
-    // SentencePiece's message without the place in its source and the condition it begins with.
+    // SentencePiece's message without the place in its source, and without the condition where it says more.
     static std::string reason(sentencepiece::util::Status const& status) {
-        std::string_view const text = status.message();
+        std::string_view text = status.message();
+        std::size_t const condition = text.find(") [");
         std::size_t const condition_end = text.rfind("] ");
-        bool const says_more = condition_end != std::string_view::npos && condition_end + 2 < text.size();
-        return std::string(says_more ? text.substr(condition_end + 2) : text);
+        if (condition != std::string_view::npos && condition_end != std::string_view::npos) {
+            bool const says_more = condition_end + 2 < text.size();
+            text = says_more ? text.substr(condition_end + 2) : text.substr(condition + 3, condition_end - condition - 3);
+        }
+        return std::string(text);
     }
 
     static void check(SentencePieceOptions const& options) {
-        require(options.vocabulary_size > 4, where, "vocabulary_size is ", options.vocabulary_size,
-                ", expected more than the 4 special tokens");
+        require(options.vocabulary_size > 4 && options.vocabulary_size <= most_tokens, where, "vocabulary_size is ",
+                options.vocabulary_size, ", expected more than the 4 special tokens and at most ", most_tokens);
         require(options.threads >= 1 && options.threads <= 128, where, "threads is ", options.threads,
                 ", expected a number in [1, 128]");
-        require(options.max_line_bytes >= 1, where, "max_line_bytes is ", options.max_line_bytes,
-                ", expected at least 1");
+        require(options.max_line_bytes >= 1 && options.max_line_bytes <= most_bytes, where, "max_line_bytes is ",
+                options.max_line_bytes, ", expected 1 to ", most_bytes);
         require_special_tokens(options.specials, where);
     }
 
@@ -226,6 +253,7 @@ private:
 
     std::shared_ptr<sentencepiece::SentencePieceProcessor const> processor_;
     SpecialTokens specials_;
+    bool tab_is_blank_ = true;
 };
 static_assert(Tokenizer<SentencePieceTokenizer>);
 

@@ -4,8 +4,11 @@
 #include <inkling/core/index.hpp>
 #include <inkling/text/concept.hpp>
 #include <inkling/text/envelope.hpp>
+#include <inkling/text/utf8.hpp>
 #include <inkling/text/vocabulary.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,7 +48,7 @@ public:
     }
 
     /// Gives a token to each word that `lines` hold, as far as the options allow.
-    /// @throws Error when an option is out of range or a word is not UTF-8, and what `lines` throws
+    /// @throws Error when an option is out of range, and as add_words does
     template <LineSource Lines>
     [[nodiscard]] static WordTokenizer train(Lines& lines, VocabularyOptions const& options = {}) {
         WordCounts counts;
@@ -54,10 +57,16 @@ public:
     }
 
     /// Counts the words of `lines`, for a vocabulary that several files share.
+    /// @throws Error, naming the line, when it is not UTF-8 or has a zero byte, and what `lines` throws
     template <LineSource Lines>
     static void add_words(WordCounts& counts, Lines& lines) {
         std::string line;
-        while (lines.next(line)) for_each_word(line, [&](std::string_view word) { counts.add(word); });
+        for (Index number = 1; lines.next(line); ++number) {
+            std::size_t const valid = std::min(valid_utf8_prefix(line), line.find('\0'));
+            require(valid >= line.size(), "inkling::text::WordTokenizer: line ", number, ": byte ", valid + 1, " is ",
+                    valid < line.size() && line[valid] == '\0' ? "zero" : "not valid UTF-8", ", expected UTF-8 text");
+            for_each_word(line, [&](std::string_view word) { counts.add(word); });
+        }
     }
 
     /// Tokens of the words of `line`, unk for unknown ones; nothing else is added.
