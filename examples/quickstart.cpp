@@ -4,13 +4,13 @@
 // model is asked about are in no training set.
 
 #include "support/inverse_text_normalisation.hpp"
+#include "support/terminal.hpp"
 
 #include <inkling/backend/cpu.hpp>
 #include <inkling/inkling.hpp>
 
 #include <cstdio>
 #include <iostream>
-#include <unistd.h>
 
 using namespace inkling;
 namespace itn = inverse_text_normalisation;
@@ -40,11 +40,11 @@ int main() {
     constexpr Index updates = 2800;
     std::printf("%zu weights learn to write what %zu sentences say\n", static_cast<std::size_t>(writer.layout().size()),
                 pairs.size());
-    bool const terminal = isatty(STDOUT_FILENO) == 1;
+    train::ProgressBarOptions const bar{.terminal = support::is_terminal(STDOUT_FILENO), .columns = support::columns(STDOUT_FILENO)};
     Trainer<Writer, objective::Anchor, train::Cosine> trainer(
         writer, {.steps = updates, .objective = {.label_smoothing = 0.0},
                  .learning_rate = {.peak = 1.5e-3, .steps = updates, .warm_up = 200}, .tokens_per_batch = 768,
-                 .length_weight = 1.0, .seed = seed, .on_progress = train::progress_bar(std::cout, {.terminal = terminal})});
+                 .length_weight = 1.0, .seed = seed, .on_progress = train::progress_bar(std::cout, bar)});
     trainer.fit(corpus);
 
     // One sentence takes shape.

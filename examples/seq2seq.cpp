@@ -6,6 +6,8 @@
 //
 // Files may be compressed with gzip. A training that was stopped goes on when the same command is run again.
 
+#include "support/terminal.hpp"
+
 #include <inkling/backend/cpu.hpp>
 #include <inkling/inkling.hpp>
 #include <inkling/text/sentencepiece_tokenizer.hpp>
@@ -14,8 +16,8 @@
 
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
-#include <unistd.h>
 
 using namespace inkling;
 
@@ -33,7 +35,9 @@ struct Both {
 
 struct TrainSettings {
     std::string source, target, valid_source, valid_target, model, metrics, tokenizer = "sentencepiece";
-    double minutes = 0.0, dropout = 0.1, noise_factor = 4.0, learning_rate = 1e-3, ema = 0.0;
+    double minutes = 0.0, dropout = 0.1, noise_factor = 4.0, learning_rate = 1e-3, ema = 0.999;
+    double label_smoothing = 0.1, weight_decay = 0.01, clip = 1.0, checkpoint_minutes = 5.0;
+    bool restart = false;
     Index steps = 0, vocabulary = 6000, latent = 128, width = 256, layers = 3, heads = 4, hidden = 0, longest = 256;
     Index tokens_per_batch = 1536, length_pool = 1, warm_up = 1000, validate_every = 1000, valid_lines = 200, average_best = 5;
     std::uint64_t seed = 1;
@@ -41,7 +45,7 @@ struct TrainSettings {
 };
 
 struct GenerateSettings {
-    std::string model, source, reference, tokenize = "none";
+    std::string model, source, reference, output, tokenize = "none", select = "mbr", too_long = "refuse";
     Index steps = 20, early_stopping = 0, length_beam = 1, noise_beam = 1, tokens_per_batch = 4096;
     std::uint64_t seed = 0;
     int threads = 0;
@@ -67,9 +71,20 @@ text::ParallelCorpus read(TrainSettings const& settings, std::string const& sour
     return corpus;
 }
 
+/// Bad settings are found before the hours of work, not after.
+void check(TrainSettings const& settings) {
+    require(settings.valid_source.empty() == settings.valid_target.empty(), "--valid-source and --valid-target go together");
+    require(settings.minutes > 0.0 || settings.steps > 0, "how long to train? Give --minutes or --updates");
+    require(settings.longest >= 4, "--longest is ", settings.longest, ", expected at least 4");
+    for (std::string const& path : {settings.source, settings.target, settings.valid_source, settings.valid_target})
+        if (!path.empty()) io::LineReader const can_be_read(path);
+    io::AtomicFile const can_be_written(settings.model);
+}
+
 void run_training(TrainSettings const& settings) {
-    require(settings.valid_source.empty() == settings.valid_target.empty(),
-            "seq2seq: --valid-source and --valid-target go together");
+    check(settings);
+    std::string const checkpoint = settings.model + ".checkpoint";
+    if (settings.restart) std::filesystem::remove(checkpoint);
     auto const tokenizer = make_tokenizer(settings);
     auto const corpus = read(settings, settings.source, settings.target, tokenizer);
     text::ParallelCorpus held_out;
@@ -87,12 +102,16 @@ void run_training(TrainSettings const& settings) {
     std::cerr << model.layout().size() << " weights, vocabulary of " << tokenizer.vocabulary_size() << '\n';
     Trainer<Model> trainer(
         model, {.minutes = settings.minutes, .steps = settings.steps,
+                .objective = {.label_smoothing = settings.label_smoothing},
                 .learning_rate = {.peak = settings.learning_rate, .warm_up = settings.warm_up},
-                .tokens_per_batch = settings.tokens_per_batch, .length_pool = settings.length_pool, .ema_decay = settings.ema, .seed = settings.seed,
+                .adamw = {.weight_decay = settings.weight_decay}, .tokens_per_batch = settings.tokens_per_batch,
+                .length_pool = settings.length_pool, .clip = settings.clip, .ema_decay = settings.ema, .seed = settings.seed,
                 .validate_every = settings.validate_every, .bleu_sentences = settings.valid_lines,
-                .average_best = settings.average_best, .checkpoint = settings.model + ".checkpoint",
+                .average_best = settings.average_best, .checkpoint = checkpoint,
+                .checkpoint_minutes = settings.checkpoint_minutes,
                 .metrics = settings.metrics.empty() ? settings.model + ".csv" : settings.metrics, .handle_signals = true,
-                .on_progress = train::progress_bar(std::cerr, {.terminal = isatty(STDERR_FILENO) == 1}),
+                .on_progress = train::progress_bar(std::cerr, {.terminal = support::is_terminal(STDERR_FILENO),
+                                                               .columns = support::columns(STDERR_FILENO)}),
                 .on_validation = [](ValidationReport const& found) {
                     std::cerr << "\nvalidation at step " << found.step << ": loss " << found.loss << ", BLEU " << found.bleu
                               << ", nearest embedding " << found.embedding.nearest_distance << ", norm spread "
@@ -100,9 +119,8 @@ void run_training(TrainSettings const& settings) {
                 }});
     auto const report = trainer.fit(corpus, &held_out);
     if (report.end == TrainingReport::End::interrupted) {
-        std::cerr << "\nstopped at step " << report.steps << "; the same command goes on from " << settings.model
-                  << ".checkpoint\n";
-        std::exit(130);
+        std::cerr << "\nstopped at step " << report.steps << "; the same command goes on from " << checkpoint << '\n';
+        std::exit(128 + report.signal);
     }
     model.save(settings.model);
     std::cerr << "trained " << report.steps << " steps in " << report.seconds / 60.0 << " minutes; model written to "
@@ -111,55 +129,82 @@ void run_training(TrainSettings const& settings) {
 
 Model load(GenerateSettings const& settings) {
     return Model::load<text::SentencePieceTokenizer, text::WordTokenizer>(
-        settings.model, {.schedule = {.training_noise = 4.0},
-                         .sampler = {.steps = settings.steps, .early_stopping = settings.early_stopping},
+        settings.model, {.sampler = {.steps = settings.steps, .early_stopping = settings.early_stopping},
                          .device = {.threads = settings.threads}});
 }
 
-GenerateOptions options(GenerateSettings const& settings, Index first_source) {
-    return {.seed = settings.seed, .first_source = first_source,
-            .beams = {.length_beam = settings.length_beam, .noise_beam = settings.noise_beam},
-            .tokens_per_batch = settings.tokens_per_batch};
-}
+/// Turns lines of text into lines of text; an empty line stays empty.
+class Writer {
+public:
+    explicit Writer(GenerateSettings const& settings) : model_(load(settings)), settings_(settings) {}
+
+    /// Takes the line that was read last.
+    void add(std::string const& line, io::LineReader const& lines, std::string const& name) {
+        auto tokens = model_.tokenizer().encode(line);
+        auto const places = static_cast<std::size_t>(model_.model().longest_source() - model_.wrapping().source_length(0));
+        if (tokens.size() > places) {
+            require(settings_.too_long == "truncate", name, ": line ", lines.line_number(), " has ", tokens.size(),
+                    " tokens, the model has places for ", places, " (--too-long truncate leaves the rest out)");
+            tokens.resize(places);
+        }
+        if (!tokens.empty()) numbers_.push_back(size_);
+        if (!tokens.empty()) sources_.push_back(std::move(tokens));
+        ++size_;
+    }
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+    /// One line for each that was added since the last call.
+    std::vector<std::string> write(std::function<void(Index, Index)> on_progress = {}) {
+        GenerateOptions const options{.seed = settings_.seed, .first_source = done_,
+                                      .beams = {.length_beam = settings_.length_beam, .noise_beam = settings_.noise_beam},
+                                      .tokens_per_batch = settings_.tokens_per_batch, .on_progress = std::move(on_progress)};
+        auto const generated = settings_.select == "mbr" ? model_.generate_tokens(sources_, options)
+                                                         : model_.generate_tokens(sources_, options, decode::MeanLogProbability{});
+        std::vector<std::string> lines(size_);
+        for (std::size_t i = 0; i < generated.size(); ++i) lines[numbers_[i]] = generated[i].text;
+        done_ += static_cast<Index>(sources_.size());
+        sources_.clear();
+        numbers_.clear();
+        size_ = 0;
+        return lines;
+    }
+
+private:
+    Model model_;
+    GenerateSettings settings_;
+    std::vector<std::vector<Token>> sources_;
+    std::vector<std::size_t> numbers_;  // places of the sources among all lines
+    std::size_t size_ = 0;
+    Index done_ = 0;
+};
 
 void generate(GenerateSettings const& settings) {
-    Model const model = load(settings);
-    io::LineReader lines(std::cin, "standard input");
-    std::size_t const piece = isatty(STDIN_FILENO) == 1 ? 1 : 256;  // a person waits for each line
-    Index done = 0;
-    std::vector<std::string> sources;
+    Writer writer(settings);
+    std::string const name = "standard input";
+    io::LineReader lines(std::cin, name);
+    std::size_t const piece = support::is_terminal(STDIN_FILENO) ? 1 : 256;  // a person waits for each line
     auto const flush = [&] {
-        for (std::string const& line : model.generate(sources, options(settings, done))) std::cout << line << '\n';
+        for (std::string const& line : writer.write()) std::cout << line << '\n';
         std::cout.flush();
-        require(std::cout.good(), "seq2seq: standard output cannot be written");
-        done += static_cast<Index>(sources.size());
-        sources.clear();
+        require(std::cout.good(), "standard output cannot be written");
     };
     for (std::string line; lines.next(line);) {
-        require(!model.tokenizer().encode(line).empty(), "seq2seq: standard input: line ", lines.line_number(),
-                " is empty, expected text");
-        sources.push_back(line);
-        if (sources.size() == piece) flush();
+        writer.add(line, lines, name);
+        if (writer.size() == piece) flush();
     }
     flush();
 }
 
 void evaluate(GenerateSettings const& settings) {
-    Model const model = load(settings);
-    auto const all = [](std::string const& path) {
-        io::LineReader reader(path);
-        std::vector<std::string> lines;
-        for (std::string line; reader.next(line);) lines.push_back(line);
-        return lines;
-    };
-    auto const sources = all(settings.source);
-    auto const references = all(settings.reference);
-    require(sources.size() == references.size(), "seq2seq: '", settings.source, "' has ", sources.size(), " lines and '",
-            settings.reference, "' ", references.size(), ", expected as many");
-    auto generating = options(settings, 0);
-    generating.on_progress = [](Index done, Index total) { std::cerr << '\r' << done << '/' << total << std::flush; };
+    Writer writer(settings);
+    io::LineReader sources(settings.source), expected(settings.reference);
+    std::vector<std::string> references;
+    for (std::string line; sources.next(line);) writer.add(line, sources, settings.source);
+    for (std::string line; expected.next(line);) references.push_back(line);
+    require(writer.size() == references.size() && !references.empty(), "'", settings.source, "' has ", writer.size(),
+            " lines and '", settings.reference, "' ", references.size(), ", expected as many, and at least one");
     auto const start = std::chrono::steady_clock::now();
-    auto const lines = model.generate(sources, generating);
+    auto const lines = writer.write([](Index done, Index total) { std::cerr << '\r' << done << '/' << total << std::flush; });
     double const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     metric::BleuOptions const bleu{.tokenizer = settings.tokenize == "13a"    ? metric::BleuTokenizer::mteval13a
                                                 : settings.tokenize == "intl" ? metric::BleuTokenizer::international
@@ -167,6 +212,11 @@ void evaluate(GenerateSettings const& settings) {
     std::cerr << "\nsignature " << metric::signature(bleu) << '\n';
     std::printf("bleu=%.2f sentences=%zu seconds=%.1f\n", metric::corpus_bleu(lines, references, bleu).score, lines.size(),
                 seconds);
+    require(std::fflush(stdout) == 0, "standard output cannot be written");
+    if (settings.output.empty()) return;
+    std::ofstream output(settings.output);
+    for (std::string const& line : lines) output << line << '\n';
+    require(output.flush().good(), "'", settings.output, "' cannot be written");
 }
 
 void add_generation(CLI::App& command, GenerateSettings& settings) {
@@ -175,6 +225,10 @@ void add_generation(CLI::App& command, GenerateSettings& settings) {
     command.add_option("--early-stopping", settings.early_stopping, "cleanest steps left out")->capture_default_str();
     command.add_option("--length-beam", settings.length_beam, "lengths tried")->capture_default_str();
     command.add_option("--noise-beam", settings.noise_beam, "noises tried for each length")->capture_default_str();
+    command.add_option("--select", settings.select, "the candidate that is most like the others, or that the read-out is surest of")
+        ->check(CLI::IsMember({"mbr", "log-probability"}))->capture_default_str();
+    command.add_option("--too-long", settings.too_long, "what to do with a line the model has no places for")
+        ->check(CLI::IsMember({"refuse", "truncate"}))->capture_default_str();
     command.add_option("--tokens-per-batch", settings.tokens_per_batch, "tokens cleaned at once")->capture_default_str();
     command.add_option("--seed", settings.seed, "of all random numbers")->capture_default_str();
     command.add_option("--threads", settings.threads, "0: all")->capture_default_str();
@@ -200,12 +254,17 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--noise-factor", settings.noise_factor, "F of noise rescaling")->capture_default_str();
     command.add_option("--learning-rate", settings.learning_rate, "at its peak")->capture_default_str();
     command.add_option("--warm-up", settings.warm_up, "updates until the peak")->capture_default_str();
+    command.add_option("--label-smoothing", settings.label_smoothing)->capture_default_str();
+    command.add_option("--weight-decay", settings.weight_decay)->capture_default_str();
+    command.add_option("--clip", settings.clip, "largest norm of the gradient; 0: not clipped")->capture_default_str();
     command.add_option("--ema", settings.ema, "decay of averaged weights; 0: none")->capture_default_str();
     command.add_option("--tokens-per-batch", settings.tokens_per_batch)->capture_default_str();
     command.add_option("--length-pool", settings.length_pool, "sentences sorted by length together; 1: none")->capture_default_str();
     command.add_option("--validate-every", settings.validate_every, "updates")->capture_default_str();
     command.add_option("--valid-lines", settings.valid_lines, "held-out lines scored with BLEU")->capture_default_str();
     command.add_option("--average-best", settings.average_best, "validated weights whose mean is the model")->capture_default_str();
+    command.add_option("--checkpoint-minutes", settings.checkpoint_minutes, "between two checkpoints")->capture_default_str();
+    command.add_flag("--restart", settings.restart, "forget the checkpoint of an earlier run");
     command.add_option("--metrics", settings.metrics, "file of numbers, .csv or .jsonl; MODEL.csv if not given");
     command.add_option("--seed", settings.seed)->capture_default_str();
     command.add_option("--threads", settings.threads, "0: all")->capture_default_str();
@@ -216,6 +275,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
 int main(int count, char** arguments) {
     CLI::App program("Text to text by diffusion over token embeddings.");
     program.require_subcommand(1);
+    program.set_version_flag("--version", "seq2seq of inkling " + std::string(library_version));
     TrainSettings training;
     GenerateSettings generating;
     auto* const train_command = program.add_subcommand("train", "trains a model on pairs of lines");
@@ -226,6 +286,7 @@ int main(int count, char** arguments) {
     add_generation(*evaluate_command, generating);
     evaluate_command->add_option("--source", generating.source, "source lines")->required();
     evaluate_command->add_option("--reference", generating.reference, "expected lines")->required();
+    evaluate_command->add_option("--output", generating.output, "file for what was generated");
     evaluate_command->add_option("--tokenize", generating.tokenize, "of BLEU")->check(CLI::IsMember({"none", "13a", "intl"}))->capture_default_str();
     try {
         program.parse(count, arguments);

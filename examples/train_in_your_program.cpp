@@ -36,7 +36,7 @@ int main() {
     std::stop_source enough;
     double smooth = 10.0;
     Trainer<Translator> trainer(
-        translator, {.minutes = 1.0, .objective = {.label_smoothing = 0.0}, .learning_rate = {.peak = 2e-3, .warm_up = 50},
+        translator, {.steps = 1000, .objective = {.label_smoothing = 0.0}, .learning_rate = {.peak = 2e-3, .warm_up = 50},
                      .tokens_per_batch = 256, .stop = enough.get_token(), .on_progress = [&](train::Progress const& now) {
                          smooth += 0.05 * (now.losses.front().value - smooth);  // the total; its terms come behind it
                          if (now.step % 20 == 0) std::cout << "update " << now.step << ", loss " << smooth << '\n';

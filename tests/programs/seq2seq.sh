@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# The promises of examples/seq2seq, held by running it: seq2seq.sh PROGRAM. Prints what is broken, and fails then.
+set -uo pipefail
+program=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE
+broken=0
+
+say() { printf 'broken: %s\n' "$*"; broken=1; }
+
+# expect STATUS TEXT COMMAND...: the command ends with the status, and says the text on either stream.
+expect() {
+    local status=$1 text=$2 said seen
+    shift 2
+    said=$("$@" 2>&1 </dev/null)
+    seen=$?
+    [[ $seen == "$status" ]] || say "'$*' ended with $seen, expected $status: $said"
+    [[ $said == *"$text"* ]] || say "'$*' does not say '$text': $said"
+}
+
+# Made-up pairs: colours and things, the other way round in the target.
+for colour in red green black white; do
+    for thing in boat house lamp stone; do
+        for place in here there; do
+            echo "the $colour $thing is $place"
+        done
+    done
+done >source.txt
+sed -E 's/the (\w+) (\w+) is (\w+)/\3 : \2 \1/' source.txt >target.txt
+head -n 6 source.txt >valid.source
+head -n 6 target.txt >valid.target
+gzip -k source.txt
+
+sizes=(--tokenizer word --latent 16 --width 32 --layers 1 --heads 2 --longest 12 --dropout 0.1 --tokens-per-batch 64
+    --warm-up 10 --learning-rate 0.003 --validate-every 20 --valid-lines 6 --checkpoint-minutes 0)
+train=("$program" train --source source.txt.gz --target target.txt --valid-source valid.source --valid-target valid.target
+    "${sizes[@]}")
+
+# A run that is interrupted and resumed ends in the bytes of one that was not.
+expect 0 "model written to whole" "${train[@]}" --model whole --updates 300
+"${train[@]}" --model parts --updates 300 >log 2>&1 &
+for ((i = 0; i < 600; ++i)); do
+    [[ -e parts.checkpoint ]] && break
+    sleep 0.02
+done
+kill -TERM $! 2>/dev/null
+wait $!
+status=$?
+[[ $status == 143 ]] || say "a terminated training ended with $status, expected 143: $(cat log)"
+expect 0 "model written to parts" "${train[@]}" --model parts --updates 300
+cmp whole parts || say "a resumed training gave another model"
+for name in .inkling-*; do [[ -e $name ]] && say "left behind: $name"; done
+[[ $(head -n 1 whole.csv) == step,loss,* ]] || say "the metrics file begins with '$(head -n 1 whole.csv)'"
+
+# Generation: line by line, an empty line stays empty, threads and batches change nothing, evaluate says the BLEU of it.
+printf 'the red boat is here\n\nthe white stone is there\n' >some
+"$program" generate --model whole <some >once || say "generate failed"
+[[ $(wc -l <once) == 3 && -z $(sed -n 2p once) ]] || say "three lines in, out came: $(cat once)"
+"$program" generate --model whole --threads 1 --tokens-per-batch 1 <some >twice
+cmp once twice || say "threads and batches change what is generated"
+expect 0 "sentences=6 " "$program" evaluate --model whole --source valid.source --reference valid.target --length-beam 2 \
+    --noise-beam 2 --output scored
+[[ $(wc -l <scored) == 6 ]] || say "evaluate wrote $(wc -l <scored) lines, expected 6"
+expect 0 "bleu=100.00" "$program" evaluate --model whole --source valid.source --reference <(
+    "$program" generate --model whole <valid.source) --tokenize none
+
+# A model trained with another noise factor says so itself.
+expect 0 "model written" "${train[@]}" --model mild --updates 2 --noise-factor 2
+"$program" generate --model mild <some >/dev/null || say "a model of another noise factor cannot be used"
+
+# Bad input: a clear message, status 2, nothing half-written.
+expect 2 "missing" "$program" train --source missing --target target.txt --model none --updates 1
+expect 2 "--minutes or --updates" "${train[@]}" --model none
+expect 2 "go together" "$program" train --source source.txt --target target.txt --valid-source valid.source --model none --updates 1
+expect 2 "no/where" "${train[@]}" --model no/where --updates 1
+expect 2 "other options or text" "${train[@]}" --model whole --updates 301 --seed 2
+expect 0 "model written" "${train[@]}" --model whole --updates 2 --seed 2 --restart
+[[ -e none || -e none.checkpoint ]] && say "a refused training left a file"
+head -c 1000 whole >short
+expect 2 "short" "$program" evaluate --model short --source valid.source --reference valid.target
+expect 2 "expected as many" "$program" evaluate --model whole --source valid.source --reference target.txt
+printf 'fine\nthe the the the the the the the the the the the the\n' >long
+said=$("$program" generate --model whole <long 2>&1)
+[[ $? == 2 && $said == *"standard input: line 2 has 13 tokens"* ]] || say "a line that is too long: $said"
+"$program" generate --model whole --too-long truncate <long >/dev/null || say "--too-long truncate is refused"
+printf 'bad \xff byte\n' | "$program" generate --model whole >/dev/null 2>said && say "invalid UTF-8 is taken"
+grep -q "UTF-8" said || say "invalid UTF-8: $(cat said)"
+"$program" evaluate --model whole --source valid.source --reference valid.target >/dev/full 2>said && say "a full disk is not noticed"
+expect 0 "0.1" "$program" --version
+
+((broken)) || echo "seq2seq keeps its promises"
+exit $broken
