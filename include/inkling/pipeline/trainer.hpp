@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/metric/bleu.hpp>  // what held-out text is scored by
+#include <inkling/core/hash.hpp>
 #include <inkling/io/atomic_file.hpp>
 #include <inkling/objective/diffusion_loss.hpp>
 #include <inkling/pipeline/trainer_options.hpp>
@@ -12,7 +13,6 @@
 #include <inkling/train/checkpoint.hpp>
 #include <inkling/train/clipping.hpp>
 #include <inkling/train/concept.hpp>
-#include <inkling/train/detail/sealed_file.hpp>
 #include <inkling/train/interrupt.hpp>
 #include <inkling/train/metrics_log.hpp>
 #include <inkling/train/moving_average.hpp>
@@ -520,11 +520,9 @@ private:
     /// All that must not change within a run, but for what the user may want to change in it: budget, learning rate, how
     /// often to validate, log and save.
     [[nodiscard]] std::string run_options(text::ParallelCorpus const& corpus, text::ParallelCorpus const* held_out) const {
-        train::detail::Checksum tokenizer;
-        tokenizer.add(pipeline_->tokenizer().serialise());
         nlohmann::json json{{"model", pipeline_->configuration()},
-                            {"tokenizer", tokenizer.value()},
-                            {"text", checksum(corpus)},
+                            {"tokenizer", hash_of(pipeline_->tokenizer().serialise())},
+                            {"text", hash_of(corpus)},
                             {"tokens_per_batch", options_.tokens_per_batch},
                             {"length_pool", options_.length_pool},
                             {"self_conditioning", options_.self_conditioning},
@@ -539,17 +537,26 @@ private:
                             {"weight_decay", options_.adamw.weight_decay}};
         if constexpr (pipeline::Described<Objective_>) json["objective"] = pipeline::to_json(options_.objective);
         if (held_out != nullptr)  // else scores of the run would not be of one kind
-            json["validation"] = {{"text", checksum(*held_out)}, {"bleu_sentences", options_.bleu_sentences}};
+            json["validation"] = {{"text", hash_of(*held_out)}, {"bleu_sentences", options_.bleu_sentences}};
         return json.dump();
     }
 
-    [[nodiscard]] static std::uint64_t checksum(text::ParallelCorpus const& corpus) {
-        train::detail::Checksum sum;
+    static void add(Hash& hash, auto const& words) {
+        hash.add(static_cast<std::uint64_t>(words.size()));
+        for (auto const word : words) hash.add(static_cast<std::uint64_t>(word));
+    }
+    [[nodiscard]] static std::uint64_t hash_of(std::string const& text) {
+        Hash hash(1);
+        add(hash, text);
+        return hash.value();
+    }
+    [[nodiscard]] static std::uint64_t hash_of(text::ParallelCorpus const& corpus) {
+        Hash hash(1);
         for (Index i = 0; i < corpus.size(); ++i) {
-            sum.add(std::as_bytes(corpus.source(i)));
-            sum.add(std::as_bytes(corpus.target(i)));
+            add(hash, corpus.source(i));
+            add(hash, corpus.target(i));
         }
-        return sum.value();
+        return hash.value();
     }
 
     /// Takes up the run of the checkpoint. @return the seconds it has taken so far
