@@ -4,10 +4,10 @@
 #include <inkling/io/npy.hpp>
 #include <inkling/text/concept.hpp>
 
+#include "gzip.hpp"
 #include "temporary_folder.hpp"
 
 #include <doctest/doctest.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -35,21 +35,6 @@ using namespace inkling;
 static_assert(LineSource<io::LineReader>);
 
 namespace {
-
-/// One gzip member.
-std::string gzip(std::string_view text) {
-    z_stream z{};
-    REQUIRE(deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY) == Z_OK);
-    std::string packed(deflateBound(&z, static_cast<uLong>(text.size())), '\0');
-    z.next_in = const_cast<Bytef*>(reinterpret_cast<Bytef const*>(text.data()));
-    z.avail_in = static_cast<uInt>(text.size());
-    z.next_out = reinterpret_cast<Bytef*>(packed.data());
-    z.avail_out = static_cast<uInt>(packed.size());
-    REQUIRE(deflate(&z, Z_FINISH) == Z_STREAM_END);
-    packed.resize(packed.size() - z.avail_out);
-    deflateEnd(&z);
-    return packed;
-}
 
 std::vector<std::string> all_lines(io::LineReader reader) {
     std::vector<std::string> lines;
@@ -334,6 +319,30 @@ TEST_CASE("LineReader: a line from a stream is handed out before the next one is
         CHECK(typist.typed == i + 1);
     }
     CHECK_FALSE(reader.next(line));
+}
+
+TEST_CASE("LineReader: a stream that failed before is no empty text, and one at its end is") {
+    std::ifstream missing("/there/is/no/such/file");
+    io::LineReader reader(missing, "the file");
+    std::string line;
+    CHECK_THROWS_WITH_AS((void)reader.next(line), doctest::Contains("the file: cannot be read after line 0"), Error);
+    std::istringstream read_already("one");
+    std::getline(read_already, line);
+    CHECK(all_lines(io::LineReader(read_already, "text")) == Lines{});
+    std::istringstream nothing;
+    CHECK(all_lines(io::LineReader(nothing, "text")) == Lines{});
+}
+
+TEST_CASE("LineReader: what a stream throws at its end or in failure is not passed on") {
+    std::istringstream stream("one\ntwo");
+    stream.exceptions(std::ios::eofbit | std::ios::failbit | std::ios::badbit);
+    CHECK(all_lines(io::LineReader(stream, "text")) == Lines{"one", "two"});
+    CHECK(stream.eof());
+    TemporaryFolder const folder;
+    std::ifstream directory(folder.path());  // opens, and fails when it is read
+    io::LineReader reader(directory, "a folder");
+    std::string line;
+    CHECK_THROWS_WITH_AS((void)reader.next(line), doctest::Contains("a folder: cannot be read after line 0"), Error);
 }
 
 TEST_CASE("LineReader: what cannot be read is named") {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <filesystem>
+#include <ios>
 #include <istream>
 #include <memory>
 #include <span>
@@ -173,18 +174,12 @@ private:
         buffer_.resize(block);
         std::size_t count = 0;
         if (stream_ != nullptr) {  // no further than the end of a line: somebody may be typing it
-            std::streambuf* const source = stream_->good() ? stream_->rdbuf() : nullptr;
-            if (stream_->bad()) fail_("cannot be read after line ", number_);
-            if (source == nullptr) return false;
-            using Traits = std::istream::traits_type;
-            while (count < buffer_.size()) {
-                auto const next = source->sbumpc();
-                if (Traits::eq_int_type(next, Traits::eof())) {
-                    stream_->setstate(std::ios::eofbit);
-                    break;
-                }
-                buffer_[count++] = Traits::to_char_type(next);
-                if (buffer_[count - 1] == '\n') break;
+            if (stream_->bad() || (stream_->fail() && !stream_->eof())) fail_("cannot be read after line ", number_);
+            if (stream_->eof()) return false;
+            try {
+                count = read_line_(*stream_->rdbuf());
+            } catch (std::ios_base::failure const& error) {
+                fail_("cannot be read after line ", number_, ": ", error.what());
             }
         } else {
             ::ssize_t got = 0;
@@ -195,6 +190,24 @@ private:
         }
         raw_ = std::string_view(buffer_.data(), count);
         return count != 0;
+    }
+
+    /// Fills buffer_ up to the end of a line, and tells the stream where it ends.
+    std::size_t read_line_(std::streambuf& source) {
+        using Traits = std::istream::traits_type;
+        std::size_t count = 0;
+        while (count < buffer_.size()) {
+            auto const next = source.sbumpc();
+            if (Traits::eq_int_type(next, Traits::eof())) {
+                try {
+                    stream_->setstate(std::ios::eofbit);
+                } catch (std::ios_base::failure const&) {}  // it may be told to throw then; the state is set all the same
+                break;
+            }
+            buffer_[count++] = Traits::to_char_type(next);
+            if (buffer_[count - 1] == '\n') break;
+        }
+        return count;
     }
 
     std::string name_;
