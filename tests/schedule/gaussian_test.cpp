@@ -226,10 +226,10 @@ TEST_CASE("conversions that are not determined are refused, and the message says
 TEST_CASE("steps out of range are refused, and the message says what was seen") {
     double const not_a_number = std::numeric_limits<double>::quiet_NaN();
     CHECK_THROWS_WITH_AS(ddpm(1.0, 1.0),
-                         "inkling::schedule::posterior: from is 1, which has no noise left to remove; expected below 1",
+                         "inkling::schedule::ddpm: from is 1, which has no noise left to remove; expected below 1",
                          Error);
     CHECK_THROWS_WITH_AS(ddpm(0.5, 0.25),
-                         "inkling::schedule::posterior: to is 0.250000, noisier than from, which is 0.500000; expected "
+                         "inkling::schedule::ddpm: to is 0.250000, noisier than from, which is 0.500000; expected "
                          "an alpha_bar in [from, 1]",
                          Error);
     CHECK_THROWS_WITH_AS(ddim(-0.5, 0.25),
