@@ -50,7 +50,8 @@ TEST_CASE("the posterior of one noising step is what Bayes' rule gives") {
         double const from = levels.from, to = levels.to;
         CAPTURE(from);
         CAPTURE(to);
-        double const beta = (to - from) / to;
+        double const beta = step_beta(from, to);
+        CHECK(beta == doctest::Approx((to - from) / to).epsilon(1e-14));
         // z_to ~ N(√to z0, 1 - to), z_from | z_to ~ N(√(1 - beta) z_to, beta): precisions add up
         double const variance = 1.0 / (1.0 / (1.0 - to) + (1.0 - beta) / beta);
         Posterior const found = posterior(from, to);
@@ -243,6 +244,8 @@ TEST_CASE("steps out of range are refused, and the message says what was seen") 
     CHECK_THROWS_AS(ddim(0.25, not_a_number), Error);
     CHECK_THROWS_AS(ddim(not_a_number, 0.25), Error);
     CHECK_THROWS_AS(posterior_with_beta(0.5, 0.5, 0.25), Error);
+    CHECK_THROWS_WITH_AS(posterior_with_beta(1.5, 0.25, 0.5),
+                         "inkling::schedule::posterior_with_beta: beta is 1.500000, expected a number in [0, 1]", Error);
     CHECK_THROWS_WITH_AS(noising(1.5),
                          "inkling::schedule::noising: alpha_bar is 1.500000, expected an alpha_bar in [0, 1]", Error);
     CHECK_THROWS_WITH_AS(noising(0.5, 0.0),

@@ -79,8 +79,10 @@ struct Posterior {
 /// @param beta  in [0, 1]
 /// @param from  alpha_bar of z_from, in [0, 1)
 /// @param to    alpha_bar of z_to, in [from, 1]
-/// @throws Error when from or to is out of its range
+/// @throws Error when an argument is out of its range
 [[nodiscard]] inline Posterior posterior_with_beta(double beta, double from, double to) {
+    require(beta >= 0.0 && beta <= 1.0, "inkling::schedule::posterior_with_beta: beta is ", beta,
+            ", expected a number in [0, 1]");
     detail::require_cleaner("posterior_with_beta", from, to);
     double const variance = beta * (1.0 - to) / (1.0 - from);
     return {beta * std::sqrt(to) / (1.0 - from), (1.0 - to) * std::sqrt(1.0 - beta) / (1.0 - from), variance,
