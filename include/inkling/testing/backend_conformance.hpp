@@ -15,7 +15,8 @@
 
 namespace inkling::testing {
 
-/// One promise of the backend's verbs: what it says, and a test that gives an empty text, or tells where it is broken.
+/// One promise of the backend's verbs: what it says, and a test that gives an empty text where it is kept, else what was
+/// seen and expected. It throws Error where a verb wrote between or behind the rows it was given.
 template <Backend B>
 struct BackendLaw {
     char const* name;
