@@ -140,6 +140,10 @@ TEST_CASE_TEMPLATE("at_times gives the schedule's own levels at any times", Sche
     }
 }
 
+TEST_CASE("a table of no steps has no levels, and says so") {
+    CHECK_THROWS_WITH_AS(schedule::Discrete{}.alpha_bar(0.5), doctest::Contains("the table is empty"), Error);
+}
+
 TEST_CASE("a table knows the training factor of the schedule it was made from") {
     Rescaled<Sqrt> const schedule{.variance_preserving = 2.0, .training_noise = 4.0};
     Discrete const table = Discrete::sampled(schedule, 100);

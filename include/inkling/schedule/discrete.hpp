@@ -35,6 +35,9 @@ enum class StepVariance { posterior, beta };
 ///     auto const twenty = table.respaced(schedule::spaced_steps(2000, 20));
 class Discrete {
 public:
+    /// A table of no steps, which has no levels: what options hold until they are given one.
+    Discrete() = default;
+
     /// T steps of a continuous schedule: beta_i = min(1 - alpha_bar((i + 1) / T) / alpha_bar(i / T), max_beta).
     /// @param steps     T, at least 1
     /// @param max_beta  in (0, 1]; keeps some signal in a schedule that ends in pure noise
@@ -202,9 +205,11 @@ public:
 
     /// Share of signal at time t: exact at every time(i), a straight line between, from 1 at t = 0 unless that is time(0).
     /// @param t  diffusion time in [0, 1]
-    /// @throws Error when t is outside [0, 1] or not a number
+    /// @throws Error when t is outside [0, 1] or not a number, or the table is empty
     [[nodiscard]] double alpha_bar(double t) const {
         detail::require_time("inkling::schedule::Discrete", t);
+        require(!betas_.empty(), "inkling::schedule::Discrete: the table is empty, expected one that was sampled from a "
+                "schedule or made of betas");
         auto const after = std::lower_bound(times_.begin(), times_.end(), t);
         if (after == times_.end()) return alphas_cumprod_.back();
         std::size_t const i = static_cast<std::size_t>(after - times_.begin());
@@ -219,8 +224,6 @@ public:
 
 private:
     static constexpr char const* where = "inkling::schedule::Discrete::";
-
-    Discrete() = default;
 
     [[nodiscard]] std::size_t checked(char const* caller, Index step) const {
         if (step < 0 || step >= steps()) fail(where, caller, ": step is ", step, ", expected 0 to ", steps() - 1);
