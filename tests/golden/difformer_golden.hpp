@@ -4,11 +4,10 @@
 
 #include <inkling/backend/concept.hpp>
 #include <inkling/decode/beams.hpp>
-#include <inkling/decode/selection.hpp>
+#include <inkling/decode/concept.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
 #include <inkling/embedding/layer_normed.hpp>
 #include <inkling/embedding/learned.hpp>
-#include <inkling/objective/anchor.hpp>
 #include <inkling/objective/diffusion_loss.hpp>
 #include <inkling/pipeline/denoise.hpp>
 #include <inkling/recipe/difformer_import.hpp>
@@ -85,21 +84,6 @@ public:
             normed->embed_backward(pass, tokens, saved, dz0);
         else
             std::get<inkling::embedding::Learned>(space_).template embed_backward<B>(pass, tokens, {}, dz0);
-    }
-};
-
-/// Either of Difformer's cross-entropies.
-struct AnyObjective {
-    bool rounding = false;
-    double label_smoothing = 0.1;
-
-    template <Backend B, inkling::EmbeddingSpace Space>
-    void evaluate(inkling::nn::Pass<B>& pass, Space const& space, inkling::objective::Prediction<B> const& prediction,
-                  inkling::objective::Losses<B>& losses) const {
-        if (rounding)
-            inkling::objective::Rounding{.label_smoothing = label_smoothing}.evaluate(pass, space, prediction, losses);
-        else
-            inkling::objective::Anchor{.label_smoothing = label_smoothing}.evaluate(pass, space, prediction, losses);
     }
 };
 
@@ -437,8 +421,7 @@ void check_loss(json const& entry) {
 
     inkling::objective::DiffusionSaved<AnySpace, typename Official<B>::Model> saved;
     inkling::objective::DiffusionValues<B> values;
-    AnyObjective const objective{settings.rounding_loss, settings.label_smoothing};
-    auto losses = inkling::objective::diffusion_loss(pass, official.space, model, objective, batch, saved,
+    auto losses = inkling::objective::diffusion_loss(pass, official.space, model, settings.objective(), batch, saved,
                                                      {.length_weight = settings.length_weight}, &values);
     losses.collect(pass);
 
@@ -598,19 +581,13 @@ void check_sampling(json const& entry) {
     std::size_t const length = selected.size() / static_cast<std::size_t>(sentences);
     for (std::size_t first = 0; first < candidates.size(); first += each) {
         auto const group = std::span<inkling::decode::Candidate const>(candidates).subspan(first, each);
-        auto const choose = [&, &best = best](auto const& policy) {  // named, as clang with OpenMP captures no bindings by itself
-            auto const all = policy.scores(group);
-            auto const index = static_cast<std::size_t>(policy.select(group));
-            candidate_scores.insert(candidate_scores.end(), all.begin(), all.end());
-            chosen_scores.push_back(all[index]);
-            std::size_t const begin = static_cast<std::size_t>(target.offsets[first + index]);
-            std::size_t const end = static_cast<std::size_t>(target.offsets[first + index + 1]);
-            for (std::size_t i = 0; i < length; ++i) chosen_tokens.push_back(begin + i < end ? best[begin + i] : Token{-1});
-        };
-        if (decoding.bleu_mbr)
-            choose(inkling::decode::MinimumBayesRisk{});
-        else
-            choose(inkling::decode::MeanLogProbability{});
+        auto const all = decoding.selection().scores(group);
+        auto const index = static_cast<std::size_t>(decoding.selection().select(group));
+        candidate_scores.insert(candidate_scores.end(), all.begin(), all.end());
+        chosen_scores.push_back(all[index]);
+        std::size_t const begin = static_cast<std::size_t>(target.offsets[first + index]);
+        std::size_t const end = static_cast<std::size_t>(target.offsets[first + index + 1]);
+        for (std::size_t i = 0; i < length; ++i) chosen_tokens.push_back(begin + i < end ? best[begin + i] : Token{-1});
     }
     official.compare_exact("selected tokens", chosen_tokens, selected);
     official.compare("selected scores", chosen_scores, file.template get<double>("out/selected_score"), trajectory_tolerance);

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <limits>
+#include <set>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -107,6 +108,7 @@ Pipeline stirred(json const& settings, json const& decoding) {
 }
 
 json const few_steps{{"decoding_steps", 5}};
+std::vector<std::string> const lines{"ink on paper", "paper", "on ink"};
 
 }  // namespace
 
@@ -155,27 +157,96 @@ TEST_CASE("Difformer's presets hold the published constants") {
     }
 }
 
-TEST_CASE("a preset that is made small trains, and says something of what it was trained on") {
+TEST_CASE("a preset that is made small trains in a moment, and then says what it was trained on") {
     auto preset = recipe::difformer<Device>(DifformerTask::qqp);
     preset.model.embedding.width = 8;
     auto& denoiser = preset.model.denoiser;
-    denoiser.width = 16;
+    denoiser.width = 32;
     denoiser.hidden = 32;
     denoiser.heads = 2;
     denoiser.layers = 1;
     denoiser.longest_source = denoiser.longest_target = 12;
     preset.model.device.threads = 1;
-    preset.training.steps = 3;
+    preset.training.steps = 600;
+    preset.training.learning_rate = {.peak = 5e-3, .warm_up = 100};
     preset.training.tokens_per_batch = 16;
+    preset.generation.beams.length_beam = 1;
     Difformer model(tokenizer(), preset.model);
     text::ParallelCorpus corpus;
-    for (auto const& line : {"ink on paper", "paper", "on ink"}) {
+    for (std::string const& line : lines) {
         auto const tokens = tokenizer().encode(line);
         corpus.add(tokens, tokens);
     }
+    CHECK(model.generate(lines, preset.generation) != lines);
     recipe::DifformerTrainer<Device> trainer(model, preset.training);
-    CHECK(trainer.fit(corpus).steps == 3);
-    CHECK(model.generate(std::vector<std::string>{"ink on paper"}, preset.generation).size() == 1);
+    CHECK(trainer.fit(corpus).steps == 600);
+    CHECK(model.generate(lines, preset.generation) == lines);
+}
+
+TEST_CASE("what all published trainings share is one call, for a model of any size and for one that was imported") {
+    auto const check = [](auto const& options) {
+        CHECK(options.learning_rate.peak == 5e-4);
+        CHECK(options.learning_rate.warm_up == 10000);
+        CHECK(options.adamw.beta1 == 0.9);
+        CHECK(options.adamw.beta2 == 0.98);
+        CHECK(options.adamw.weight_decay == 0.01);
+        CHECK(options.clip == 1.0);
+        CHECK(options.self_conditioning == 0.5);
+        CHECK(options.average_best == 5);
+    };
+    auto const own = recipe::difformer_training<Device>();
+    check(own);
+    CHECK(own.objective.label_smoothing == 0.1);
+    CHECK(own.length_weight == 0.1);
+    CHECK(own.discrete_steps == 2000);
+
+    using AnyTrainer = recipe::OfficialDifformerTrainer<Device>;
+    auto const asked = DifformerSettings::read(
+        with(small(), {{"rounding_loss", true}, {"label_smoothing", 0.2}, {"length_loss_factor", 0.3}}));
+    auto const official = recipe::difformer_training<AnyTrainer>(asked);
+    check(official);
+    CHECK(official.objective.rounding);
+    CHECK(official.objective.label_smoothing == 0.2);
+    CHECK(official.length_weight == 0.3);
+    CHECK(official.discrete_steps == 50);
+
+    CHECK_THROWS_WITH_AS((void)recipe::difformer_training<recipe::DifformerTrainer<Device>>(asked),
+                         "inkling::recipe::difformer_training: 'rounding_loss' is true, expected false for this trainer; "
+                         "recipe::OfficialDifformerTrainer has both objectives",
+                         Error);
+    auto const anchored = DifformerSettings::read(with(small(), {{"label_smoothing", 0.2}}));
+    CHECK(recipe::difformer_training<recipe::DifformerTrainer<Device>>(anchored).objective.label_smoothing == 0.2);
+    using RoundingTrainer = Trainer<Difformer, objective::Rounding, train::InverseSquareRoot>;
+    CHECK(recipe::difformer_training<RoundingTrainer>(asked).objective.label_smoothing == 0.2);
+    CHECK_THROWS_AS((void)recipe::difformer_training<RoundingTrainer>(anchored), Error);
+}
+
+TEST_CASE("an official model is trained on with the objective that its settings name") {
+    text::ParallelCorpus corpus;
+    for (std::string const& line : lines) corpus.add(tokenizer().encode(line), tokenizer().encode(line));
+    for (bool const rounding : {false, true}) {
+        auto const settings = DifformerSettings::read(with(small(), {{"rounding_loss", rounding}}));
+        Official model(tokenizer(), recipe::difformer_options<Official>(settings, DifformerDecoding::read(few_steps, settings)));
+        auto options = recipe::difformer_training<recipe::OfficialDifformerTrainer<Device>>(settings);
+        options.steps = 1;
+        std::set<std::string> terms;
+        options.on_progress = [&](train::Progress const& progress) {
+            for (auto const& loss : progress.losses) terms.emplace(loss.name);
+        };
+        CHECK(recipe::OfficialDifformerTrainer<Device>(model, options).fit(corpus).steps == 1);
+        CHECK(terms.contains("rounding") == rounding);
+        CHECK(terms.contains("anchor") == !rounding);
+        options.objective.label_smoothing = 1.0;
+        CHECK_THROWS_WITH_AS((recipe::OfficialDifformerTrainer<Device>(model, options)),
+                             doctest::Contains("label_smoothing is 1.000000, expected a number in [0, 1)"), Error);
+    }
+}
+
+TEST_CASE("an official decoding chooses by BLEU among the candidates, or by their log-probability, as its options say") {
+    auto const settings = DifformerSettings::read(small());
+    std::vector<decode::Candidate> const candidates{{"ink on paper", -0.3}, {"paper", -0.1}, {"ink on paper on", -0.2}};
+    CHECK(DifformerDecoding::read(json::object(), settings).selection().select(candidates) == 1);
+    CHECK(DifformerDecoding::read({{"bleu_mbr", true}}, settings).selection().select(candidates) != 1);
 }
 
 TEST_CASE("DifformerSettings: official options become ours, and absent ones have the official defaults") {
@@ -367,8 +438,8 @@ TEST_CASE("read_state_dict: one message names what is missing, of another shape,
 
 TEST_CASE("a fairseq dictionary gives its first word token 4") {
     std::vector<std::string> const words{"ink 12", "on 7", "paper 3"}, wrong{"ink 12", "on"};
-    text::MemoryLines lines{words};
-    auto const vocabulary = recipe::read_fairseq_dictionary(lines);
+    text::MemoryLines good{words};
+    auto const vocabulary = recipe::read_fairseq_dictionary(good);
     CHECK(vocabulary.size() == 7);
     CHECK(vocabulary.token("ink") == 4);
     CHECK(vocabulary.token("paper") == 6);

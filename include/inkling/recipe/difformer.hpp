@@ -33,6 +33,30 @@ using Difformer = TextDiffusion<schedule::Rescaled<schedule::Sqrt>,  // noise of
 template <Backend B>
 using DifformerTrainer = Trainer<Difformer<B>, objective::Anchor, train::InverseSquareRoot>;
 
+/// What all published trainings share, for a model of any size: Adam (0.9, 0.98) to 5e-4 in 10,000 updates, weight decay
+/// 0.01, clipping at 1, half of the batches self-conditioned, T = 2000, label smoothing 0.1, length loss by 0.1, the mean of
+/// the five best. A budget is the user's to set.
+///
+///     auto options = recipe::difformer_training<backend::Cpu<>>();
+///     options.minutes = 60;
+///
+/// @tparam B        the backend
+/// @tparam Options  options of another trainer whose learning rate is train::InverseSquareRoot
+/// Source: Gao et al. 2022, arXiv:2212.09412, section 4.1 and the code's `scripts/`.
+template <Backend B, class Options = typename DifformerTrainer<B>::Options>
+[[nodiscard]] Options difformer_training() {
+    Options options;
+    if constexpr (requires { options.objective.label_smoothing; }) options.objective.label_smoothing = 0.1;
+    options.learning_rate = {.peak = 5e-4, .warm_up = 10'000, .initial = 1e-7};
+    options.adamw = {.beta1 = 0.9, .beta2 = 0.98, .epsilon = 1e-8, .weight_decay = 0.01};
+    options.clip = 1.0;
+    options.self_conditioning = 0.5;
+    options.length_weight = 0.1;
+    options.discrete_steps = 2000;
+    options.average_best = 5;
+    return options;
+}
+
 /// The trainings that were published.
 enum class DifformerTask {
     iwslt14_de_en,  ///< translation from German, distilled: 34.5 BLEU
@@ -94,16 +118,9 @@ template <Backend B>
     preset.model.sampler.early_stopping = 5;
     preset.model.sampler.discrete_steps = 2000;
 
+    preset.training = difformer_training<B>();
     preset.training.steps = own.updates;
-    preset.training.objective.label_smoothing = 0.1;
-    preset.training.learning_rate = {.peak = 5e-4, .warm_up = 10'000, .initial = 1e-7};
-    preset.training.adamw = {.beta1 = 0.9, .beta2 = 0.98, .epsilon = 1e-8, .weight_decay = 0.01};
     preset.training.tokens_per_batch = own.tokens_per_batch;
-    preset.training.clip = 1.0;
-    preset.training.self_conditioning = 0.5;
-    preset.training.length_weight = 0.1;
-    preset.training.discrete_steps = 2000;
-    preset.training.average_best = 5;
 
     preset.generation.beams = own.beams;
     return preset;

@@ -4,6 +4,7 @@
 #include <inkling/embedding/learned.hpp>
 #include <inkling/pipeline/text_diffusion.hpp>
 #include <inkling/recipe/difformer.hpp>
+#include <inkling/recipe/difformer_choices.hpp>
 #include <inkling/recipe/difformer_settings.hpp>
 #include <inkling/recipe/state_dict.hpp>
 #include <inkling/sampler/rescheduled.hpp>
@@ -27,6 +28,10 @@ namespace inkling::recipe {
 template <Backend B, EmbeddingSpace Space = embedding::Learned>
 using OfficialDifformer = TextDiffusion<schedule::Discrete, Space, denoiser::EncoderDecoder<B>,
                                         sampler::Rescheduled<schedule::Discrete, sampler::Ddpm>>;
+
+/// Trains it with the objective that its settings choose at run time.
+template <Backend B, EmbeddingSpace Space = embedding::Learned>
+using OfficialDifformerTrainer = Trainer<OfficialDifformer<B, Space>, DifformerObjective, train::InverseSquareRoot>;
 
 namespace detail {
 
@@ -82,6 +87,31 @@ template <class Pipeline>
                 .denoiser = settings.denoiser,
                 .sampler = decoding.sampler};
     }
+}
+
+/// Options to train an official model on: the published constants, with the objective, label smoothing, length weight and T
+/// of its settings. A budget is the user's to set.
+///
+///     auto options = recipe::difformer_training<recipe::OfficialDifformerTrainer<backend::Cpu<>>>(settings);
+///
+/// @tparam TrainerType  OfficialDifformerTrainer<B, Space>, or DifformerTrainer<B>
+/// @throws Error when the settings ask for another objective than the trainer has
+template <class TrainerType>
+[[nodiscard]] typename TrainerType::Options difformer_training(DifformerSettings const& settings) {
+    using Options = typename TrainerType::Options;
+    auto options = difformer_training<typename TrainerType::Device, Options>();
+    if constexpr (std::same_as<decltype(options.objective), DifformerObjective>) {
+        options.objective = settings.objective();
+    } else {
+        constexpr bool rounding = std::same_as<decltype(options.objective), objective::Rounding>;
+        require(settings.rounding_loss == rounding, "inkling::recipe::difformer_training: 'rounding_loss' is ",
+                settings.rounding_loss, ", expected ", rounding,
+                " for this trainer; recipe::OfficialDifformerTrainer has both objectives");
+        options.objective.label_smoothing = settings.label_smoothing;
+    }
+    options.length_weight = settings.length_weight;
+    options.discrete_steps = settings.diffusion_steps;
+    return options;
 }
 
 /// An official model, ready to generate or to be trained on.

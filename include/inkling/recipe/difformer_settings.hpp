@@ -5,6 +5,7 @@
 #include <inkling/decode/beams.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
 #include <inkling/embedding/layer_normed.hpp>
+#include <inkling/recipe/difformer_choices.hpp>
 #include <inkling/sampler/ddpm.hpp>
 #include <inkling/schedule/cdcd.hpp>
 #include <inkling/schedule/cosine.hpp>
@@ -118,6 +119,8 @@ struct DifformerSettings {
     double label_smoothing = 0.0;
     double length_weight = 0.1;
 
+    /// What training lowers, but for the length loss.
+    [[nodiscard]] DifformerObjective objective() const { return {rounding_loss, label_smoothing}; }
     /// Noise levels of training.
     [[nodiscard]] schedule::Discrete table() const {
         return difformer_table(noise_schedule, diffusion_steps, variance_preserving, training_noise);
@@ -138,6 +141,8 @@ struct DifformerDecoding {
     decode::Beams beams{};
     bool bleu_mbr = false;             ///< decode::MinimumBayesRisk; else decode::MeanLogProbability
 
+    /// How a candidate is chosen.
+    [[nodiscard]] DifformerSelection selection() const { return {bleu_mbr}; }
     /// Noise levels of decoding.
     [[nodiscard]] schedule::Discrete table() const {
         return difformer_table(noise_schedule, sampler.discrete_steps, variance_preserving);

@@ -4,6 +4,7 @@
 /// The whole recipe room: published systems as named bundles of policies, and importers of their checkpoints.
 
 #include <inkling/recipe/difformer.hpp>
+#include <inkling/recipe/difformer_choices.hpp>
 #include <inkling/recipe/difformer_import.hpp>
 #include <inkling/recipe/difformer_settings.hpp>
 #include <inkling/recipe/state_dict.hpp>
