@@ -23,7 +23,7 @@ text::ParallelCorpus corpus() {
     std::vector<Token> sentence(length);
     for (std::uint32_t i = 0; i < 2048; ++i) {
         for (std::uint32_t place = 0; place < length; ++place)
-            sentence[place] = static_cast<Token>(4 + stream.below(vocabulary - 4, length * i + place));
+            sentence[place] = static_cast<Token>(4 + stream.below(vocabulary - 4, static_cast<std::uint32_t>(length) * i + place));
         corpus.add(sentence, sentence);
     }
     return corpus;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace inkling::backend {
 
@@ -89,14 +90,15 @@ void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real
                     OutVector<Real> log_probabilities = {}) {
     detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
-            Real const* const values = logits.row(row);
+            Real* const values = logits.row(row);
             Real const top = detail::max_of(table.rows, values);
-            Real const* const best = std::find(values, values + table.rows, top);
+            Real* const best = std::find(values, values + table.rows, top);
             bool const found = best != values + table.rows;  // not where a logit is not a number
             tokens.data[first + row] = static_cast<Token>(found ? best - values : 0);
-            if (!log_probabilities.empty())
-                log_probabilities.data[first + row] = -std::log(
-                    detail::sum_of(table.rows, [=](auto const& a) { return (a - top).exp(); }, values));
+            if (log_probabilities.empty()) return;
+            if (found) *best = -std::numeric_limits<Real>::infinity();  // its 1 would swallow what the others add to it
+            auto const others = detail::sum_of(table.rows, [=](auto const& a) { return (a - top).exp(); }, values);
+            log_probabilities.data[first + row] = static_cast<Real>(-std::log1p(static_cast<double>(others)));
         });
     });
 }
