@@ -135,6 +135,12 @@ TEST_CASE("a saved and loaded pipeline generates the same, bit for bit") {
     CHECK(loaded.configuration() == pipeline.configuration());
 }
 
+TEST_CASE("sizes that no memory holds are refused with how much was asked for") {
+    auto options = tiny::options();
+    options.denoiser.width = options.denoiser.hidden = Index{1} << 20;  // each of them allowed
+    CHECK_SAYS(Pipeline(tiny::tokenizer(), options), "bytes asked for");
+}
+
 TEST_CASE("a model file is refused, with the reason, where it does not fit") {
     TemporaryFolder const folder;
     auto const path = folder / "model.inkling";

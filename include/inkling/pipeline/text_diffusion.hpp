@@ -91,6 +91,7 @@ public:
     /// A model with fresh weights. @throws Error when an option is out of range, naming it
     TextDiffusion(pipeline::HeldTokenizer tokenizer, Options options = {})
         : TextDiffusion(WithoutWeights{}, std::move(tokenizer), std::move(options)) {
+        make_room();
         std::vector<Scalar> start(static_cast<std::size_t>(layout_.size()));
         layout_.template initialize<Scalar>(options_.seed, start);
         set_weights(start);
@@ -222,6 +223,7 @@ public:
                              std::move(options));
         for (auto const& entry : loaded.layout_.entries())  // before memory is asked for, whose size the file might lie about
             if (entry.stored) file.contents().at(entry.name).require_shape(entry.shape);
+        loaded.make_room();
         std::vector<float> values(static_cast<std::size_t>(loaded.layout_.size()));
         loaded.layout_.template initialize<float>(0, values);  // what files do not hold: fixed tables
         std::vector<io::TensorDestination> destinations;
@@ -234,6 +236,9 @@ public:
 
     /// The settings that a model file carries.
     [[nodiscard]] nlohmann::json configuration() const {
+        static_assert(pipeline::Described<typename Space::Options> && pipeline::Described<typename Model::Options>,
+                      "inkling::TextDiffusion: the Options of the embedding space or of the denoiser do not name their "
+                      "settings: a model file needs 'describe(options, visit)' beside them.");
         nlohmann::json settings{{"embedding", pipeline::to_json(options_.embedding)},
                                 {"denoiser", pipeline::to_json(options_.denoiser)},
                                 {"schedule", schedule_samples(options_.schedule)}};
@@ -252,11 +257,11 @@ private:
           space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
           model_(layout_, options_.denoiser, space_) {}
 
+    /// @throws Error naming the size where there is no memory for the weights
+    void make_room() { weights_ = typename Device::template Buffer<Scalar>(layout_.size()); }
     void set_weights(std::vector<Scalar> const& values) {
         Device device(options_.device);
-        typename Device::template Buffer<Scalar> weights(layout_.size());
-        upload(device, std::span<Scalar const>(values), weights.data());
-        weights_ = std::move(weights);
+        upload(device, std::span<Scalar const>(values), weights_.data());
     }
 
     /// Tells one noise schedule from another without knowing its type.

@@ -421,7 +421,7 @@ private:
                              scores_bleu() ? found.bleu : found.loss);
         }
         validated_step_ = step_;
-        if (!best_validation_ || (scores_bleu() ? found.bleu > best_validation_->bleu : found.loss < best_validation_->loss))
+        if (!best_validation_ || (scores_bleu() ? found.bleu >= best_validation_->bleu : found.loss <= best_validation_->loss))
             best_validation_ = found;
         numbers_.push_back({"valid_loss", found.loss});
         if (scores_bleu()) numbers_.push_back({"valid_bleu", found.bleu});

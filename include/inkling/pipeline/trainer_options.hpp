@@ -30,7 +30,7 @@ struct TrainingReport {
     Index steps = 0;                               ///< updates in all, resumed ones included
     double seconds = 0.0;                          ///< of the whole run, resumed parts included
     double loss = 0.0;                             ///< total of the last update
-    std::optional<ValidationReport> validation{};  ///< the best one of the whole run, by BLEU where it is asked for, else by loss
+    std::optional<ValidationReport> validation{};  ///< the best one of the whole run, by BLEU where it is asked for, else by loss; of equal ones the last
 };
 
 /// Settings of Trainer; every one has a default but the budget.
