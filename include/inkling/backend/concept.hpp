@@ -56,9 +56,12 @@ concept Backend = std::movable<B>
     && requires(B& device, MatrixView<typename B::Scalar const> in, MatrixView<typename B::Scalar> out,
                 VectorView<typename B::Scalar const> vector, VectorView<typename B::Scalar> vector_out, double* sums) {
            readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out);
+           readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out, vector);
            readout_argmax(device, in, in, vector, VectorView<Token>{}, vector_out);
            squared_norm(device, vector, sums);
            squared_error(device, in, in, 1.0, sums, out, out);
+           squared_error(device, in, in, 1.0, sums, out, out, vector, vector_out);
+           cosine_similarity(device, in, in, 1.0, sums, out, out, vector);
            adam_step(device, backend::AdamStep{}, vector, vector_out, vector_out, vector_out);
            average(device, 0.5, vector, vector_out);
        };
