@@ -7,6 +7,7 @@
 #include <inkling/embedding/noisy_learned.hpp>
 #include <inkling/objective/diffusion_loss.hpp>
 #include <inkling/objective/distance_penalty.hpp>
+#include <inkling/pipeline/denoise.hpp>
 #include <inkling/pipeline/device_batch.hpp>
 #include <inkling/recipe/diffuseq_import.hpp>
 
@@ -14,6 +15,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <span>
@@ -397,6 +399,16 @@ void check_loss(json const& entry) {
         official.compare("x_t", official.host(values.z_t), both("mid/x_t"), forward_tolerance);
         official.compare("z0_hat", official.host(values.z0_hat), both("mid/x0_hat"), forward_tolerance);
         against("total_weighted_mean", 0, losses.total());
+        if (penalty) {
+            auto const estimates = official.host(values.z0_hat);
+            std::size_t const each = own / sentences;
+            for (std::size_t s = 0; s < sentences; ++s) {
+                double sum = 0.0;
+                for (std::size_t i = s * each; i < (s + 1) * each; ++i)
+                    sum += std::pow(static_cast<double>(estimates[own + i]) - static_cast<double>(means[i]), 2);
+                against("per_example/mse_similar", s, sum / static_cast<double>(each));
+            }
+        }
         // What is logged alone: the cross-entropy of the estimate's read-out over what was noised.
         auto const logits = official.host(official.logits(pass, values.z0_hat));
         std::size_t const vocabulary = logits.size() / static_cast<std::size_t>(times * official.rows);
@@ -426,9 +438,7 @@ void check_loss(json const& entry) {
             for (auto const& term : losses.terms()) {
                 terms.insert(term.name);
                 if (term.name == "regression") {
-                    auto const mse = file.template get<double>("loss/per_example/mse")[example];
-                    auto const other = penalty ? file.template get<double>("loss/per_example/mse_similar")[example] : mse;
-                    row.add("mse", worst_relative_error(std::vector<double>{term.value}, std::vector<double>{0.5 * (mse + other)}));
+                    against("per_example/mse", example, static_cast<double>(times) * term.value);  // Bridge's is of both levels
                 }
                 if (term.name == "rounding") against("per_example/decoder_nll_before_doubling", example, term.value);
                 if (term.name == "prior") against("per_example/tT_loss_before_doubling", example, term.value);
@@ -441,6 +451,168 @@ void check_loss(json const& entry) {
             row.add_exact("every term is reported", terms.contains("regression") && terms.contains("rounding") && terms.contains("prior")
                                                         && terms.contains("distance") == penalty.has_value());
         });
+    }
+}
+
+template <Backend B>
+void check_sampling(json const& entry) {
+    using Scalar = typename B::Scalar;
+    Official<B> official(entry);
+    auto const& file = official.file;
+    auto const& model = official.model;
+    auto const decoding = inkling::recipe::DiffuSeqDecoding::read(entry, official.settings, "golden");
+    auto const plan = decoding.sampler.plan(official.settings.table());
+    std::vector<double> labels;
+    for (auto const& step : plan.steps) labels.push_back(model.time_label({step.time, step.alpha_bar}));
+    official.compare("time labels", labels, file.template get<double>("out/model_t"), 1e-12);
+    REQUIRE(labels.size() == file.template get<double>("out/model_t").size());
+
+    auto pass = official.pass();
+    auto const packed = official.sequences(pass);
+    auto const encoded = model.encode(pass, packed);
+    auto const width = official.space.width();
+
+    // Clean text in the source's place, noise in that of the target.
+    auto const spans = official.spans();
+    std::vector<std::uint8_t> kept;
+    std::vector<Scalar> start;
+    for (bool const noised : spans.noised) {
+        kept.push_back(noised ? 0 : 1);
+        for (double const share : {noised ? 0.0 : 1.0, noised ? 1.0 : 0.0, 0.0}) start.push_back(static_cast<Scalar>(share));
+    }
+    auto const segments = official.segments(pass, spans.offsets);
+    auto const clean = pass.take(official.rows, width);
+    official.space.embed(pass, packed.tokens, clean);
+    official.compare("embeddings", official.host(clean), official.numbers("out/x_start"), forward_tolerance);
+    auto const z = official.matrix(pass, official.numbers("in/noise"), official.rows);
+    combine(official.device, segments, official.matrix(pass, start, static_cast<Index>(kept.size())), clean, z, {}, z);
+    official.compare("first z", official.host(z), official.numbers("out/x_initial"), forward_tolerance);
+
+    auto const step_noise = file.contains("in/step_noise") ? official.numbers("in/step_noise") : std::vector<Scalar>{};
+    auto const after = official.numbers("out/x_after_step"), estimates = official.numbers("out/pred_xstart");
+    std::size_t const size = after.size() / plan.steps.size();
+    auto const at_step = [&](std::vector<Scalar> const& all, Index step) {
+        return std::span<Scalar const>(all).subspan(static_cast<std::size_t>(step) * size, size);
+    };
+    Row after_row(official.name, official.said("z after each step"), trajectory_tolerance);
+    Row estimate_row(official.name, official.said("z0_hat of each step"), trajectory_tolerance);
+    Row token_row(official.name, official.said("nearest tokens of each step"), 0.0);
+    VectorView<Token> const nearest{official.workspace.template take<Token>(official.rows), official.rows};
+    inkling::pipeline::denoise(
+        pass, official.space, model, plan, packed, encoded, z,
+        [&](Index step, MatrixView<Scalar> noise) { upload(official.device, at_step(step_noise, step), noise.data); },
+        [&](inkling::pipeline::StepState<B> const& state) {
+            after_row.add(std::to_string(state.step), worst_relative_error(official.host(state.z), at_step(after, state.step)));
+            estimate_row.add(std::to_string(state.step),
+                             worst_relative_error(official.host(state.z0_hat), at_step(estimates, state.step)));
+            if (plan.clamp) {  // what was clamped is the embedding of a token: that token must be the official one
+                auto const rounded = [&](typename Official<B>::ConstView rows) {
+                    inkling::embedding::round_to_tokens<typename Official<B>::Space, B>(pass, official.space, rows, nearest);
+                    return official.host(static_cast<Token const*>(nearest.data), official.rows);
+                };
+                auto const got = rounded(state.z0_hat);
+                std::vector<Scalar> const want(at_step(estimates, state.step).begin(), at_step(estimates, state.step).end());
+                inkling::nn::Scope<B> const scope(official.workspace);
+                token_row.add(std::to_string(state.step), worst_absolute_error(got, rounded(official.matrix(pass, want, official.rows))));
+            } else {
+                token_row.add_exact(std::to_string(state.step), true);
+            }
+            return true;
+        },
+        {segments, kept});
+
+    // The official answer is read out of the last z, which is the last estimate but for 'gap'.
+    VectorView<Token> const best{official.workspace.template take<Token>(official.rows), official.rows};
+    inkling::embedding::read_out<typename Official<B>::Space, B>(pass, official.space, z, best);
+    official.compare("logits", official.host(official.logits(pass, z)), official.numbers("out/final_logits"), trajectory_tolerance);
+    official.compare_exact("final tokens", official.host(static_cast<Token const*>(best.data), official.rows),
+                           file.template get<Token>("out/final_tokens"));
+}
+
+/// What of single steps is a device's business: the nearest embeddings, and a source that stays clean.
+template <Backend B>
+void check_steps(json const& entry) {
+    using Scalar = typename B::Scalar;
+    std::string const name = entry.at("file");
+    auto const file = golden::tensors(name);
+    B device{};
+    inkling::nn::Workspace<B> workspace{};
+    inkling::nn::Pass<B> pass{device, workspace};
+    auto const table_shape = file.at("embedding").shape();
+    auto const mask = file.template get<Index>("mask");
+    auto const rows = static_cast<Index>(mask.size());
+    Index const width = table_shape[1], sentences = file.at("mask").shape()[0], length = rows / sentences;
+    auto const matrix = [&](std::string const& array, Index count) {
+        auto const values = file.template get<Scalar>(array);
+        auto const memory = inkling::pipeline::to_device<Scalar>(pass, std::span<Scalar const>(values));
+        return MatrixView<Scalar>{memory.data, count, memory.size / count};
+    };
+    auto const host = [&](MatrixView<Scalar const> view) {
+        std::vector<Scalar> values(static_cast<std::size_t>(view.size()));
+        download(device, view.data, std::span<Scalar>(values));
+        return values;
+    };
+    bool const exact = std::same_as<Scalar, double>;
+    std::string const suffix = exact ? ", in double" : "";
+
+    auto const table = matrix("embedding", table_shape[0]);
+    auto const z0_hat = matrix("x0_hat", rows);
+    VectorView<Token> const nearest{workspace.template take<Token>(rows), rows};
+    inkling::embedding::nearest_rows<B>(pass, table, z0_hat, nearest);
+    std::vector<Token> tokens(static_cast<std::size_t>(rows));
+    download(device, static_cast<Token const*>(nearest.data), std::span<Token>(tokens));
+    check(name, "nearest embeddings" + suffix, worst_absolute_error(tokens, file.template get<Token>("knn/index")), 0.0);
+    auto const rounded = pass.take(rows, width);
+    gather(device, table, inkling::TokenView(nearest), Scalar{1}, rounded);
+    check(name, "clamped estimates" + suffix, worst_relative_error(host(rounded), file.template get<Scalar>("knn/denoised_fn_round")), 0.0);
+
+    std::vector<Index> offsets;
+    std::vector<bool> noised;
+    for (Index row = 0; row < rows; ++row) {
+        bool const own = mask[static_cast<std::size_t>(row)] != 0;
+        if (row % length != 0 && own == noised.back()) continue;
+        offsets.push_back(row);
+        noised.push_back(own);
+    }
+    offsets.push_back(rows);
+    auto const device_offsets = inkling::pipeline::to_device<Index>(pass, std::span<Index const>(offsets));
+    inkling::Segments const parts{device_offsets.data, static_cast<Index>(noised.size()), rows, length};
+    auto const x0 = matrix("x0", rows), noise = matrix("noise", rows), drawn = matrix("step_noise", rows);
+    auto values = host(matrix("x_t", rows));
+    auto const clean = host(x0);
+    for (std::size_t i = 0; i < values.size(); ++i)  // where the source is, z was clean before
+        if (mask[i / static_cast<std::size_t>(width)] == 0) values[i] = clean[i];
+    auto const memory = inkling::pipeline::to_device<Scalar>(pass, std::span<Scalar const>(values));
+    MatrixView<Scalar> const beside{memory.data, rows, width};
+    Row row(name, "a source stays clean" + suffix, forward_tolerance);
+    for (auto const& one : entry.at("cases")) {
+        Index steps = one.at("T"), kept_steps = 0;
+        auto table_of = inkling::recipe::diffuseq_table(one.at("schedule").get<std::string>(), steps);
+        if (!one.at("respacing").is_null()) {
+            auto const plan = inkling::recipe::diffuseq_step_plan(one.at("respacing").get<std::string>(), steps, kept_steps);
+            table_of = table_of.respaced(inkling::sampler::kept_steps(plan, steps, kept_steps));
+        }
+        auto const t = one.at("t").get<std::vector<Index>>();
+        std::string const prefix = "case" + std::to_string(one.at("case").get<int>()) + "/";
+        auto const run = [&](std::string const& array, auto const& factors_of, MatrixView<Scalar> x, MatrixView<Scalar> y, MatrixView<Scalar> e) {
+            std::vector<Scalar> factors;
+            for (std::size_t p = 0; p < noised.size(); ++p) {
+                auto own = factors_of(t[static_cast<std::size_t>(offsets[p] / length)]);
+                if (!noised[p]) own = {0.0, 1.0, 0.0};
+                for (double const factor : {own.z0, own.z_t, own.noise}) factors.push_back(static_cast<Scalar>(factor));
+            }
+            auto const device_factors = inkling::pipeline::to_device<Scalar>(pass, std::span<Scalar const>(factors));
+            auto const out = pass.take(rows, width);
+            combine(device, parts, MatrixView<Scalar const>(device_factors.data, parts.count, 3), x, y, e, out);
+            row.add(prefix + array, worst_relative_error(host(out), file.template get<Scalar>(prefix + array)));
+        };
+        using inkling::schedule::StepCoefficients;
+        run("q_sample_masked", [&](Index step) { return inkling::schedule::noising(table_of.level(step)); }, x0, beside, noise);
+        run("p_sample_round", [&](Index step) {
+            StepCoefficients factors = table_of.ddpm(step, inkling::schedule::StepVariance::beta);
+            if (step == 0) factors.noise = 0.0;
+            return factors;
+        }, rounded, beside, drawn);
     }
 }
 

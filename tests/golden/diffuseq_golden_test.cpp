@@ -22,3 +22,13 @@ TEST_CASE_TEMPLATE("golden: Bridge's training step, with every penalty on the di
 TEST_CASE("golden: the window of noise in which Bridge looks for a second level") {
     for (auto const& entry : golden::cases("bridgegap_noise_map")) golden::diffuseq::check_noise_map(entry);
 }
+
+TEST_CASE_TEMPLATE("golden: DiffuSeq's and Bridge's decoding, from noise to tokens, beside a source that stays clean", Device,
+                   Cpu<float>, Cpu<double>) {
+    for (auto const& entry : golden::cases("diffuseq_sampling")) golden::diffuseq::check_sampling<Device>(entry);
+}
+
+TEST_CASE_TEMPLATE("golden: DiffuSeq's nearest embeddings, and steps beside a source that stays clean", Device, Cpu<float>,
+                   Cpu<double>) {
+    for (auto const& entry : golden::cases("diffuseq_steps")) golden::diffuseq::check_steps<Device>(entry);
+}

@@ -89,6 +89,16 @@ struct Prediction {
     [[nodiscard]] double share() const { return row_weights.empty() ? 1.0 / static_cast<double>(z0.rows) : 1.0; }
 };
 
+/// Whether an objective compares two estimates of one text, so that a batch must hold every sentence twice. It says so by
+/// `static constexpr bool paired`, and has `pairs`, LevelPairs, by which the second level is drawn.
+template <class O>
+inline constexpr bool is_paired = [] {
+    if constexpr (requires { O::paired; })
+        return bool{O::paired};
+    else
+        return false;
+}();
+
 }  // namespace objective
 
 /// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression, objective::DiffuSeq, and
