@@ -5,7 +5,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <fstream>
@@ -23,8 +22,8 @@ namespace machine {
     constexpr std::size_t chains = 12;
     Packet const factor = Eigen::internal::pset1<Packet>(0.999999F);
     Packet const term = Eigen::internal::pset1<Packet>(1e-6F);
-    std::array<Packet, chains> sums;
-    sums.fill(Eigen::internal::pset1<Packet>(1.0F));
+    Packet sums[chains];  // a std::array of them would drop their alignment, says g++
+    std::fill_n(sums, chains, Eigen::internal::pset1<Packet>(1.0F));
     for (long round = 0; round < rounds; ++round)
 #pragma GCC unroll 12
         for (std::size_t chain = 0; chain < chains; ++chain)
@@ -33,14 +32,14 @@ namespace machine {
         float first = Eigen::internal::pfirst(sum);
         benchmark::DoNotOptimize(first);
     }
-    return 2.0 * static_cast<double>(rounds) * chains * Eigen::internal::packet_traits<float>::size;
+    return 2.0 * static_cast<double>(rounds) * chains * sizeof(Packet) / sizeof(float);
 }
 
 /// The best of a few measurements of multiply_add on so many threads at once, in operations a second.
 [[nodiscard]] inline double fma_peak(int threads) {
     constexpr long rounds = 4'000'000;
     double best = 0.0;
-    for (int attempt = 0; attempt < 5; ++attempt) {
+    for (int attempt = 0; attempt < 20; ++attempt) {
         std::vector<double> done(static_cast<std::size_t>(threads));
         std::vector<std::thread> crew;
         auto const start = std::chrono::steady_clock::now();

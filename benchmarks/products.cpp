@@ -3,6 +3,8 @@
 #include <inkling/backend/cpu.hpp>
 #include <inkling/testing/device_arrays.hpp>
 
+#include "machine.hpp"
+
 #include <benchmark/benchmark.h>
 
 #include <Eigen/Core>
@@ -10,10 +12,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <utility>
 
 namespace {
 
@@ -22,31 +22,8 @@ using backend::Orientation;
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// Floating-point operations a second of one core that does nothing but multiply and add in registers.
-double measure_peak() {
-    using Vector = backend::detail::VectorOf<float>::Type;
-    constexpr int chains = 12;  // independent sums: enough for two units of latency four, few enough for any register file
-    constexpr long rounds = 200'000;
-    double best = 0.0;
-    for (int repetition = 0; repetition < 50; ++repetition) {
-        Vector sums[chains] = {};
-        Vector factor = Vector{} + 0.999F;
-        Vector term = Vector{} + 0.001F;
-        benchmark::DoNotOptimize(factor);
-        benchmark::DoNotOptimize(term);
-        auto const start = std::chrono::steady_clock::now();
-        for (long round = 0; round < rounds; ++round)
-            [&]<std::size_t... I>(std::index_sequence<I...>) {
-                ((sums[I] = sums[I] * factor + term), ...);
-            }(std::make_index_sequence<chains>{});
-        double const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-        for (Vector& sum : sums) benchmark::DoNotOptimize(sum);
-        double const operations = 2.0 * chains * static_cast<double>(rounds) * sizeof(Vector) / sizeof(float);
-        best = std::max(best, operations / seconds);
-    }
-    return best;
-}
 double peak() {
-    static double const measured = measure_peak();
+    static double const measured = machine::fma_peak(1);
     return measured;
 }
 

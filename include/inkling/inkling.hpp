@@ -1,8 +1,9 @@
 #pragma once
 
 /// \file
-/// Everything but the backends and the parts that need a further library: include the backend you run on beside it,
-/// and text/sentencepiece_tokenizer.hpp, io/npy.hpp or decode/listener.hpp (both xtensor) where you want them.
+/// Everything but the backends, text/sentencepiece_tokenizer.hpp (SentencePiece), io/npy.hpp and decode/listener.hpp (both
+/// xtensor): include the backend you run on, and what you want of these, beside it. It needs nlohmann-json (model files,
+/// safetensors) and zlib (compressed text); schedules, metrics, samplers and text alone need the standard library only.
 
 #include <inkling/core/core.hpp>
 #include <inkling/decode/decode.hpp>

@@ -6,7 +6,7 @@
 
 namespace mine {
 /// Has every verb of the CPU but one.
-struct Forgetful : inkling::backend::Cpu<> {};
+struct Forgetful : inkling::backend::Cpu<> { using Cpu::Cpu; };
 void dropout(Forgetful&, inkling::RandomStream, double, inkling::MatrixView<float const>, inkling::MatrixView<float>) = delete;
 }  // namespace mine
 

@@ -2,12 +2,14 @@
 #include <inkling/embedding/learned.hpp>
 
 #include <inkling/backend/cpu.hpp>
+#include <inkling/denoiser/encoder_decoder.hpp>
 #include <inkling/testing/device_arrays.hpp>
 #include <inkling/testing/gradient_check.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -102,6 +104,27 @@ TEST_CASE_TEMPLATE("a space of no width, or of one that no memory holds, is refu
     CHECK_THROWS_WITH_AS(Space(layout, 10, {.width = Index{1} << 40}),
                          "inkling::embedding: width is 1099511627776, expected 1 to 1048576", Error);
     CHECK(layout.size() == 0);
+}
+
+TEST_CASE_TEMPLATE("a spread of starting values that is none is refused by its name", Space, embedding::Learned,
+                   embedding::LayerNormed) {
+    nn::ParameterLayout layout;
+    CHECK_THROWS_WITH_AS(Space(layout, 10, {.width = 4, .standard_deviation = -3.0}),
+                         "inkling::embedding: standard_deviation is -3.000000, expected a finite number of at least 0", Error);
+    for (double const none : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()})
+        CHECK_THROWS_AS(Space(layout, 10, {.width = 4, .standard_deviation = none}), Error);
+    CHECK(layout.size() == 0);
+}
+
+TEST_CASE("LayerNormed: beside a denoiser with that norm of its own, the message says what to set") {
+    using Model = denoiser::EncoderDecoder<Device>;
+    nn::ParameterLayout layout;
+    embedding::LayerNormed const space(layout, 10, {.width = 4});
+    CHECK_THROWS_WITH_AS(Model(layout, {.width = 8, .layers = 1, .heads = 2}, space),
+                         doctest::Contains("embedding_norm is true"), Error);
+    nn::ParameterLayout other;
+    embedding::LayerNormed const same(other, 10, {.width = 4});
+    CHECK_NOTHROW(Model(other, {.width = 8, .layers = 1, .heads = 2, .embedding_norm = false}, same));
 }
 
 TEST_CASE("LayerNormed: without gain and bias, every token lies as far from the origin as every other: sqrt(D)") {

@@ -119,6 +119,7 @@ TEST_CASE("distinct-n: the share of n-grams that are no repetition") {
     CHECK(metric::distinct_n(std::string_view("a b a b"), 2) == doctest::Approx(2.0 / 3));
     CHECK(metric::distinct_n(std::string_view("a b c"), 2) == 1.0);
     CHECK(metric::distinct_n(std::string_view("a b"), 3) == 0.0);
+    CHECK(metric::distinct_n(std::string_view("a b"), Index{1} << 62) == 0.0);  // and at once
     CHECK(metric::distinct_n(Texts{"a b", "a b"}, 2) == doctest::Approx(0.5));
     CHECK(metric::distinct_n(Texts{"a", "b"}, 2) == 0.0);  // no n-gram reaches from one text into the next
     CHECK_THROWS_AS(metric::distinct_n(Texts{"a"}, 0), Error);

@@ -27,7 +27,7 @@ bool same(std::vector<double> const& one, std::vector<double> const& other, doub
     return true;
 }
 
-/// What posterior_log_variance_clipped is to a table of several steps.
+/// Betas, levels and the posterior's two factors agree, each to a share of itself.
 bool same_tables(Discrete const& one, Discrete const& other, double tolerance) {
     return same(one.betas(), other.betas(), tolerance) && same(one.alphas_cumprod(), other.alphas_cumprod(), tolerance)
         && same(one.posterior_mean_z0(), other.posterior_mean_z0(), tolerance)
@@ -140,6 +140,10 @@ TEST_CASE_TEMPLATE("at_times gives the schedule's own levels at any times", Sche
     }
 }
 
+TEST_CASE("a table of no steps has no levels, and says so") {
+    CHECK_THROWS_WITH_AS(schedule::Discrete{}.alpha_bar(0.5), doctest::Contains("the table is empty"), Error);
+}
+
 TEST_CASE("a table knows the training factor of the schedule it was made from") {
     Rescaled<Sqrt> const schedule{.variance_preserving = 2.0, .training_noise = 4.0};
     Discrete const table = Discrete::sampled(schedule, 100);
@@ -163,6 +167,14 @@ TEST_CASE("a table of one step goes from noise to z0 at once") {
     CHECK(table.posterior(0).z_t == 0.0);
     CHECK(table.ddpm(0).noise == 0.0);
     CHECK(table.ddpm(0, StepVariance::beta).noise == 0.0);
+}
+
+TEST_CASE("a table that ends in nothing but noise can be respaced like others") {
+    Discrete const table = Discrete::from_betas({0.5, 1.0, 0.25, 1.0});
+    CHECK(same_tables(table.respaced(first_steps(4)), table, 1e-15));
+    Discrete const shorter = table.respaced(std::vector<Index>{0, 2, 3});
+    CHECK(shorter.alphas_cumprod() == std::vector<double>{0.5, 0.0, 0.0});
+    CHECK(shorter.betas() == std::vector<double>{0.5, 1.0, 1.0});
 }
 
 TEST_CASE("arguments of a table that are out of range are refused, and the message says which") {
@@ -196,7 +208,18 @@ TEST_CASE("arguments of a table that are out of range are refused, and the messa
     CHECK_THROWS_WITH_AS(Discrete::at_times(Sqrt{}, std::vector<double>{1.25}),
                          "inkling::schedule::Discrete::at_times: t is 1.250000, expected a number in [0, 1]", Error);
     CHECK_THROWS_AS(Discrete::at_times(Sqrt{}, std::vector<double>{}), Error);
-    CHECK_THROWS_AS(Discrete::at_times(SigmaLinear{}, std::vector<double>{0.0, 0.5}), Error);  // no noise at 0
+    CHECK_THROWS_WITH_AS(Discrete::at_times(SigmaLinear{}, std::vector<double>{0.0, 0.5}),
+                         "inkling::schedule::Discrete::at_times: alpha_bar goes from 1.000000 to 1.000000 at time 0, "
+                         "expected less",
+                         Error);
+    struct Still {
+        double alpha_bar(double) const { return 0.5; }
+    };
+    CHECK_THROWS_WITH_AS(Discrete::sampled(Still{}, 3),
+                         "inkling::schedule::Discrete::sampled: alpha_bar goes from 0.500000 to 0.500000 in step 0, "
+                         "expected less",
+                         Error);
+    CHECK_THROWS_WITH_AS(Discrete::from_betas({1e-17}), doctest::Contains("from_betas: beta 0 is "), Error);
 }
 
 TEST_CASE("round_half_to_even rounds as Python does") {
@@ -223,6 +246,23 @@ TEST_CASE("spaced_steps keeps the first and the last of each section, and rounds
     CHECK(strided_steps(10, 10) == first_steps(10));
     CHECK(strided_steps(10, 4) == std::vector<Index>{0, 3, 6, 9});
     CHECK(strided_steps(10, 1) == std::vector<Index>{0});
+}
+
+TEST_CASE("strided_steps finds the stride at once, or that there is none, however many steps there are") {
+    Index const many = Index{1} << 62;
+    CHECK(strided_steps(many, 4) == std::vector<Index>{0, many / 4, many / 2, many / 4 * 3});
+    CHECK(strided_steps(many, 1) == std::vector<Index>{0});
+    CHECK_THROWS_AS(strided_steps(many, many - 1), Error);
+    CHECK_THROWS_AS(strided_steps(many, 0), Error);
+    for (Index steps = 1; steps <= 40; ++steps)
+        for (Index stride = 1; stride <= steps; ++stride) {
+            Index const count = (steps + stride - 1) / stride;
+            auto const kept = strided_steps(steps, count);
+            Index smallest = 1;
+            while ((steps + smallest - 1) / smallest != count) ++smallest;
+            CHECK(static_cast<Index>(kept.size()) == count);
+            CHECK(kept.back() == (count - 1) * smallest);
+        }
 }
 
 TEST_CASE("spaced_steps and strided_steps refuse counts that do not fit") {

@@ -50,7 +50,8 @@ TEST_CASE("the posterior of one noising step is what Bayes' rule gives") {
         double const from = levels.from, to = levels.to;
         CAPTURE(from);
         CAPTURE(to);
-        double const beta = (to - from) / to;
+        double const beta = step_beta(from, to);
+        CHECK(beta == doctest::Approx((to - from) / to).epsilon(1e-14));
         // z_to ~ N(√to z0, 1 - to), z_from | z_to ~ N(√(1 - beta) z_to, beta): precisions add up
         double const variance = 1.0 / (1.0 / (1.0 - to) + (1.0 - beta) / beta);
         Posterior const found = posterior(from, to);
@@ -226,10 +227,10 @@ TEST_CASE("conversions that are not determined are refused, and the message says
 TEST_CASE("steps out of range are refused, and the message says what was seen") {
     double const not_a_number = std::numeric_limits<double>::quiet_NaN();
     CHECK_THROWS_WITH_AS(ddpm(1.0, 1.0),
-                         "inkling::schedule::posterior: from is 1, which has no noise left to remove; expected below 1",
+                         "inkling::schedule::ddpm: from is 1, which has no noise left to remove; expected below 1",
                          Error);
     CHECK_THROWS_WITH_AS(ddpm(0.5, 0.25),
-                         "inkling::schedule::posterior: to is 0.250000, noisier than from, which is 0.500000; expected "
+                         "inkling::schedule::ddpm: to is 0.250000, noisier than from, which is 0.500000; expected "
                          "an alpha_bar in [from, 1]",
                          Error);
     CHECK_THROWS_WITH_AS(ddim(-0.5, 0.25),
@@ -243,6 +244,8 @@ TEST_CASE("steps out of range are refused, and the message says what was seen") 
     CHECK_THROWS_AS(ddim(0.25, not_a_number), Error);
     CHECK_THROWS_AS(ddim(not_a_number, 0.25), Error);
     CHECK_THROWS_AS(posterior_with_beta(0.5, 0.5, 0.25), Error);
+    CHECK_THROWS_WITH_AS(posterior_with_beta(1.5, 0.25, 0.5),
+                         "inkling::schedule::posterior_with_beta: beta is 1.500000, expected a number in [0, 1]", Error);
     CHECK_THROWS_WITH_AS(noising(1.5),
                          "inkling::schedule::noising: alpha_bar is 1.500000, expected an alpha_bar in [0, 1]", Error);
     CHECK_THROWS_WITH_AS(noising(0.5, 0.0),

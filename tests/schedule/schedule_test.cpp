@@ -155,6 +155,20 @@ TEST_CASE_TEMPLATE("time_at_half_log_snr undoes half_log_snr", Schedule, INKLING
     CHECK(std::abs(schedule.alpha_bar(end) - schedule.alpha_bar(1.0)) <= inverse_tolerance);
 }
 
+TEST_CASE_TEMPLATE("time_at_half_log_snr finds levels of almost no signal", Schedule, Cosine, StraightLine,
+                   OnlyAlphaBar<Cosine>, Rescaled<Cosine>) {
+    Schedule const schedule{};
+    for (double const level : {-2.0, -7.9, -8.1, -12.0, -16.0, -18.5, -20.0}) {
+        CAPTURE(level);
+        // a is about e^level there and falls with 1 - t, which holds it to 2^-53 of time
+        double const tolerance = 4.0 * 0x1p-53 * std::exp(-level) + 1e-9;
+        CHECK(std::abs(half_log_snr(schedule, time_at_half_log_snr(schedule, level)) - level) <= tolerance);
+    }
+    LinearBeta const steep{.first = 0.1, .last = 200.0};  // e^-100 of signal at t = 1
+    CHECK(half_log_snr(steep, time_at_half_log_snr(steep, -45.0)) == doctest::Approx(-45.0).epsilon(1e-12));
+    CHECK(time_at_half_log_snr(steep, -51.0) == 1.0);
+}
+
 TEST_CASE_TEMPLATE("beta(t) is the rate at which the logarithm of alpha_bar falls", Schedule, LinearBeta, QuadraticBeta,
                    SigmaLinear) {
     Schedule const schedule{};
@@ -212,6 +226,15 @@ TEST_CASE("a setting out of its range is refused, and the message names it") {
                          "inkling::schedule::Rescaled: variance_preserving is 0.000000, expected a positive finite "
                          "number",
                          Error);
+    CHECK_THROWS_WITH_AS(Sqrt{.offset = not_a_number}.time_at_noise(0.5),
+                         "inkling::schedule::Sqrt: offset is nan, expected a number in [0, 1)", Error);
+    for (double const factor : {1e200, 1e-200}) {  // fine numbers, but their squares are none
+        CHECK_THROWS_WITH_AS(Rescaled<SigmaLinear>{.variance_preserving = factor}.alpha_bar(0.0),
+                             doctest::Contains("the square of variance_preserving is"), Error);
+        CHECK_THROWS_AS(Rescaled<SigmaLinear>{.variance_preserving = factor}.time_at_noise(1.0), Error);
+    }
+    for (double const rho : {1e-3, 1e20})
+        CHECK_THROWS_WITH_AS(Edm{.rho = rho}.alpha_bar(0.5), doctest::Contains("inkling::schedule::Edm: rho is "), Error);
     CHECK_THROWS_WITH_AS(Rescaled<Sqrt>{.training_noise = not_a_number}.noise_factor(),
                          "inkling::schedule::Rescaled: training_noise is nan, expected a positive finite number",
                          Error);
@@ -291,6 +314,31 @@ TEST_CASE("the training factor multiplies the noise of training alone, and both 
     auto const plain = noising(Sqrt{}.alpha_bar(0.3));
     double const ratio = (plain.z0 / plain.noise) / (seen.z0 / seen.noise);
     CHECK(ratio == doctest::Approx(2.0 * 4.0));
+}
+
+TEST_CASE("rescaling keeps the clean and the noisy end, however large or small the factor") {
+    for (double const factor : {1e-140, 1e-8, 1.0, 1e8, 1e140}) {
+        Rescaled<SigmaLinear> const schedule{.variance_preserving = factor};
+        CHECK(schedule.alpha_bar(0.0) == 1.0);
+        CHECK(schedule.alpha_bar(1.0) == 0.0);
+    }
+}
+
+TEST_CASE("a policy of one's own that rounds to beyond [0, 1] is held to it, and what is no number stays none") {
+    struct Fixed {
+        double level;
+        double alpha_bar(double) const { return level; }
+    };
+    Fixed const above{1.0 + 0x1p-52}, below{-0x1p-60}, none{not_a_number};
+    CHECK(noise(above, 0.0) == 0.0);
+    CHECK(signal(above, 0.0) == 1.0);
+    CHECK(log_snr(above, 0.0) == infinity);
+    CHECK(signal(below, 1.0) == 0.0);
+    CHECK(noise(below, 1.0) == 1.0);
+    CHECK(half_log_snr(below, 1.0) == -infinity);
+    CHECK(std::isnan(noise(none, 0.5)));
+    CHECK(std::isnan(signal(none, 0.5)));
+    CHECK(std::isnan(log_snr(none, 0.5)));
 }
 
 TEST_CASE("rescaling twice multiplies the factors") {

@@ -1,9 +1,10 @@
 #include <inkling/text/any_tokenizer.hpp>
 #include <inkling/text/memory_lines.hpp>
-#include <inkling/text/sentencepiece_tokenizer.hpp>
 #include <inkling/text/utf8.hpp>
 #include <inkling/text/vocabulary.hpp>
 #include <inkling/text/word_tokenizer.hpp>
+
+#include "tokenizer_checks.hpp"
 
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
@@ -21,50 +22,10 @@ using namespace inkling::text;
 
 namespace {
 
-using Lines = std::vector<std::string>;
-using Either = AnyTokenizer<WordTokenizer, SentencePieceTokenizer>;
-
-// A few hundred made-up lines with repeated words, so that pieces longer than a letter are found.
-Lines made_up_text() {
-    Lines const who{"the writer", "a young printer", "my neighbour", "the café owner", "nobody", "der Drucker", "Zoë"};
-    Lines const does{"spills", "mixes", "dries", "buys", "never reads", "mischt", "paints over"};
-    Lines const what{"the blue ink", "an old letter", "seven pages", "die Tinte", "a map of the coast", "crème paper"};
-    Lines lines;
-    for (auto const& a : who)
-        for (auto const& b : does)
-            for (auto const& c : what) lines.push_back(a + " " + b + " " + c + " .");
-    return lines;
-}
-
-SentencePieceTokenizer train(Lines const& text, SentencePieceOptions const& options) {
-    MemoryLines lines{text};
-    return SentencePieceTokenizer::train(lines, options);
-}
-
-SentencePieceTokenizer const& pieces(PieceModel model) {
-    static SentencePieceTokenizer const unigram =
-        train(made_up_text(), {.vocabulary_size = 60, .model = PieceModel::unigram});
-    static SentencePieceTokenizer const bpe = train(made_up_text(), {.vocabulary_size = 60, .model = PieceModel::bpe});
-    return model == PieceModel::bpe ? bpe : unigram;
-}
-
-WordTokenizer words() {
-    Lines const text = made_up_text();
-    MemoryLines lines{text};
-    return WordTokenizer::train(lines);
-}
-
 // A tokenizer of one's own that took over a name: its bytes could not be told from WordTokenizer's.
 struct OtherWords : WordTokenizer {
     [[nodiscard]] static OtherWords deserialise(std::string_view bytes) { return {WordTokenizer::deserialise(bytes)}; }
 };
-
-std::string message_of(auto const& call) {
-    try {
-        call();
-    } catch (Error const& error) { return error.what(); }
-    return "no error";
-}
 
 // Any code point that text may hold, as UTF-8; common scripts more often than the rest.
 rc::Gen<std::string> any_character() {
@@ -89,7 +50,7 @@ std::string joined(Lines const& parts, std::string_view between) {
 
 }  // namespace
 
-static_assert(Tokenizer<WordTokenizer> && Tokenizer<SentencePieceTokenizer> && Tokenizer<Either>);
+static_assert(Tokenizer<WordTokenizer> && Tokenizer<AnyTokenizer<WordTokenizer>>);
 static_assert(!Tokenizer<int> && !Tokenizer<Vocabulary>);
 static_assert(LineSource<MemoryLines> && !LineSource<std::string>);
 
@@ -236,172 +197,16 @@ TEST_CASE("WordTokenizer: text made of its words comes back exactly") {
     }));
 }
 
-TEST_CASE("SentencePieceTokenizer: text of the training characters comes back exactly, by unigram and by bpe") {
-    for (PieceModel model : {PieceModel::unigram, PieceModel::bpe}) {
-        SentencePieceTokenizer const& tokenizer = pieces(model);
-        CHECK(tokenizer.vocabulary_size() == 60);
-        CHECK(tokenizer.specials() == SpecialTokens{});
-        std::size_t characters = 0;
-        std::size_t tokens = 0;
-        for (std::string const& line : made_up_text()) {
-            CHECK(tokenizer.decode(tokenizer.encode(line)) == line);
-            characters += line.size();
-            tokens += tokenizer.encode(line).size();
-        }
-        CHECK(tokens < characters);  // some pieces are longer than a letter
-        CHECK(tokenizer.encode("").empty());
-        CHECK(tokenizer.decode(std::vector<Token>{}).empty());
-    }
+TEST_CASE("WordTokenizer: its bytes give it back, and any change to them is noticed") {
+    check_bytes_give_it_back(words());
+    check_bytes_give_it_back(AnyTokenizer<WordTokenizer>(words()));
 }
 
-TEST_CASE("SentencePieceTokenizer: special tokens are left out of text, and their spellings in text are not special") {
-    SentencePieceTokenizer const& tokenizer = pieces(PieceModel::unigram);
-    std::vector<Token> tokens = tokenizer.encode("the ink");
-    tokens.insert(tokens.begin(), tokenizer.specials().bos);
-    tokens.push_back(tokenizer.specials().eos);
-    tokens.push_back(tokenizer.specials().pad);
-    CHECK(tokenizer.decode(tokens) == "the ink");
-    for (Token const token : tokenizer.encode("<s> </s> <pad>")) CHECK(token >= 3);
-    CHECK(tokenizer.decode(tokenizer.encode("ink \u4e2d")) == "ink <unk>");
-    CHECK(tokenizer.spelling(2) == "</s>");
-    CHECK_THROWS_AS(tokenizer.decode(std::vector<Token>{60}), Error);
-    CHECK_THROWS_AS(tokenizer.decode(std::vector<Token>{-1}), Error);
-    CHECK_THROWS_AS(tokenizer.spelling(60), Error);
-}
-
-TEST_CASE("SentencePieceTokenizer: a tab is a blank, in training and after it") {
-    SentencePieceTokenizer const& tokenizer = pieces(PieceModel::unigram);
-    CHECK(tokenizer.encode("the\tblue\t ink") == tokenizer.encode("the blue ink"));
-    CHECK(tokenizer.decode(tokenizer.encode("the\tblue ink")) == "the blue ink");
-    Lines text = made_up_text();
-    for (std::string& line : text) std::replace(line.begin(), line.end(), ' ', '\t');
-    CHECK(train(text, {.vocabulary_size = 60}).serialise() == tokenizer.serialise());
-}
-
-TEST_CASE("SentencePieceTokenizer: a training line with SentencePiece's own mark is refused by its number, not passed over") {
-    CHECK_THROWS_WITH_AS(train({"fine", "a bar \u2585"}, {.vocabulary_size = 20}),
-                         "inkling::text::SentencePieceTokenizer: line 2: byte 7 begins '\u2585' (U+2585), which "
-                         "SentencePiece keeps for itself, expected text without it",
-                         Error);
-    CHECK(pieces(PieceModel::unigram).encode("\u2585").back() == 3);  // elsewhere it is a letter like others
-}
-
-TEST_CASE("SentencePieceTokenizer: the same text and options give the same bytes") {
-    SentencePieceOptions const options{.vocabulary_size = 60};
-    CHECK(train(made_up_text(), options).serialise() == pieces(PieceModel::unigram).serialise());
-    SentencePieceOptions const two{.vocabulary_size = 60, .threads = 2};
-    CHECK(train(made_up_text(), two).serialise() == train(made_up_text(), two).serialise());
-}
-
-TEST_CASE("SentencePieceTokenizer: special tokens may stand in another order") {
-    SpecialTokens const diffuseq{.bos = 0, .pad = 3, .eos = 1, .unk = 2};
-    SentencePieceTokenizer const tokenizer = train(made_up_text(), {.vocabulary_size = 60, .specials = diffuseq});
-    CHECK(tokenizer.specials() == diffuseq);
-    CHECK(tokenizer.encode("\u4e2d").back() == 2);
-}
-
-TEST_CASE("SentencePieceTokenizer: a vocabulary the text cannot fill is refused, or made as large as the text allows") {
-    std::string const said = message_of([] { static_cast<void>(train(made_up_text(), {.vocabulary_size = 50000})); });
-    CHECK(said.starts_with(
-        "inkling::text::SentencePieceTokenizer: training 50000 tokens failed: Vocabulary size too high"));
-    CHECK(train(made_up_text(), {.vocabulary_size = 50000, .exact_size = false}).vocabulary_size() < 50000);
-    CHECK_THROWS_AS(train(made_up_text(), {.vocabulary_size = 10}), Error);  // fewer than the letters
-    CHECK_THROWS_AS(train(made_up_text(), {.vocabulary_size = 4}), Error);
-    CHECK_THROWS_WITH_AS(train(made_up_text(), {.vocabulary_size = 2'000'000'000, .exact_size = false}),
-                         "inkling::text::SentencePieceTokenizer: vocabulary_size is 2000000000, expected more than the 4 "
-                         "special tokens and at most 10000000",
-                         Error);
-}
-
-TEST_CASE("SentencePieceTokenizer: no text, text that is not UTF-8 and settings out of range are refused") {
-    CHECK_THROWS_AS(train({}, {.vocabulary_size = 20}), Error);
-    CHECK_THROWS_AS(train({"", "  \t"}, {.vocabulary_size = 20}), Error);
-    CHECK_THROWS_AS(train({"all of it is too long"}, {.vocabulary_size = 20, .max_line_bytes = 5}), Error);
-    CHECK_THROWS_WITH_AS(
-        train({"fine", "not \xFF"}, {.vocabulary_size = 20}),
-        "inkling::text::SentencePieceTokenizer: line 2: byte 5 is not valid UTF-8, expected UTF-8 text", Error);
-    CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .threads = 0}), Error);
-    CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .max_line_bytes = 0}), Error);
-    CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .max_line_bytes = Index{1} << 40}), Error);
-    CHECK_THROWS_AS(train({"ink"}, {.vocabulary_size = 20, .specials = {.bos = 2}}), Error);
-    CHECK_THROWS_AS(pieces(PieceModel::unigram).encode("\xC0"), Error);
-}
-
-TEST_CASE("SentencePieceTokenizer: what the source of lines throws arrives unchanged") {
-    struct Broken {
-        int left = 5;
-        bool next(std::string& line) {
-            if (left-- == 0) throw std::runtime_error("the disk is on fire");
-            line = "ink";
-            return true;
-        }
-    } broken;
-    CHECK_THROWS_WITH_AS(SentencePieceTokenizer::train(broken, {.vocabulary_size = 20}), "the disk is on fire",
-                         std::runtime_error);
-}
-
-TEST_CASE("SentencePieceTokenizer: bytes that are no model are refused, and damaged ones refused or read") {
-    CHECK_THROWS_AS(SentencePieceTokenizer::from_model(""), Error);
-    std::string const said = message_of([] { static_cast<void>(SentencePieceTokenizer::from_model("not a model")); });
-    CHECK(said.starts_with("inkling::text::SentencePieceTokenizer: these 11 bytes are no SentencePiece model, expected "
-                           "those of a '.model' file: "));
-    CHECK(said.find(".cc") == std::string::npos);  // where SentencePiece noticed is nothing to a user
-    std::string const model = pieces(PieceModel::unigram).model();
-    CHECK(SentencePieceTokenizer::from_model(model).encode("the ink") == pieces(PieceModel::unigram).encode("the ink"));
-    CHECK(rc::check([&] {
-        std::string damaged = model;
-        auto const position = static_cast<std::size_t>(*rc::gen::inRange<Index>(0, static_cast<Index>(model.size())));
-        damaged[position] = *rc::gen::arbitrary<char>();
-        try {
-            static_cast<void>(
-                SentencePieceTokenizer::from_model(damaged).encode("the ink"));  // may well be another good model
-        } catch (Error const&) {}
-    }));
-}
-
-TEST_CASE_TEMPLATE("a tokenizer's bytes give it back, and any change to them is noticed", Kind, WordTokenizer,
-                   SentencePieceTokenizer, Either) {
-    auto const make = [] {
-        if constexpr (std::same_as<Kind, WordTokenizer>)
-            return words();
-        else
-            return pieces(PieceModel::bpe);
-    };
-    Kind const tokenizer = make();
-    std::string const bytes = tokenizer.serialise();
-    Kind const read = Kind::deserialise(bytes);
-    CHECK(read.serialise() == bytes);
-    CHECK(read.vocabulary_size() == tokenizer.vocabulary_size());
-    CHECK(read.kind() == tokenizer.kind());
-    for (std::string const& line : made_up_text()) CHECK(read.encode(line) == tokenizer.encode(line));
-    CHECK(rc::check([&] {
-        auto const position = static_cast<std::size_t>(*rc::gen::inRange<Index>(0, static_cast<Index>(bytes.size())));
-        std::string changed = bytes;
-        changed[position] = static_cast<char>(changed[position] ^ *rc::gen::inRange(1, 256));
-        RC_ASSERT_THROWS_AS(static_cast<void>(Kind::deserialise(changed)), Error);
-        RC_ASSERT_THROWS_AS(static_cast<void>(Kind::deserialise(std::string_view(bytes).substr(0, position))), Error);
-    }));
-    CHECK_THROWS_AS(Kind::deserialise(bytes + "x"), Error);
-    std::size_t const whole = unseal(tokenizer.kind(), bytes).size();
-    CHECK(message_of([&] { static_cast<void>(Kind::deserialise(std::string_view(bytes).substr(0, bytes.size() - 1))); })
-          == message("inkling::text: a '", tokenizer.kind(), "' tokenizer of ", whole - 1, " bytes, expected ", whole));
-}
-
-TEST_CASE("AnyTokenizer: the bytes say which tokenizer they hold, and a kind it does not know is named") {
-    Either const either = Either::deserialise(words().serialise());
-    CHECK(either.kind() == "word");
-    CHECK(either.get_if<WordTokenizer>() != nullptr);
-    CHECK(either.get_if<SentencePieceTokenizer>() == nullptr);
-    CHECK(Either(pieces(PieceModel::bpe)).kind() == "sentencepiece");
-    CHECK_THROWS_WITH_AS(
-        AnyTokenizer<WordTokenizer>::deserialise(pieces(PieceModel::bpe).serialise()),
-        "inkling::text::AnyTokenizer: these bytes hold a tokenizer of kind 'sentencepiece', expected 'word'", Error);
-    CHECK_THROWS_WITH_AS(WordTokenizer::deserialise(pieces(PieceModel::bpe).serialise()),
-                         "inkling::text: these bytes hold a tokenizer of kind 'sentencepiece', expected 'word'", Error);
+TEST_CASE("AnyTokenizer: two tokenizers of one kind are refused, and bytes of no kind") {
     CHECK_THROWS_WITH_AS((AnyTokenizer<WordTokenizer, OtherWords>::deserialise(words().serialise())),
                          "inkling::text::AnyTokenizer: two of its tokenizers are of kind 'word', expected a kind of its own "
                          "for each",
                          Error);
-    CHECK_THROWS_AS(Either::deserialise(""), Error);
-    CHECK_THROWS_AS(Either::deserialise("inkling tokenizer other 0 0\n"), Error);
+    CHECK_THROWS_AS(AnyTokenizer<WordTokenizer>::deserialise(""), Error);
+    CHECK_THROWS_AS(AnyTokenizer<WordTokenizer>::deserialise("inkling tokenizer other 0 0\n"), Error);
 }

@@ -372,7 +372,7 @@ TEST_CASE("resuming with other options is refused, and the message names what di
     CHECK_THROWS_WITH_AS(
         checkpoint.require_options(R"({"seed": 6, "model": {"width": 16, "layers": 2}})"),
         ("inkling::train::Checkpoint: file '" + (folder / "c").string()
-         + "': was written by a run with other options: "
+         + "': was written by a run with other options or text (remove it to start anew): "
            "'/model/layers' is not set in the checkpoint and 2 now, '/seed' is 5 in the checkpoint and 6 now")
             .c_str(),
         Error);
@@ -458,7 +458,7 @@ TEST_CASE("a program killed at any moment leaves a whole checkpoint, with all th
           == 0);
 }
 
-TEST_CASE("of any sequence of scores the best k snapshots are kept, the earlier of equals") {
+TEST_CASE("of any sequence of scores the best k snapshots are kept, the later of equals") {
     TemporaryFolder const folder;
     backend::Cpu<double> device;
     nn::ParameterLayout layout;
@@ -466,23 +466,23 @@ TEST_CASE("of any sequence of scores the best k snapshots are kept, the earlier 
     CHECK(rc::check([&](std::vector<std::uint8_t> scores, bool higher_is_better) {
         Index const keep = *rc::gen::inRange<Index>(1, 4);
         train::BestCheckpoints best(folder / "run", {.keep = keep, .higher_is_better = higher_is_better});
-        std::vector<std::pair<int, Index>> expected;  // (score to be sorted upwards, step)
+        std::vector<std::pair<int, Index>> expected;  // (score, -step), both to be sorted upwards
         for (std::size_t i = 0; i < std::min<std::size_t>(scores.size(), 6); ++i) {
             auto const step = static_cast<Index>(i) + 1;
             int const score = scores[i] % 8;
             double const weight = static_cast<double>(step);
-            expected.emplace_back(higher_is_better ? -score : score, step);
-            bool const wanted = best.wants(score);
+            std::pair<int, Index> const own{higher_is_better ? -score : score, -step};
+            expected.insert(std::upper_bound(expected.begin(), expected.end(), own), own);
+            expected.resize(std::min(expected.size(), static_cast<std::size_t>(keep)));
+            bool const wanted = std::find(expected.begin(), expected.end(), own) != expected.end();
             RC_ASSERT(best.offer(device, layout, {&weight, 1}, step, score) == wanted);
         }
         best.remove_dropped();
-        std::sort(expected.begin(), expected.end());
-        expected.resize(std::min(expected.size(), static_cast<std::size_t>(keep)));
         RC_ASSERT(best.snapshots().size() == expected.size());
         double mean = 0.0;
         for (std::size_t i = 0; i < expected.size(); ++i) {
-            RC_ASSERT(best.snapshots()[i].step == expected[i].second);
-            mean += static_cast<double>(expected[i].second) / static_cast<double>(expected.size());
+            RC_ASSERT(best.snapshots()[i].step == -expected[i].second);
+            mean -= static_cast<double>(expected[i].second) / static_cast<double>(expected.size());
         }
         RC_ASSERT(folder.files() == static_cast<std::ptrdiff_t>(expected.size()));
         if (expected.empty()) return;
@@ -490,7 +490,7 @@ TEST_CASE("of any sequence of scores the best k snapshots are kept, the earlier 
         best.load_mean(device, layout, {&read, 1});
         RC_ASSERT(std::abs(read - mean) < 1e-12);
         best.load_best(device, layout, {&read, 1});
-        RC_ASSERT(read == static_cast<double>(expected[0].second));
+        RC_ASSERT(read == static_cast<double>(-expected[0].second));
     }));
 }
 

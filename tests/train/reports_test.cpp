@@ -199,7 +199,13 @@ TEST_CASE("progress bar: on a terminal the line is drawn over, and nothing of a 
     out.str("");
     auto narrow = train::progress_bar(out, {.terminal = true, .columns = 9});
     narrow({.step = 10, .seconds = 1.0});
-    CHECK(out.str() == "\rstep 10  ");
+    CHECK(out.str() == "\rstep 10");
+    out.str("");
+    std::vector<train::NamedNumber> const losses(10, {"loss", 1.0});
+    auto usual = train::progress_bar(out, {.terminal = true});
+    usual({.step = 10, .seconds = 1.0, .losses = losses});
+    CHECK(out.str().size() <= 1 + 79);  // what a terminal of 80 columns shows without breaking the line
+    CHECK(out.str().ends_with("loss 1.0000"));
 }
 
 TEST_CASE("progress bar: elsewhere it writes a line now and then, and always the last one") {

@@ -4,66 +4,159 @@
 #include <inkling/core/random.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <span>
 
 namespace inkling {
+
+// clang-format off
+namespace backend {
+
+/// Memory of a device for elements T: made with their number, movable; its elements start at `data()`.
+template <class M, class T>
+concept Memory = std::movable<M> && std::default_initializable<M>
+    && std::constructible_from<M, Index>                                         // 'Buffer<T>(count)', not initialised
+    && requires(M& memory) { { memory.data() } -> std::same_as<T*>; }            // has 'data()'
+    && requires(M const& memory) { { memory.data() } -> std::same_as<T const*>; }  // has 'data() const'
+    && requires(M const& memory) { { memory.size() } -> std::same_as<Index>; };  // has 'size() const'
+
+/// Elements T have memory on device B, and ways into it, out of it and within it.
+template <class B, class T>
+concept Holds =
+    requires { typename B::template Buffer<T>; }  // has 'Buffer<T>', which owns memory of the device
+    && Memory<typename B::template Buffer<T>, T>
+    && requires(B& device, std::span<T const> host, T* memory) { upload(device, host, memory); }
+    && requires(B& device, T const* memory, std::span<T> host) { download(device, memory, host); }
+    && requires(B& device, T const* from, T* to) { copy(device, from, to, Index{}); }
+    && requires(B& device, T* memory) { clear(device, memory, Index{}); };
+
+/// What verbs of device B read and write.
+template <class B> using MatrixIn = MatrixView<typename B::Scalar const>;
+template <class B> using MatrixOut = MatrixView<typename B::Scalar>;
+template <class B> using VectorIn = VectorView<typename B::Scalar const>;
+template <class B> using VectorOut = VectorView<typename B::Scalar>;
+
+/// Matrix products.
+template <class B>
+concept HasProducts =
+    requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           product(device, in, Orientation::plain, in, Orientation::transposed, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
+           product(device, in, Orientation::plain, in, Orientation::transposed, out, true, vector);
+       };
+
+/// Verbs that go element by element, row by row or sentence by sentence.
+template <class B>
+concept HasElementwise =
+    requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { add(device, in, in, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { scale(device, typename B::Scalar{}, in, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { scale(device, typename B::Scalar{}, in, out, true); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { activate(device, Activation::relu, in, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { activate_backward(device, Activation::relu, in, in, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { combine(device, Segments{}, in, in, in, in, out); }
+    && requires(B& device, MatrixOut<B> out) { time_features(device, VectorView<double const>{}, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { add_per_sentence(device, Segments{}, in, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { sum_per_sentence(device, Segments{}, in, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { sum_per_sentence(device, Segments{}, in, out, true); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { mean_per_sentence_backward(device, Segments{}, in, out); }
+    && requires(B& device, MatrixOut<B> out) {
+           fill_normal(device, RandomStream{}, Segments{}, VectorView<Index const>{}, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { dropout(device, RandomStream{}, 0.1, in, out); };
+
+/// Verbs of layers, forward and backward.
+template <class B>
+concept HasLayers =
+    requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
+           layer_norm(device, in, vector, vector, 1e-5, out, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
+           layer_norm(device, in, vector, vector, 1e-5, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out) {
+           layer_norm_backward(device, in, in, in, vector, out, vector_out, vector_out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
+           layer_norm_backward(device, in, in, in, vector, out);
+       }
+    && requires(B& device, MatrixIn<B> in, VectorOut<B> vector_out) { sum_rows(device, in, vector_out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { gather(device, in, TokenView{}, typename B::Scalar{}, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           gather(device, in, TokenView{}, typename B::Scalar{}, out, true);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           scatter_add(device, in, TokenView{}, typename B::Scalar{}, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           scatter_add(device, in, TokenView{}, typename B::Scalar{}, out, Token{});
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { attention(device, AttentionShape{}, in, in, in, out, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           attention_backward(device, AttentionShape{}, in, in, in, in, in, out, out, out);
+       };
+
+/// Losses, sums and updates.
+template <class B>
+concept HasReadouts =
+    requires(B& device, MatrixIn<B> in, VectorIn<B> vector, double* sums) {
+           readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
+           readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
+           readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out, vector);
+       }
+    && requires(B& device, MatrixIn<B> in, VectorIn<B> vector) {
+           readout_argmax(device, in, in, vector, VectorView<Token>{});
+       }
+    && requires(B& device, MatrixIn<B> in, VectorIn<B> vector, VectorOut<B> vector_out) {
+           readout_argmax(device, in, in, vector, VectorView<Token>{}, vector_out);
+       }
+    && requires(B& device, VectorIn<B> vector, double* sums) { squared_norm(device, vector, sums); }
+    && requires(B& device, MatrixIn<B> in, double* sums) { squared_error(device, in, in, 1.0, sums); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, double* sums) {
+           squared_error(device, in, in, 1.0, sums, out, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
+           squared_error(device, in, in, 1.0, sums, out, out, vector, vector_out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, double* sums) {
+           cosine_similarity(device, in, in, 1.0, sums, out, out, vector);
+       }
+    && requires(B& device, VectorIn<B> vector, VectorOut<B> vector_out) {
+           adam_step(device, AdamStep{}, vector, vector_out, vector_out, vector_out);
+       }
+    && requires(B& device, VectorIn<B> vector, VectorOut<B> vector_out) { average(device, 0.5, vector, vector_out); };
+
+}  // namespace backend
 
 /// Storage and verbs of one kind of device. Models: backend::Cpu.
 ///
 /// A verb is a free function found beside the backend's type (by argument-dependent lookup) that takes the device
 /// first, reads and writes memory it is given, and keeps nothing but the device's own scratch. To add a backend, define
-/// a type with `Scalar` and `Buffer<T>`, and the verbs below beside it: a missing one does not compile.
+/// a type with `Scalar`, `Options` and `Buffer<T>`, and the verbs below beside it: a missing one does not compile.
+///
+/// Every pointer and view is to the device's memory: the `double*` that sums are written to as well, `VectorView<Index const>`
+/// and `VectorView<double const>` too.
 template <class B>
 concept Backend = std::movable<B>
-    && requires { typename B::Scalar; }                     // has 'Scalar', float or double
-    && requires { typename B::template Buffer<float>; }     // has 'Buffer<T>', which owns memory of the device
-    && requires(B& device, std::span<float const> host, float* memory) { upload(device, host, memory); }
-    && requires(B& device, float const* memory, std::span<float> host) { download(device, memory, host); }
-    && requires(B& device, float const* from, float* to) { copy(device, from, to, Index{}); }
-    && requires(B& device, float* memory) { clear(device, memory, Index{}); }
-    && requires(B& device, MatrixView<typename B::Scalar const> in, MatrixView<typename B::Scalar> out) {
-           product(device, in, backend::Orientation::plain, in, backend::Orientation::transposed, out);
-           product(device, in, backend::Orientation::plain, in, backend::Orientation::transposed, out, true,
-                   VectorView<typename B::Scalar const>{});
-       }
-    && requires(B& device, MatrixView<typename B::Scalar const> in, MatrixView<typename B::Scalar> out) {
-           add(device, in, in, out);
-           scale(device, typename B::Scalar{}, in, out);
-           scale(device, typename B::Scalar{}, in, out, true);
-           activate(device, backend::Activation::relu, in, out);
-           activate_backward(device, backend::Activation::relu, in, in, out);
-           combine(device, Segments{}, in, in, in, in, out);
-           time_features(device, VectorView<double const>{}, out);
-           add_per_sentence(device, Segments{}, in, out);
-           sum_per_sentence(device, Segments{}, in, out);
-           sum_per_sentence(device, Segments{}, in, out, true);
-           mean_per_sentence_backward(device, Segments{}, in, out);
-           fill_normal(device, RandomStream{}, Segments{}, VectorView<Index const>{}, out);
-           dropout(device, RandomStream{}, 0.1, in, out);
-       }
-    && requires(B& device, MatrixView<typename B::Scalar const> in, MatrixView<typename B::Scalar> out,
-                VectorView<typename B::Scalar const> vector, VectorView<typename B::Scalar> vector_out) {
-           layer_norm(device, in, vector, vector, 1e-5, out, out);
-           layer_norm_backward(device, in, in, in, vector, out, vector_out, vector_out);
-           sum_rows(device, in, vector_out);
-           gather(device, in, TokenView{}, typename B::Scalar{}, out);
-           gather(device, in, TokenView{}, typename B::Scalar{}, out, true);
-           scatter_add(device, in, TokenView{}, typename B::Scalar{}, out);
-           scatter_add(device, in, TokenView{}, typename B::Scalar{}, out, Token{});
-           attention(device, backend::AttentionShape{}, in, in, in, out, out);
-           attention_backward(device, backend::AttentionShape{}, in, in, in, in, in, out, out, out);
-       }
-    && requires(B& device, MatrixView<typename B::Scalar const> in, MatrixView<typename B::Scalar> out,
-                VectorView<typename B::Scalar const> vector, VectorView<typename B::Scalar> vector_out, double* sums) {
-           readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out);
-           readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out, vector);
-           readout_argmax(device, in, in, vector, VectorView<Token>{}, vector_out);
-           squared_norm(device, vector, sums);
-           squared_error(device, in, in, 1.0, sums, out, out);
-           squared_error(device, in, in, 1.0, sums, out, out, vector, vector_out);
-           cosine_similarity(device, in, in, 1.0, sums, out, out, vector);
-           adam_step(device, backend::AdamStep{}, vector, vector_out, vector_out, vector_out);
-           average(device, 0.5, vector, vector_out);
-       };
+    && requires { typename B::Scalar; }                             // has 'Scalar'
+    && std::floating_point<typename B::Scalar>                      // ... float or double
+    && requires { typename B::Options; }                            // has 'Options', settings of a device
+    && std::constructible_from<B, typename B::Options const&>       // ... which it is made with
+    && std::default_initializable<typename B::Options>              // ... and which have defaults
+    && backend::Holds<B, typename B::Scalar>
+    && backend::Holds<B, double>
+    && backend::Holds<B, Index>
+    && backend::Holds<B, Token>
+    && requires { typename B::template Buffer<std::byte>; }
+    && backend::Memory<typename B::template Buffer<std::byte>, std::byte>
+    && backend::HasProducts<B>
+    && backend::HasElementwise<B>
+    && backend::HasLayers<B>
+    && backend::HasReadouts<B>;
+// clang-format on
 
 }  // namespace inkling

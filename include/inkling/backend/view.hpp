@@ -56,8 +56,6 @@ struct VectorView {
     }
 
     [[nodiscard]] constexpr bool empty() const { return data == nullptr; }
-    /// The same elements as a matrix of one row.
-    [[nodiscard]] constexpr MatrixView<T> as_row() const { return {data, 1, size}; }
 };
 
 /// Where each sentence of a packed batch lies: sentence s is rows offsets[s] .. offsets[s + 1] - 1.

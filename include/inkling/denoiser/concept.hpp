@@ -81,6 +81,10 @@ template <class D>
 concept TrainableDenoiser = Denoiser<D>
     && requires { typename D::Saved; }  // has 'Saved'
     && std::default_initializable<typename D::Saved>
+    && requires(typename D::Encoded const& encoded) {
+           { encoded.output } -> std::convertible_to<MatrixView<typename D::Device::Scalar const>>;       // Encoded has 'output'
+           { encoded.keys_values } -> std::convertible_to<MatrixView<typename D::Device::Scalar const>>;  // ... and 'keys_values': encode_backward takes gradients of their shapes
+       }
     && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, PackedSequences source, typename D::Saved* saved) {
            { denoiser.encode(pass, source, saved) } -> std::same_as<typename D::Encoded>;  // has 'encode(pass, source, saved) const'
        }

@@ -173,6 +173,9 @@ public:
         if (options_.decoder_normalize_before) decoder_norm_ = nn::LayerNorm(layout, "decoder.layer_norm", width);
         length_table_ = layout.add_matrix("decoder.embed_length.weight", options_.length_classes, width,
                                           nn::Initializer::fan_in(width));
+        require(!(options_.embedding_norm && options_.embedding_norm_affine && layout.find("decoder.embed_norm.weight")),
+                "inkling::denoiser::EncoderDecoder: embedding_norm is true, but the embedding space has that norm, "
+                "'decoder.embed_norm', already; expected false beside embedding::LayerNormed");
         if (options_.embedding_norm)
             embedding_norm_ = nn::LayerNorm(layout, "decoder.embed_norm", width, options_.embedding_norm_affine);
         if (options_.self_conditioning != SelfConditioning::none) {

@@ -10,13 +10,15 @@ struct LayerNormedOptions {
     Index width = 128;                 ///< D, 1 to 2^20
     bool scaled = true;                ///< multiply rows by sqrt(D) first
     bool tied = true;                  ///< the read-out is the table
-    double standard_deviation = 0.0;   ///< of the starting values; 0: 1 / sqrt(D)
+    double standard_deviation = 0.0;   ///< of the starting values, finite; 0: 1 / sqrt(D)
     bool affine = true;                ///< the norm has gain and bias
 };
 
 /// z0 = LayerNorm(sqrt(D) E[w]): all tokens lie at the same distance from the origin, so that training cannot spread
 /// them without bound.
 ///
+/// Its norm is there in place of the one on the denoiser's input, and has its name, as in the official checkpoints: beside
+/// denoiser::EncoderDecoder set `.denoiser = {.embedding_norm = false}`.
 /// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412 version 1, section 3.3 (the official 'before projection').
 class LayerNormed {
 public:
@@ -28,7 +30,7 @@ public:
         nn::LayerNorm::Saved<B> norm;
     };
 
-    /// @throws Error when the vocabulary is not positive, or the width out of its range
+    /// @throws Error when the vocabulary is not positive, or an option out of its range
     LayerNormed(nn::ParameterLayout& layout, Index vocabulary, Options const& options)
         : learned_(layout, vocabulary,
                    {.width = options.width, .scaled = options.scaled, .tied = options.tied,

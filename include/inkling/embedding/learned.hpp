@@ -14,7 +14,7 @@ struct LearnedOptions {
     Index width = 128;                 ///< D, 1 to 2^20
     bool scaled = true;                ///< multiply rows by sqrt(D)
     bool tied = true;                  ///< the read-out is the table
-    double standard_deviation = 0.0;   ///< of the starting values; 0: 1 / sqrt(D)
+    double standard_deviation = 0.0;   ///< of the starting values, finite; 0: 1 / sqrt(D)
 };
 
 /// z0 = sqrt(D) E[w] with a trained table E [V, D]; logits = R z with R = E (tied), or a table of its own.
@@ -28,7 +28,7 @@ public:
     template <Backend B>
     struct Saved {};
 
-    /// @throws Error when the vocabulary is not positive, or the width out of its range
+    /// @throws Error when the vocabulary is not positive, or an option out of its range
     Learned(nn::ParameterLayout& layout, Index vocabulary, Options const& options)
         : options_(checked(options)),
           table_(layout.add_matrix("decoder.embed_tokens.weight", vocabulary, options.width,
@@ -62,6 +62,9 @@ private:
         constexpr Index widest = Index{1} << 20;
         require(options.width >= 1 && options.width <= widest, "inkling::embedding: width is ", options.width,
                 ", expected 1 to ", widest);
+        require(options.standard_deviation >= 0.0 && std::isfinite(options.standard_deviation),
+                "inkling::embedding: standard_deviation is ", options.standard_deviation,
+                ", expected a finite number of at least 0");
         return options;
     }
     static nn::Initializer start(Options const& options) {

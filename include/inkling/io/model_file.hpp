@@ -2,6 +2,7 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
+#include <inkling/core/shape.hpp>
 #include <inkling/io/named_tensors.hpp>
 #include <inkling/io/safetensors.hpp>
 
@@ -91,7 +92,7 @@ private:
         TensorView const& tokenizer = file_.at(tokenizer_name);
         if (tokenizer.type() != ElementType::U8 || tokenizer.shape().size() != 1)
             fail_("tensor '", tokenizer_name, "' is of type ", name_of(tokenizer.type()), " and shape ",
-                  detail::shape_text(tokenizer.shape()), ", expected U8 and one dimension");
+                  shape_text(tokenizer.shape()), ", expected U8 and one dimension");
         auto const bytes = tokenizer.bytes();
         description_.tokenizer.assign(reinterpret_cast<char const*>(bytes.data()), bytes.size());
         for (TensorView const& tensor : file_.tensors())

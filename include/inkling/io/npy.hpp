@@ -2,6 +2,7 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
+#include <inkling/core/shape.hpp>
 #include <inkling/io/atomic_file.hpp>
 #include <inkling/io/detail/npy_header.hpp>
 #include <inkling/io/detail/posix.hpp>

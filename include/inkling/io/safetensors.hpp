@@ -2,6 +2,7 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
+#include <inkling/core/shape.hpp>
 #include <inkling/io/atomic_file.hpp>
 #include <inkling/io/detail/posix.hpp>
 #include <inkling/io/detail/safetensors_header.hpp>
@@ -132,11 +133,11 @@ private:
             auto const taken = record.end - record.begin;
             auto const each = static_cast<std::uint64_t>(size_of(record.type));
             if (!elements || static_cast<std::uint64_t>(*elements) > std::numeric_limits<std::uint64_t>::max() / each)
-                fail_("tensor '", record.name, "' has shape ", detail::shape_text(record.shape),
+                fail_("tensor '", record.name, "' has shape ", shape_text(record.shape),
                       ", which is too large");
             if (static_cast<std::uint64_t>(*elements) * each != taken)
                 fail_("tensor '", record.name, "' of type ", name_of(record.type), " and shape ",
-                      detail::shape_text(record.shape), " lies in ", taken, " bytes, expected ",
+                      shape_text(record.shape), " lies in ", taken, " bytes, expected ",
                       static_cast<std::uint64_t>(*elements) * each);
             position = record.end;
             positions_.emplace(record.name, tensors_.size());
@@ -174,7 +175,7 @@ template <Element T>
 [[nodiscard]] TensorToWrite tensor_to_write(std::string name, std::vector<Index> shape, std::span<T const> elements) {
     auto const size = detail::shape_size(shape);
     require(size && static_cast<std::size_t>(*size) == elements.size(), "inkling::io::tensor_to_write: tensor '", name,
-            "' has ", elements.size(), " elements, which is not what shape ", detail::shape_text(shape), " holds");
+            "' has ", elements.size(), " elements, which is not what shape ", shape_text(shape), " holds");
     return {std::move(name), element_type_of<T>, std::move(shape), std::as_bytes(elements)};
 }
 
@@ -205,7 +206,7 @@ inline void write_safetensors(std::filesystem::path const& path, std::span<Tenso
         require(elements && static_cast<std::uint64_t>(*elements) <= tensor.bytes.size() / size_of(tensor.type)
                     && static_cast<std::uint64_t>(*elements) * size_of(tensor.type) == tensor.bytes.size(),
                 where, "tensor '", tensor.name, "' has ", tensor.bytes.size(), " bytes, which is not what type ",
-                name_of(tensor.type), " and shape ", detail::shape_text(tensor.shape), " need");
+                name_of(tensor.type), " and shape ", shape_text(tensor.shape), " need");
         auto const end = position + tensor.bytes.size();
         header.emplace_back(
             tensor.name,

@@ -2,6 +2,7 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
+#include <inkling/core/shape.hpp>
 #include <inkling/io/detail/shape.hpp>
 #include <inkling/io/element_type.hpp>
 
@@ -84,7 +85,7 @@ public:
     /// @throws Error, with both shapes, unless the array has this shape
     void require_shape(std::span<Index const> expected) const {
         if (!std::equal(shape_.begin(), shape_.end(), expected.begin(), expected.end()))
-            fail_("has shape ", detail::shape_text(shape_), ", expected ", detail::shape_text(expected));
+            fail_("has shape ", shape_text(shape_), ", expected ", shape_text(expected));
     }
     void require_shape(std::initializer_list<Index> expected) const {
         require_shape(std::span(expected.begin(), expected.size()));

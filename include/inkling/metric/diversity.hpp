@@ -31,6 +31,7 @@ namespace inkling::metric {
             ++distinct;
             for (Index const count : counts) total += count;
         });
+        if (total == 0) break;  // no longer n-gram is there either
     }
     return total == 0 ? 0.0 : static_cast<double>(distinct) / static_cast<double>(total);
 }

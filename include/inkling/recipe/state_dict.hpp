@@ -2,6 +2,7 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
+#include <inkling/core/shape.hpp>
 #include <inkling/io/safetensors.hpp>
 #include <inkling/nn/parameters.hpp>
 
@@ -17,12 +18,6 @@
 namespace inkling::recipe {
 
 namespace detail {
-
-[[nodiscard]] inline std::string shape_text(std::span<Index const> shape) {
-    std::string text = "[";
-    for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-    return text + "]";
-}
 
 /// A list of complaints of one kind, the first few of them in words.
 class Complaints {
@@ -73,8 +68,8 @@ template <std::floating_point Real, class Ignored>
             if (!file.contains(name)) return;
             io::TensorView const& tensor = file.at(name);
             if (tensor.shape() != entry.shape) {
-                mismatching.add("'" + name + "' is " + detail::shape_text(tensor.shape()) + ", expected "
-                                + detail::shape_text(entry.shape));
+                mismatching.add("'" + name + "' is " + shape_text(tensor.shape()) + ", expected "
+                                + shape_text(entry.shape));
             } else if (first.empty()) {
                 tensor.copy_to(room);
             } else {

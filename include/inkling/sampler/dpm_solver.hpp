@@ -70,7 +70,7 @@ private:
         double const cleanest = schedule::half_log_snr(schedule, end);
         require(std::isfinite(cleanest), where, ": at end, ", end, ", log(a / s) is ", cleanest,
                 "; expected a time with both signal and noise");
-        double const least = 0.5 * (std::log(least_alpha_bar) - std::log1p(-least_alpha_bar));
+        double const least = 0.5 * schedule::log_snr(least_alpha_bar);
         bool const moved = schedule.alpha_bar(start) < least_alpha_bar;
         double const noisiest = moved ? least : schedule::half_log_snr(schedule, start);
         std::vector<double> times{moved ? schedule::time_at_half_log_snr(schedule, least) : start};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 
@@ -30,23 +31,29 @@ concept HasTimeAtNoise =
 }  // namespace detail
 // clang-format on
 
+/// Logarithm of a level's signal-to-noise ratio, log(alpha_bar / (1 - alpha_bar)); ±infinity where all is signal, noise.
+/// @param alpha_bar  in [0, 1]; what rounding took beyond is held to it
+[[nodiscard]] inline double log_snr(double alpha_bar) {
+    double const share = std::clamp(alpha_bar, 0.0, 1.0);
+    return std::log(share) - std::log1p(-share);
+}
+
 /// Signal a(t) = √alpha_bar(t), in [0, 1]: what z0 is multiplied by.
 template <NoiseSchedule Schedule>
 [[nodiscard]] double signal(Schedule const& schedule, double t) {
-    return std::sqrt(schedule.alpha_bar(t));
+    return std::sqrt(std::clamp(schedule.alpha_bar(t), 0.0, 1.0));  // a policy of one's own may round to beyond
 }
 
 /// Noise s(t) = √(1 - alpha_bar(t)), in [0, 1]: what the standard normal noise is multiplied by. a² + s² = 1.
 template <NoiseSchedule Schedule>
 [[nodiscard]] double noise(Schedule const& schedule, double t) {
-    return std::sqrt(1.0 - schedule.alpha_bar(t));
+    return std::sqrt(1.0 - std::clamp(schedule.alpha_bar(t), 0.0, 1.0));
 }
 
 /// Logarithm of the signal-to-noise ratio, log(a² / s²); +infinity where all is signal, -infinity where all is noise.
 template <NoiseSchedule Schedule>
 [[nodiscard]] double log_snr(Schedule const& schedule, double t) {
-    double const alpha_bar = schedule.alpha_bar(t);
-    return std::log(alpha_bar) - std::log1p(-alpha_bar);
+    return log_snr(schedule.alpha_bar(t));
 }
 
 /// Half of log_snr: log(a / s), the lambda of DPM-Solver.

@@ -3,6 +3,7 @@
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/schedule/cosine.hpp>
+#include <inkling/schedule/gaussian.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -75,7 +76,7 @@ inline double scale(char const* name, Index steps, Index fewest) {
     double before = 1.0;
     for (Index i = 0; i < steps; ++i) {
         double const level = cosine.alpha_bar(static_cast<double>(i) / static_cast<double>(steps));
-        betas.push_back(std::min(1.0 - level / before, 0.999));
+        betas.push_back(std::min(step_beta(level, before), 0.999));
         before = level;
     }
     return betas;

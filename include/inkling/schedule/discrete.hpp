@@ -24,17 +24,20 @@ enum class StepVariance { posterior, beta };
 /// Three numbers belong to a step, and are easily taken for one another:
 /// - its noise level: z after step i has `alphas_cumprod()[i]`. A continuous schedule has it at `time(i)` = (i + 1)/T,
 ///   divided by its own alpha_bar(0), because the first step starts from clean embeddings;
-/// - what the denoiser is told: `label_time(i)` = i / T, in the same unit of time;
+/// - what the denoiser is told: `label_time(i)` = i / T, in the same unit of time; a table `at_times` has both at times[i];
 /// - its number in the table it was respaced from, `timestep_map()[i]`, whose unit time and label_time keep.
 ///
-/// It is a NoiseSchedule too: alpha_bar(t) is exact at every time(i), 1 at t = 0, a straight line between, and constant
-/// after the last time.
+/// It is a NoiseSchedule too: alpha_bar(t) is exact at every time(i), 1 at t = 0 unless that is time(0), a straight line
+/// between, and constant after the last time.
 /// Source: Ho et al. 2020, "DDPM", arXiv:2006.11239; Nichol & Dhariwal 2021, arXiv:2102.09672, and the code of both.
 ///
 ///     auto const table = schedule::Discrete::sampled(schedule::Sqrt{}, 2000);
 ///     auto const twenty = table.respaced(schedule::spaced_steps(2000, 20));
 class Discrete {
 public:
+    /// A table of no steps, which has no levels: what options hold until they are given one.
+    Discrete() = default;
+
     /// T steps of a continuous schedule: beta_i = min(1 - alpha_bar((i + 1) / T) / alpha_bar(i / T), max_beta).
     /// @param steps     T, at least 1
     /// @param max_beta  in (0, 1]; keeps some signal in a schedule that ends in pure noise
@@ -50,7 +53,9 @@ public:
         for (Index i = 0; i < steps; ++i) {
             double const now = schedule.alpha_bar(static_cast<double>(i) / count);
             double const next = schedule.alpha_bar(static_cast<double>(i + 1) / count);
-            betas.push_back(now > 0.0 ? std::min(1.0 - next / now, max_beta) : max_beta);
+            betas.push_back(now > 0.0 ? std::min(step_beta(next, now), max_beta) : max_beta);
+            require(betas.back() > 0.0, where, "sampled: alpha_bar goes from ", now, " to ", next, " in step ", i,
+                    ", expected less");
         }
         Discrete table = from_betas(std::move(betas));
         table.noise_factor_ = training_noise_factor(schedule);
@@ -72,7 +77,9 @@ public:
             require(k == 0 || times[k] > times[k - 1], where, "at_times: time ", k, " is ", times[k],
                     ", expected above the one before it");
             double const level = schedule.alpha_bar(times[k]);
-            betas.push_back(before > 0.0 ? (before - level) / before : 0.0);
+            require(level < before, where, "at_times: alpha_bar goes from ", before, " to ", level, " at time ", k,
+                    ", expected less");
+            betas.push_back(step_beta(level, before));
             before = level;
         }
         Discrete table = from_betas(std::move(betas));
@@ -92,6 +99,8 @@ public:
         for (std::size_t i = 0; i < betas.size(); ++i) {
             if (!(betas[i] > 0.0 && betas[i] <= 1.0))
                 fail(where, "from_betas: beta ", i, " is ", betas[i], ", expected a number above 0 and up to 1");
+            require(i > 0 || 1.0 - betas[0] < 1.0, where, "from_betas: beta 0 is ", betas[0],
+                    ", too small to make any noise; expected 2^-52 or more");
             table.timestep_map_.push_back(static_cast<Index>(i));
             table.times_.push_back(static_cast<double>(i + 1) / count);
             table.label_times_.push_back(static_cast<double>(i) / count);
@@ -101,7 +110,8 @@ public:
         return table;
     }
 
-    /// A shorter table of only some steps, with their noise levels kept and betas derived anew.
+    /// A shorter table of only some steps, with their noise levels kept and betas derived anew; a step that starts from
+    /// nothing but noise keeps its beta.
     /// @param kept  steps of this table, ascending, at least one; see spaced_steps and strided_steps
     /// @throws Error when they are not ascending or not steps of this table
     [[nodiscard]] Discrete respaced(std::span<Index const> kept) const {
@@ -112,7 +122,7 @@ public:
             std::size_t const step = checked("respaced", kept[k]);
             require(k == 0 || kept[k] > kept[k - 1], where, "respaced: step ", kept[k], " follows a step ",
                     k == 0 ? kept[0] : kept[k - 1], ", expected ascending steps");
-            table.betas_.push_back(1.0 - alphas_cumprod_[step] / before);
+            table.betas_.push_back(before > 0.0 ? step_beta(alphas_cumprod_[step], before) : betas_[step]);
             table.timestep_map_.push_back(timestep_map_[step]);
             table.times_.push_back(times_[step]);
             table.label_times_.push_back(label_times_[step]);
@@ -142,9 +152,10 @@ public:
     /// Step i's number in the table that was respaced; i itself where none was.
     [[nodiscard]] std::vector<Index> const& timestep_map() const { return timestep_map_; }
 
-    /// Time at which z after step i is, in (0, 1].  @throws Error when there is no such step
+    /// Time at which z after step i is, in (0, 1]; from 0 on in a table at_times.  @throws Error when there is no such step
     [[nodiscard]] double time(Index step) const { return times_[checked("time", step)]; }
-    /// Time that the denoiser is told at step i, in [0, 1): the published programs tell 1000 times it, or T times it.
+    /// Time that the denoiser is told at step i, in [0, 1), or up to 1 in a table at_times: the published programs tell
+    /// 1000 times it, or T times it.
     /// @throws Error when there is no such step
     [[nodiscard]] double label_time(Index step) const { return label_times_[checked("label_time", step)]; }
 
@@ -192,11 +203,13 @@ public:
         return inkling::schedule::ddim(level(step), step + 1 < steps() ? level(step + 1) : 0.0);
     }
 
-    /// Share of signal at time t: exact at every time(i), a straight line between, from 1 at t = 0.
+    /// Share of signal at time t: exact at every time(i), a straight line between, from 1 at t = 0 unless that is time(0).
     /// @param t  diffusion time in [0, 1]
-    /// @throws Error when t is outside [0, 1] or not a number
+    /// @throws Error when t is outside [0, 1] or not a number, or the table is empty
     [[nodiscard]] double alpha_bar(double t) const {
         detail::require_time("inkling::schedule::Discrete", t);
+        require(!betas_.empty(), "inkling::schedule::Discrete: the table is empty, expected one that was sampled from a "
+                "schedule or made of betas");
         auto const after = std::lower_bound(times_.begin(), times_.end(), t);
         if (after == times_.end()) return alphas_cumprod_.back();
         std::size_t const i = static_cast<std::size_t>(after - times_.begin());
@@ -211,8 +224,6 @@ public:
 
 private:
     static constexpr char const* where = "inkling::schedule::Discrete::";
-
-    Discrete() = default;
 
     [[nodiscard]] std::size_t checked(char const* caller, Index step) const {
         if (step < 0 || step >= steps()) fail(where, caller, ": step is ", step, ", expected 0 to ", steps() - 1);

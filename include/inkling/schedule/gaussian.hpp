@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/core/error.hpp>
+#include <inkling/schedule/concept.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -57,6 +58,12 @@ inline void require_cleaner(char const* where, double from, double to) {
     return {std::sqrt(alpha_bar), 0.0, noise_factor * std::sqrt(1.0 - alpha_bar)};
 }
 
+/// The beta of a step: 1 - from / to, the share of z_to's variance that noise replaces in z_from.
+/// @param from, to  alpha_bar values, to at least from and above 0
+[[nodiscard]] inline double step_beta(double from, double to) {
+    return 2.0 * from < to ? 1.0 - from / to : (to - from) / to;  // the difference is exact where it is small
+}
+
 /// The posterior q(z_to | z_from, z0), a normal distribution: mean = z0 · z0 + z_t · z_from.
 struct Posterior {
     double z0 = 0.0;
@@ -65,15 +72,17 @@ struct Posterior {
     double log_variance = 0.0;  ///< log(variance), -infinity where it is 0; a Discrete table clips it, see there
 };
 
-/// Posterior where the beta of the step, 1 - from / to, is known: then nothing cancels in a step of small beta.
+/// Posterior where the step_beta is known, as it is to tables made of betas: then nothing cancels in a step of small beta.
 ///
 /// mean = beta √to / (1 - from) z0 + (1 - to) √(1 - beta) / (1 - from) z_from; variance = beta (1 - to) / (1 - from).
 /// Source: Ho et al. 2020, "DDPM", arXiv:2006.11239, equations 6 and 7.
 /// @param beta  in [0, 1]
 /// @param from  alpha_bar of z_from, in [0, 1)
 /// @param to    alpha_bar of z_to, in [from, 1]
-/// @throws Error when from or to is out of its range
+/// @throws Error when an argument is out of its range
 [[nodiscard]] inline Posterior posterior_with_beta(double beta, double from, double to) {
+    require(beta >= 0.0 && beta <= 1.0, "inkling::schedule::posterior_with_beta: beta is ", beta,
+            ", expected a number in [0, 1]");
     detail::require_cleaner("posterior_with_beta", from, to);
     double const variance = beta * (1.0 - to) / (1.0 - from);
     return {beta * std::sqrt(to) / (1.0 - from), (1.0 - to) * std::sqrt(1.0 - beta) / (1.0 - from), variance,
@@ -84,7 +93,7 @@ struct Posterior {
 /// @throws Error when from or to is out of its range
 [[nodiscard]] inline Posterior posterior(double from, double to) {
     detail::require_cleaner("posterior", from, to);
-    return posterior_with_beta(to > 0.0 ? (to - from) / to : 0.0, from, to);  // both 0: no step at all
+    return posterior_with_beta(to > 0.0 ? step_beta(from, to) : 0.0, from, to);  // both 0: no step at all
 }
 
 /// One ancestral (DDPM) step: a draw from the posterior with z0_hat in place of z0.
@@ -92,6 +101,7 @@ struct Posterior {
 /// @param to    alpha_bar wanted, in [from, 1]
 /// @throws Error when from or to is out of its range
 [[nodiscard]] inline StepCoefficients ddpm(double from, double to) {
+    detail::require_cleaner("ddpm", from, to);
     Posterior const step = posterior(from, to);
     return {step.z0, step.z_t, std::sqrt(step.variance)};
 }
@@ -112,7 +122,7 @@ struct Posterior {
     detail::require_level("ddim", "to", to);
     if (eta > 0.0) detail::require_cleaner("ddim", from, to);
     double const ratio = (1.0 - to) / (1.0 - from);                                           // noise variance kept
-    double const drawn = eta > 0.0 && to > 0.0 ? eta * eta * ratio * (to - from) / to : 0.0;  // sigma²
+    double const drawn = eta > 0.0 && to > 0.0 ? eta * eta * ratio * step_beta(from, to) : 0.0;  // sigma²
     double const kept = std::sqrt(std::max(0.0, (1.0 - to - drawn) / (1.0 - from)));
     return {std::sqrt(to) - std::sqrt(from) * kept, kept, std::sqrt(drawn)};
 }
@@ -140,9 +150,8 @@ struct MultistepCoefficients {
             ", expected rising numbers in [0, 1]");
     StepCoefficients const first_order = ddim(from, to);
     if (to == 1.0 || before == 0.0) return {first_order.z0, first_order.z_t, 0.0};
-    auto const half_log_ratio = [](double alpha_bar) { return 0.5 * (std::log(alpha_bar) - std::log1p(-alpha_bar)); };
-    double const length = half_log_ratio(to) - half_log_ratio(from);
-    double const last_length = half_log_ratio(from) - half_log_ratio(before);
+    double const length = log_snr(to) - log_snr(from);
+    double const last_length = log_snr(from) - log_snr(before);
     double const weight = 0.5 * length / last_length;
     return {first_order.z0 * (1.0 + weight), first_order.z_t, -first_order.z0 * weight};
 }

@@ -24,7 +24,7 @@ namespace inkling::schedule {
 template <NoiseSchedule Schedule>
 struct Rescaled {
     Schedule schedule = {};
-    double variance_preserving = 1.0;  ///< positive
+    double variance_preserving = 1.0;  ///< positive; its square must be a number too
     double training_noise = 1.0;       ///< positive
 
     /// Share of signal after the variance-preserving factor, in [0, 1].
@@ -33,7 +33,7 @@ struct Rescaled {
     [[nodiscard]] double alpha_bar(double t) const {
         double const squared = checked_square();
         double const unscaled = schedule.alpha_bar(t);
-        return unscaled / (squared - (squared - 1.0) * unscaled);
+        return unscaled / (unscaled + squared * (1.0 - unscaled));  // nothing cancels in this form
     }
 
     /// What training multiplies its noise by: `training_noise`, times the factor of the schedule inside if it has one.
@@ -54,8 +54,11 @@ struct Rescaled {
 
 private:
     [[nodiscard]] double checked_square() const {
-        detail::require_positive("inkling::schedule::Rescaled", "variance_preserving", variance_preserving);
-        return variance_preserving * variance_preserving;
+        constexpr char const* where = "inkling::schedule::Rescaled";
+        detail::require_positive(where, "variance_preserving", variance_preserving);
+        double const squared = variance_preserving * variance_preserving;
+        detail::require_positive(where, "the square of variance_preserving", squared);
+        return squared;
     }
 };
 

@@ -65,14 +65,13 @@ namespace inkling::schedule {
 /// @throws Error when no whole stride gives that count
 [[nodiscard]] inline std::vector<Index> strided_steps(Index steps, Index count) {
     require(steps >= 1, "inkling::schedule::strided_steps: steps is ", steps, ", expected at least 1");
-    for (Index stride = 1; stride <= steps; ++stride) {
-        if ((steps + stride - 1) / stride != count) continue;
-        std::vector<Index> kept;
-        for (Index step = 0; step < steps; step += stride) kept.push_back(step);
-        return kept;
-    }
-    fail("inkling::schedule::strided_steps: count is ", count, ", expected one that a whole stride gives of ", steps,
-         " steps; spaced_steps takes any from 1 to ", steps);
+    auto const parts = [steps](Index size) { return steps / size + (steps % size != 0 ? 1 : 0); };
+    Index const stride = count >= 1 ? parts(count) : steps;  // no smaller one gives as few
+    require(parts(stride) == count, "inkling::schedule::strided_steps: count is ", count,
+            ", expected one that a whole stride gives of ", steps, " steps; spaced_steps takes any from 1 to ", steps);
+    std::vector<Index> kept;
+    for (Index i = 0; i < count; ++i) kept.push_back(i * stride);
+    return kept;
 }
 
 }  // namespace inkling::schedule

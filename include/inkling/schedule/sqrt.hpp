@@ -22,16 +22,22 @@ struct Sqrt {
     /// @throws Error when t is outside [0, 1] or not a number, or the offset outside [0, 1)
     [[nodiscard]] double alpha_bar(double t) const {
         detail::require_time("inkling::schedule::Sqrt", t);
-        require(offset >= 0.0 && offset < 1.0, "inkling::schedule::Sqrt: offset is ", offset,
-                ", expected a number in [0, 1)");
+        check();
         return std::max(0.0, 1.0 - std::sqrt(t + offset));  // at t = 1 the formula would be below 0 by offset / 2
     }
 
     /// The time at which the noise is s: t = s⁴ - offset, held to [0, 1].
-    /// @throws Error when s is outside [0, 1] or not a number
+    /// @throws Error when s is outside [0, 1] or not a number, or the offset outside [0, 1)
     [[nodiscard]] double time_at_noise(double s) const {
         detail::require_noise("inkling::schedule::Sqrt", s);
+        check();
         return std::clamp(s * s * s * s - offset, 0.0, 1.0);
+    }
+
+private:
+    void check() const {
+        require(offset >= 0.0 && offset < 1.0, "inkling::schedule::Sqrt: offset is ", offset,
+                ", expected a number in [0, 1)");
     }
 };
 static_assert(NoiseSchedule<Sqrt>);

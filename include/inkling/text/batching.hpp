@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/core/error.hpp>
+#include <inkling/core/hash.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/core/random.hpp>
 #include <inkling/text/packing.hpp>
@@ -258,21 +259,17 @@ public:
     }
 
 private:
-    // Depends on every length and option but the rank, as all ranks stand at the same step; by a chain of multiply-and-xor steps.
+    // Depends on every length and option but the rank, as all ranks stand at the same step.
     [[nodiscard]] std::uint64_t fingerprint() const {
-        std::uint64_t hash = 0xCBF29CE484222325u;
-        auto const mix = [&](std::uint64_t value) {
-            hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
-            hash ^= hash >> 32;
-        };
-        mix(options_.seed);
+        Hash hash(0xCBF29CE484222325u);
+        hash.add(options_.seed);
         for (Index option : {options_.tokens_per_batch, options_.pool, options_.ranks, lengths_.size()})
-            mix(static_cast<std::uint64_t>(option));
+            hash.add(static_cast<std::uint64_t>(option));
         for (std::size_t i = 0; i < lengths_.target.size(); ++i) {
-            mix(static_cast<std::uint64_t>(lengths_.source[i]));
-            mix(static_cast<std::uint64_t>(lengths_.target[i]));
+            hash.add(static_cast<std::uint64_t>(lengths_.source[i]));
+            hash.add(static_cast<std::uint64_t>(lengths_.target[i]));
         }
-        return hash;
+        return hash.value();
     }
 
     SentenceLengths lengths_;

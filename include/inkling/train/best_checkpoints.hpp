@@ -47,15 +47,12 @@ public:
     }
 
     [[nodiscard]] Options const& options() const { return options_; }
-    /// What is kept, the best first; of equal scores the earlier first.
+    /// What is kept, the best first; of equal scores the later step first.
     [[nodiscard]] std::vector<Snapshot> const& snapshots() const { return snapshots_; }
-    /// @return whether weights of this score would be kept
-    [[nodiscard]] bool wants(double score) const {
-        return static_cast<Index>(snapshots_.size()) < options_.keep || better_(score, snapshots_.back().score);
-    }
 
-    /// Writes the weights, [P] in the backend's memory, if they are among the best; the worst leaves the list then. Of a
-    /// step that is in the list already the new score counts.
+    /// Writes the weights, [P] in the backend's memory, if they are among the best; the worst leaves the list then. Of two
+    /// steps that score the same the later is the better: early on a score on few sentences is often 0. Of a step that is in
+    /// the list already the new score counts.
     /// @return whether they are kept
     /// @throws Error when the score is not a number, or the file cannot be written; the list is then as before
     template <Backend B>
@@ -65,10 +62,8 @@ public:
         require(!std::isnan(score), "inkling::train::BestCheckpoints: the score of step ", step, " is not a number");
         std::vector<Snapshot> list = snapshots_;
         std::erase_if(list, [&](Snapshot const& kept) { return kept.step == step; });
-        auto const place =
-            std::find_if(list.begin(), list.end(), [&](Snapshot const& kept) { return better_(score, kept.score); });
         std::string const file = name_(step);
-        list.insert(place, Snapshot{step, score, file});
+        insert_(list, {step, score, file});
         if (static_cast<Index>(list.size()) > options_.keep) list.pop_back();
         bool const kept = std::any_of(list.begin(), list.end(), [&](Snapshot const& one) { return one.step == step; });
         if (kept) {
@@ -91,9 +86,7 @@ public:
             require(!std::isnan(snapshot.score), "inkling::train::BestCheckpoints: the score of step ", snapshot.step,
                     " is not a number");
             (void)open_(snapshot);
-            auto const place = std::find_if(list.begin(), list.end(),
-                                            [&](Snapshot const& kept) { return better_(snapshot.score, kept.score); });
-            list.insert(place, snapshot);
+            insert_(list, snapshot);
         }
         if (static_cast<Index>(list.size()) > options_.keep) list.resize(static_cast<std::size_t>(options_.keep));
         snapshots_ = std::move(list);
@@ -134,7 +127,15 @@ private:
     static constexpr int format = 1;
     static constexpr std::string_view ending = ".safetensors";
 
-    [[nodiscard]] bool better_(double a, double b) const { return options_.higher_is_better ? a > b : a < b; }
+    [[nodiscard]] bool better_(Snapshot const& a, Snapshot const& b) const {
+        if (a.score == b.score) return a.step > b.step;
+        return options_.higher_is_better ? a.score > b.score : a.score < b.score;
+    }
+    /// Puts a snapshot in its place in a list that is sorted.
+    void insert_(std::vector<Snapshot>& list, Snapshot snapshot) const {
+        auto const place = std::find_if(list.begin(), list.end(), [&](Snapshot const& kept) { return better_(snapshot, kept); });
+        list.insert(place, std::move(snapshot));
+    }
     [[nodiscard]] std::string name_(Index step) const { return stem_ + std::to_string(step) + std::string(ending); }
     [[nodiscard]] bool is_snapshot_(std::string_view name) const {
         if (!name.starts_with(stem_) || !name.ends_with(ending) || name.size() <= stem_.size() + ending.size())

@@ -44,7 +44,7 @@ struct Progress {
 struct ProgressBarOptions {
     bool terminal = false;      ///< true: one line that is drawn over; false: a line now and then, for files and pipes
     double every_seconds = -1;  ///< between two lines; below 0 takes 0.1 on a terminal and 10 elsewhere
-    std::size_t columns = 100;  ///< no line is longer
+    std::size_t columns = 79;   ///< no line is longer: what does not fit whole is left out; a terminal of 80 would break one of 80
 };
 
 namespace detail {
@@ -90,7 +90,8 @@ public:
         bool const due = !shown_ || progress.seconds - *shown_ >= options_.every_seconds;
         if (!due && !progress.finished) return;
         shown_ = progress.seconds;
-        std::string text = line(progress).substr(0, options_.columns);
+        std::string text = line(progress);
+        if (text.size() > options_.columns) text.resize(std::min(text.rfind("  ", options_.columns), options_.columns));
         std::size_t const length = text.size();
         if (options_.terminal) {
             text.insert(0, 1, '\r');

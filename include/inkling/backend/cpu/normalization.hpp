@@ -1,7 +1,9 @@
 #pragma once
 
 #include <inkling/backend/cpu/detail/map.hpp>
+#include <inkling/core/error.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace inkling::backend {
@@ -9,11 +11,14 @@ namespace inkling::backend {
 /// out = gain * (x - mean) / sqrt(variance + epsilon) + bias, row by row over D columns.
 ///
 /// Source: Ba et al. 2016, "Layer Normalization", arXiv:1607.06450.
-/// @param gain, bias   [D], or empty for 1 and 0
+/// @param gain, bias   [D], or both empty for 1 and 0
 /// @param statistics   [N, 2] takes each row's mean and 1 / sqrt(variance + epsilon) for the backward pass, or empty
+/// @throws Error when gain comes without bias, or bias without gain
 template <class Real>
 void layer_norm(Cpu<Real>& device, In<Real> x, InVector<Real> gain, InVector<Real> bias, double epsilon, Out<Real> out,
                 Out<Real> statistics = {}) {
+    require(gain.empty() == bias.empty(), "inkling::backend::layer_norm: ", gain.empty() ? "bias" : "gain",
+            " alone, expected gain and bias or neither");
     Index const cols = x.cols;
     detail::for_each_row(device, x.rows, cols, [&](Index row) {
         Real const* const from = x.row(row);
@@ -35,10 +40,13 @@ void layer_norm(Cpu<Real>& device, In<Real> x, InVector<Real> gain, InVector<Rea
     });
 }
 
-/// Backward pass of layer_norm: dx is overwritten (it may be dout), dgain and dbias are added to.
+/// Backward pass of layer_norm: dx is overwritten (it may be dout), dgain and dbias are added to, or both empty.
+/// @throws Error when dgain comes without dbias, or dbias without dgain
 template <class Real>
 void layer_norm_backward(Cpu<Real>& device, In<Real> dout, In<Real> x, In<Real> statistics, InVector<Real> gain,
                          Out<Real> dx, OutVector<Real> dgain = {}, OutVector<Real> dbias = {}) {
+    require(dgain.empty() == dbias.empty(), "inkling::backend::layer_norm_backward: ", dgain.empty() ? "dbias" : "dgain",
+            " alone, expected dgain and dbias or neither");
     Index const cols = x.cols;
     constexpr Index block = 64;  // rows of one partial sum: fixed, so that sums do not depend on the threads
     Index const blocks = (x.rows + block - 1) / block;

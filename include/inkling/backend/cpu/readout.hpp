@@ -11,7 +11,7 @@ namespace inkling::backend {
 
 namespace detail {
 
-/// Rows of logits held at once: about 4 MB of them, never [N, V].
+/// Rows of logits held at once, of a vocabulary of V: as many as 2^20 logits fill, but 112 to 448. Never [N, V].
 [[nodiscard]] inline Index logit_block(Index vocabulary) {
     return std::clamp<Index>((Index{1} << 20) / std::max<Index>(1, vocabulary), 112, 448);
 }

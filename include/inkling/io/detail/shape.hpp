@@ -2,20 +2,11 @@
 
 #include <inkling/core/index.hpp>
 
-#include <cstddef>
 #include <limits>
 #include <optional>
 #include <span>
-#include <string>
 
 namespace inkling::io::detail {
-
-/// @return "[3, 4]"; a scalar's shape is "[]"
-[[nodiscard]] inline std::string shape_text(std::span<Index const> shape) {
-    std::string text = "[";
-    for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-    return text + "]";
-}
 
 /// @return the number of elements of an array of that shape, or nothing when a size is negative or the product has no room
 ///         in an Index (also when a zero would hide that)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/core/error.hpp>
+#include <inkling/core/hash.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/io/safetensors.hpp>
 
@@ -19,8 +20,7 @@
 
 namespace inkling::train::detail {
 
-/// A checksum of 64 bits over bytes, eight at a time. Each step is a bijection of the state and of the word, so a change
-/// of any one word is seen for certain.
+/// A checksum of 64 bits over bytes, eight at a time.
 class Checksum {
 public:
     void add(std::span<std::byte const> bytes) {
@@ -36,14 +36,11 @@ public:
         add(last);
     }
     void add(std::string_view text) { add(std::as_bytes(std::span(text.data(), text.size()))); }
-    void add(std::uint64_t word) {
-        state_ = (state_ ^ word) * 0x9E3779B97F4A7C15u;
-        state_ ^= state_ >> 32;
-    }
-    [[nodiscard]] std::uint64_t value() const { return state_; }
+    void add(std::uint64_t word) { hash_.add(word); }
+    [[nodiscard]] std::uint64_t value() const { return hash_.value(); }
 
 private:
-    std::uint64_t state_ = 0x2545F4914F6CDD1Du;
+    Hash hash_{0x2545F4914F6CDD1Du};
 };
 
 inline constexpr char const* checksum_key = "inkling_checksum";
