@@ -157,7 +157,7 @@ TEST_CASE("EncoderOnly: options out of their range are refused by name") {
     CHECK_THROWS_WITH_AS(made(wrong), "inkling::denoiser::EncoderOnly: longest is 1, expected 2 to 1048576", Error);
     wrong = small();
     wrong.dropout = 1.0;
-    CHECK_THROWS_WITH_AS(made(wrong), "inkling::denoiser::EncoderOnly: dropout is 1, expected a number in [0, 1)", Error);
+    CHECK_THROWS_WITH_AS(made(wrong), "inkling::denoiser::EncoderOnly: dropout is 1.000000, expected a number in [0, 1)", Error);
     CHECK_THROWS_AS(made(small(), 0), Error);
 }
 
