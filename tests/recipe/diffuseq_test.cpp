@@ -2,6 +2,7 @@
 
 #include <inkling/backend/cpu.hpp>
 #include <inkling/decode/selection.hpp>
+#include <inkling/io/named_tensors.hpp>
 #include <inkling/recipe/diffuseq_import.hpp>
 #include <inkling/text/memory_lines.hpp>
 #include <inkling/text/word_tokenizer.hpp>
@@ -107,6 +108,40 @@ TEST_CASE("DiffuSeq: a pair that does not fit into one sequence is refused") {
     training.steps = 1;
     recipe::DiffuSeqTrainer<Device> trainer(writer, training);
     CHECK_THROWS_AS(trainer.fit(corpus()), Error);
+}
+
+TEST_CASE("an imported checkpoint says what the model it was taken from says, and a wrong one is refused by tensor") {
+    nlohmann::json const official{{"hidden_dim", 8}, {"hidden_size", 12}, {"num_hidden_layers", 1}, {"num_attention_heads", 2},
+                                  {"intermediate_size", 20}, {"hidden_t_dim", 8}, {"max_position_embeddings", 16}, {"seq_len", 14},
+                                  {"vocab_size", tokenizer().vocabulary_size()}, {"diffusion_steps", 50}, {"dropout", 0.0},
+                                  {"noise_schedule", "trunc_lin"}};
+    auto const settings = recipe::DiffuSeqSettings::read(official);
+    auto const decoding = recipe::DiffuSeqDecoding::read({{"sampler", "ddim"}, {"respacing", "adp_5"}}, settings);
+    recipe::OfficialDiffuSeq<Device> original(tokenizer(), recipe::diffuseq_options<Device>(settings, decoding));
+    for (Index i = 0; i < original.weights().size; ++i) original.weights().data[i] += 0.1f * static_cast<float>(i % 7 - 3);
+    TemporaryFolder const folder;
+    auto const write = [&](std::string const& left_out) {
+        std::vector<io::NamedTensor> tensors;
+        for (auto const& entry : original.layout().entries()) {
+            if (entry.name == left_out) continue;
+            tensors.push_back({entry.name, entry.shape, original.weights().data + entry.parameter.offset});
+            for (auto const& alias : entry.aliases) tensors.push_back({alias, entry.shape, tensors.back().data});
+        }
+        tensors.push_back({"position_ids", {1, 16}, original.weights().data});
+        io::save_tensors(folder / "model.safetensors", tensors);
+    };
+    write("");
+    auto const imported = recipe::import_diffuseq<Device>(settings, decoding, folder / "model.safetensors", tokenizer());
+    GenerateOptions const options{.seed = 5, .beams = {.noise_beam = 2}};
+    auto const said = original.generate_with(sources(), options), again = imported.generate_with(sources(), options);
+    for (std::size_t i = 0; i < said.size(); ++i) {
+        CHECK(said[i].tokens == again[i].tokens);
+        CHECK(said[i].mean_log_probability == again[i].mean_log_probability);
+        CHECK(said[i].tokens.size() == 14 - tokenizer().encode(sources()[i]).size() - 3);  // the place that the source leaves
+    }
+    write("LayerNorm.bias");
+    CHECK_THROWS_WITH_AS((void)recipe::import_diffuseq<Device>(settings, decoding, folder / "model.safetensors", tokenizer()),
+                         doctest::Contains("1 missing: 'LayerNorm.bias'"), Error);
 }
 
 TEST_CASE("the preset of DiffuSeq: z0 is as noisy as the first step of its table") {
