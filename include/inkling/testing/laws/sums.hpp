@@ -156,12 +156,16 @@ template <Backend B>
     cosine_similarity(device, in.view(), other.view(), 3.0, sum.data() + 2, cosine_dx.view(), cosine_dy.view(), row_weights.vector());
     auto const got = sum.get(device);
     auto const n = static_cast<double>(x.size());
-    double const of_rows = unit<B>() * 8 * static_cast<double>(cols);
+    auto const of_rows = [&](std::vector<double> const& sums) {  // kept in double, and rounded once
+        std::vector<double> tolerances;
+        for (double const one : sums) tolerances.push_back((2 * unit<B>() + 1e-16 * static_cast<double>(cols)) * one);
+        return tolerances;
+    };
     return first_of({far_apart<double>("squared_error, weighted", {got[0]}, {errors}, {unit<B>() * n}),
                      far_apart<double>("squared_error of nothing beside x", {got[1]}, {all_squares}, {1e-16 * n * all_squares}),
                      far_apart<double>("cosine_similarity", {got[2]}, {cosines}, {unit<B>() * n}),
-                     far_apart("squared_error, sums of rows", row_sums.get(device), want_rows, {of_rows}),
-                     far_apart("squared_error, squares of rows", squares.get(device), want_squares, {of_rows}),
+                     far_apart("squared_error, sums of rows", row_sums.get(device), want_rows, of_rows(want_rows)),
+                     far_apart("squared_error, squares of rows", squares.get(device), want_squares, of_rows(want_squares)),
                      far_apart("squared_error, weighted, dx", dx.get(device), want_dx, {unit<B>() * 64}),
                      far_apart("squared_error, weighted, dy", dy.get(device), want_dy, {unit<B>() * 64}),
                      far_apart("cosine_similarity, dx", cosine_dx.get(device), want_cosine_dx, {unit<B>() * 64}),
