@@ -70,8 +70,8 @@ std::vector<std::string> pipeline_includes(std::vector<Header> const& headers) {
     constexpr std::array<std::string_view, 6> no_policies{"schedule/concept.hpp",  "schedule/discrete.hpp",
                                                           "sampler/concept.hpp",   "sampler/plan.hpp",
                                                           "objective/concept.hpp", "objective/diffusion_loss.hpp"};
-    constexpr std::array<std::string_view, 3> rates{"train/constant.hpp", "train/cosine.hpp",
-                                                    "train/inverse_square_root.hpp"};
+    constexpr std::array<std::string_view, 4> rates{"train/constant.hpp", "train/cosine.hpp",
+                                                    "train/inverse_square_root.hpp", "train/linear.hpp"};
     std::vector<std::string> found;
     for (Header const& header : headers) {
         if (house::room_of(header.path) != "pipeline" || header.path == "pipeline/trainer_defaults.hpp") continue;

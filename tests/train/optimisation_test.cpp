@@ -4,6 +4,7 @@
 #include <inkling/train/constant.hpp>
 #include <inkling/train/cosine.hpp>
 #include <inkling/train/inverse_square_root.hpp>
+#include <inkling/train/linear.hpp>
 #include <inkling/train/moving_average.hpp>
 
 #include <inkling/backend/cpu.hpp>
@@ -130,6 +131,16 @@ TEST_CASE("Cosine: a warm-up as long as the run is refused, and the message says
     CHECK_THROWS_WITH_AS(
         (train::Cosine{.steps = 10, .warm_up = 10}.at(1)),
         "inkling::train::Cosine: warm_up is 10 and steps is 10, expected a warm-up shorter than the run", Error);
+}
+
+TEST_CASE("Linear: it begins at the peak, passes the middle halfway down, and is 0 behind its end") {
+    train::Linear const rate{.peak = 1e-4, .steps = 1000};
+    CHECK(rate.at(1) == 1e-4);
+    CHECK(rate.at(501) == doctest::Approx(5e-5).epsilon(1e-12));
+    CHECK(rate.at(1001) == 0.0);
+    CHECK(rate.at(5000) == 0.0);
+    CHECK_THROWS_AS((train::Linear{.steps = 10, .warm_up = 10}.at(1)), Error);
+    CHECK_THROWS_AS(rate.at(0), Error);
 }
 
 TEST_CASE_TEMPLATE("AdamW does what the published algorithm does, and leaves frozen weights alone", Real, float,

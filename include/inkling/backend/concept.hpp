@@ -105,6 +105,9 @@ concept HasReadouts =
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
            readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out);
        }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
+           readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out, vector);
+       }
     && requires(B& device, MatrixIn<B> in, VectorIn<B> vector) {
            readout_argmax(device, in, in, vector, VectorView<Token>{});
        }
@@ -115,6 +118,12 @@ concept HasReadouts =
     && requires(B& device, MatrixIn<B> in, double* sums) { squared_error(device, in, in, 1.0, sums); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, double* sums) {
            squared_error(device, in, in, 1.0, sums, out, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
+           squared_error(device, in, in, 1.0, sums, out, out, vector, vector_out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, double* sums) {
+           cosine_similarity(device, in, in, 1.0, sums, out, out, vector);
        }
     && requires(B& device, VectorIn<B> vector, VectorOut<B> vector_out) {
            adam_step(device, AdamStep{}, vector, vector_out, vector_out, vector_out);

@@ -19,6 +19,7 @@ enum class Purpose : std::uint32_t {
     dropout,
     batch_order,
     user,
+    start_noise,
 };
 
 /// Four 32-bit words: the counter and the output of one Philox call.

@@ -20,7 +20,7 @@ struct NoiseLevel {
     double alpha_bar = 0.0;  ///< in [0, 1]: the share of z_t's variance that is signal
 };
 
-/// What removes noise. Models: denoiser::EncoderDecoder, denoiser::Empirical.
+/// What removes noise. Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::Empirical.
 ///
 /// `encode` makes of a source what all steps share; `embed_times` makes of the plan's levels, each first turned into a number
 /// by `time_label`, one row each; `predict` writes its estimate of z0 from z_t, such a row, and the estimate of the step
@@ -58,6 +58,16 @@ concept Denoiser = std::copyable<D>
     && requires(D const& denoiser) { { denoiser.longest_source() } -> std::same_as<Index>; }   // has 'longest_source()', in rows
     && requires(D const& denoiser) { { denoiser.longest_target() } -> std::same_as<Index>; };  // has 'longest_target()', in rows
 
+/// Whether a denoiser reads source and target as one sequence: then what it is given as target, z and all, are the rows of
+/// both, those of the source first, and whoever noises keeps these clean. It says so by `static constexpr bool joins_source`.
+template <class D>
+inline constexpr bool joins_source = [] {
+    if constexpr (requires { D::joins_source; })
+        return bool{D::joins_source};
+    else
+        return false;
+}();
+
 /// A denoiser that can be made for an embedding space: it places its weights in the layout behind those of the space.
 template <class D, class Space>
 concept DenoiserOver = Denoiser<D>
@@ -66,7 +76,7 @@ concept DenoiserOver = Denoiser<D>
        };
 
 /// A denoiser that learns. `Saved` is what its backward passes need of the forward ones.
-/// Models: denoiser::EncoderDecoder.
+/// Models: denoiser::EncoderDecoder, denoiser::EncoderOnly.
 template <class D>
 concept TrainableDenoiser = Denoiser<D>
     && requires { typename D::Saved; }  // has 'Saved'

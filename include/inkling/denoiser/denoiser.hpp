@@ -6,3 +6,4 @@
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/denoiser/empirical.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
+#include <inkling/denoiser/encoder_only.hpp>

@@ -6,3 +6,5 @@
 #include <inkling/embedding/concept.hpp>
 #include <inkling/embedding/layer_normed.hpp>
 #include <inkling/embedding/learned.hpp>
+#include <inkling/embedding/nearest.hpp>
+#include <inkling/embedding/noisy_learned.hpp>

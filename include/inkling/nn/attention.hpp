@@ -6,6 +6,19 @@
 
 namespace inkling::nn {
 
+/// What the four linear maps of an attention are called; the defaults are fairseq's, below the layer's own name.
+struct AttentionNames {
+    std::string query;
+    std::string key;
+    std::string value;
+    std::string output;
+
+    /// q_proj, k_proj, v_proj and out_proj below `name`.
+    [[nodiscard]] static AttentionNames below(std::string const& name) {
+        return {name + ".q_proj", name + ".k_proj", name + ".v_proj", name + ".out_proj"};
+    }
+};
+
 /// Multi-head attention over packed rows, with its four linear maps; of a sentence to itself or to another sequence.
 ///
 /// The weights of query, key and value lie one behind the other, so that one product makes all three.
@@ -32,18 +45,21 @@ struct Attention {
     /// Registers q_proj, k_proj, v_proj and out_proj below `name`.
     /// @throws Error when the heads do not divide the width, and as ParameterLayout::add_matrix
     Attention(ParameterLayout& layout, std::string const& name, Index width_, Index heads_)
+        : Attention(layout, name, AttentionNames::below(name), width_, heads_) {}
+    /// The same under other names; `name` is what a message calls it.
+    Attention(ParameterLayout& layout, std::string const& name, AttentionNames const& names, Index width_, Index heads_)
         : width(width_), heads(heads_) {
         require(heads > 0 && width % heads == 0, "inkling::nn::Attention: ", name, " has width ", width, " and ", heads,
                 " heads, expected the heads to divide the width");
-        Parameter const query = layout.add_matrix(name + ".q_proj.weight", width, width, Initializer::fan_in(width));
-        layout.add_matrix(name + ".k_proj.weight", width, width, Initializer::fan_in(width));
-        layout.add_matrix(name + ".v_proj.weight", width, width, Initializer::fan_in(width));
-        Parameter const bias = layout.add_vector(name + ".q_proj.bias", width, Initializer::zero());
-        layout.add_vector(name + ".k_proj.bias", width, Initializer::zero());
-        layout.add_vector(name + ".v_proj.bias", width, Initializer::zero());
+        Parameter const query = layout.add_matrix(names.query + ".weight", width, width, Initializer::fan_in(width));
+        layout.add_matrix(names.key + ".weight", width, width, Initializer::fan_in(width));
+        layout.add_matrix(names.value + ".weight", width, width, Initializer::fan_in(width));
+        Parameter const bias = layout.add_vector(names.query + ".bias", width, Initializer::zero());
+        layout.add_vector(names.key + ".bias", width, Initializer::zero());
+        layout.add_vector(names.value + ".bias", width, Initializer::zero());
         query_key_value = joined(query, 3 * width);
         query_key_value_bias = joined_vector(bias, 3 * width);
-        output = Linear(layout, name + ".out_proj", width, width, true);
+        output = Linear(layout, names.output, width, width, true);
     }
 
     /// The maps for query, key and value together, query alone, and key and value together.

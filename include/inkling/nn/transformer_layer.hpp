@@ -17,6 +17,26 @@ struct TransformerLayerOptions {
     bool normalize_before = false; ///< layer norm in front of each part (pre-norm) in place of behind it (post-norm)
     bool cross = false;            ///< attends to a second sequence as well
     bool causal = false;
+    double epsilon = 1e-5;         ///< of the layer norms, positive
+};
+
+/// What the parts of a layer without a second sequence are called. Those of fairseq stand in the layer's own constructor.
+struct TransformerLayerNames {
+    AttentionNames attention;
+    std::string self_norm;
+    std::string first;
+    std::string second;
+    std::string final_norm;
+
+    /// BERT's names below `name`, as in Hugging Face's BertLayer.
+    [[nodiscard]] static TransformerLayerNames bert(std::string const& name) {
+        std::string const attention = name + ".attention.";
+        return {{attention + "self.query", attention + "self.key", attention + "self.value", attention + "output.dense"},
+                attention + "output.LayerNorm",
+                name + ".intermediate.dense",
+                name + ".output.dense",
+                name + ".output.LayerNorm"};
+    }
 };
 
 /// Self-attention, attention to a second sequence where wanted, and a feed-forward part, each with residual and norm.
@@ -50,15 +70,29 @@ struct TransformerLayer {
         : options(options_) {
         Index const width = options.width;
         self_attention = Attention(layout, name + ".self_attn", width, options.heads);
-        self_norm = LayerNorm(layout, name + ".self_attn_layer_norm", width);
+        self_norm = LayerNorm(layout, name + ".self_attn_layer_norm", width, true, options.epsilon);
         if (options.cross) {
             cross_attention = Attention(layout, name + ".encoder_attn", width, options.heads);
-            cross_norm = LayerNorm(layout, name + ".encoder_attn_layer_norm", width);
+            cross_norm = LayerNorm(layout, name + ".encoder_attn_layer_norm", width, true, options.epsilon);
         }
         feed_forward = {Linear(layout, name + ".fc1", width, options.hidden, true),
                         Linear(layout, name + ".fc2", options.hidden, width, true),
                         options.activation};
-        final_norm = LayerNorm(layout, name + ".final_layer_norm", width);
+        final_norm = LayerNorm(layout, name + ".final_layer_norm", width, true, options.epsilon);
+    }
+    /// A layer without a second sequence under other names; `name` is what a message calls it.
+    /// @throws Error when the options ask for a second sequence, for which there are no names
+    TransformerLayer(ParameterLayout& layout, std::string const& name, TransformerLayerNames const& names,
+                     TransformerLayerOptions const& options_)
+        : options(options_) {
+        require(!options.cross, "inkling::nn::TransformerLayer: ", name,
+                " is to attend to a second sequence, expected one that does not, as the names have none for it");
+        Index const width = options.width;
+        self_attention = Attention(layout, name, names.attention, width, options.heads);
+        self_norm = LayerNorm(layout, names.self_norm, width, true, options.epsilon);
+        feed_forward = {Linear(layout, names.first, width, options.hidden, true),
+                        Linear(layout, names.second, options.hidden, width, true), options.activation};
+        final_norm = LayerNorm(layout, names.final_norm, width, true, options.epsilon);
     }
 
     /// y [N, width] from x [N, width]; y may be x outside training.

@@ -15,12 +15,16 @@ namespace detail {
 /// (without smoothing, weight 0); its gradients to dz [N, D], where not empty, and to the read-out's in training.
 template <Backend B, EmbeddingSpace Space>
 void add_cross_entropy(nn::Pass<B>& pass, Space const& space, std::string_view name, double weight, double smoothing,
-                       TokenView targets, MatrixView<typename B::Scalar const> z, MatrixView<typename B::Scalar> dz,
-                       Losses<B>& losses) {
-    double const share = 1.0 / static_cast<double>(z.rows);
+                       Prediction<B> const& prediction, MatrixView<typename B::Scalar const> z,
+                       MatrixView<typename B::Scalar> dz, Losses<B>& losses) {
+    using Scalar = typename B::Scalar;
+    double const share = prediction.share();
     double* const sums = losses.add({{"nll", 0.0, 0.0}, {name, 0.0, weight}}, share);
-    readout_cross_entropy(pass.device, z, pass.matrix(space.readout()), {}, targets, smoothing, weight * share, sums, dz,
-                          pass.gradients ? pass.matrix_gradient(space.readout()) : MatrixView<typename B::Scalar>{});
+    nn::Parameter const bias = embedding::readout_bias(space);
+    readout_cross_entropy(pass.device, z, pass.matrix(space.readout()), pass.vector(bias), prediction.targets, smoothing,
+                          weight * share, sums, dz,
+                          pass.gradients ? pass.matrix_gradient(space.readout()) : MatrixView<Scalar>{},
+                          pass.gradients ? pass.vector_gradient(bias) : VectorView<Scalar>{}, prediction.row_weights);
 }
 
 }  // namespace detail
@@ -46,7 +50,7 @@ struct Anchor {
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
         Regression{regression_weight}.evaluate(pass, space, prediction, losses);
-        detail::add_cross_entropy(pass, space, "anchor", weight, label_smoothing, prediction.targets, prediction.z0_hat,
+        detail::add_cross_entropy(pass, space, "anchor", weight, label_smoothing, prediction, prediction.z0_hat,
                                   prediction.dz0_hat, losses);
     }
 };
@@ -71,7 +75,7 @@ struct Rounding {
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
         Regression{regression_weight}.evaluate(pass, space, prediction, losses);
-        detail::add_cross_entropy(pass, space, "rounding", weight, label_smoothing, prediction.targets, prediction.z0,
+        detail::add_cross_entropy(pass, space, "rounding", weight, label_smoothing, prediction, prediction.z0,
                                   prediction.dz0, losses);
     }
 };

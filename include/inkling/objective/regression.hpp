@@ -20,10 +20,10 @@ struct Regression {
     /// Adds the term "regression", and its gradients to those of z0 [N, D] and z0_hat [N, D]; empty views take none.
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const&, Prediction<B> const& prediction, Losses<B>& losses) const {
-        double const share = 1.0 / static_cast<double>(prediction.z0.size());
+        double const share = prediction.share() / static_cast<double>(prediction.z0.cols);
         double* const sum = losses.add({{"regression", 0.0, weight}}, share);
-        squared_error(pass.device, prediction.z0_hat, prediction.z0, weight * share, sum, prediction.dz0_hat,
-                      prediction.dz0);
+        squared_error(pass.device, prediction.z0_hat, prediction.goal(pass), weight * share, sum, prediction.dz0_hat,
+                      prediction.dz0, prediction.row_weights);
     }
 };
 

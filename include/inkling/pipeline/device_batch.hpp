@@ -2,6 +2,7 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/denoiser/concept.hpp>
+#include <inkling/text/joining.hpp>
 
 #include <algorithm>
 #include <span>
@@ -43,6 +44,15 @@ template <Backend B>
         result.tokens = {device_tokens, rows};
     }
     return result;
+}
+
+/// Brings the parts of joined sequences to the backend's memory: sources and targets, by turns.
+template <Backend B>
+[[nodiscard]] Segments parts_to_device(nn::Pass<B>& pass, text::JoinedBatch const& batch) {
+    Index const count = static_cast<Index>(batch.parts.size()) - 1;
+    auto* const offsets = pass.workspace.template take<Index>(count + 1);
+    upload(pass.device, std::span<Index const>(batch.parts), offsets);
+    return {offsets, count, batch.parts.back(), batch.longest_part()};
 }
 
 /// Brings host values to memory of the pass.

@@ -13,6 +13,7 @@
 #include <inkling/sampler/concept.hpp>
 #include <inkling/schedule/concept.hpp>
 #include <inkling/text/any_tokenizer.hpp>
+#include <inkling/text/joining.hpp>
 #include <inkling/text/packing.hpp>
 
 #include <algorithm>
@@ -106,8 +107,16 @@ public:
     /// All weights, in the backend's memory.
     [[nodiscard]] VectorView<Scalar> weights() { return {weights_.data(), layout_.size()}; }
     [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
-    /// How sentences enter the model: source eos; bos target eos.
-    [[nodiscard]] text::Wrapping wrapping() const { return {.specials = tokenizer_.specials()}; }
+    /// How sentences enter the model: source eos; bos target eos. Where it joins them, bos source eos eos bos target eos, and pad
+    /// tokens behind.
+    [[nodiscard]] text::Wrapping wrapping() const {
+        text::Wrapping wrapping{.specials = tokenizer_.specials()};
+        if constexpr (joins_source<Model>) {
+            wrapping.source_bos = wrapping.source_separator = true;
+            wrapping.filled = model_.length_of(0, 0);
+        }
+        return wrapping;
+    }
 
     /// Sets how noise is walked back from now on; the weights do not depend on it.
     void set_sampler(Steps sampler) { options_.sampler = std::move(sampler); }
@@ -133,7 +142,8 @@ public:
     /// The same with everything that is known of each sentence, chosen by `selection` and watched by `on_step`.
     ///
     /// @param listener  called with a decode::StepData (or decode::StepView) after every step of every batch, candidates in
-    ///                  the order of decode::Beams, sources shortest first; where it returns false its batch ends early.
+    ///                  the order of decode::Beams, sources shortest first (where the model joins source and target, a sentence is
+    ///                  both); where it returns false its batch ends early.
     ///                  Without one nothing is read out or copied between steps
     template <class Choice = decode::MinimumBayesRisk, class ListenerType = decode::NoListener>
     [[nodiscard]] std::vector<Generated> generate_with(std::span<std::string const> sources, GenerateOptions const& options,
@@ -277,7 +287,7 @@ private:
                                                           GenerateOptions const& options) const {
         std::vector<Index> order(tokens.size());
         std::iota(order.begin(), order.end(), Index{0});
-        auto const length = [&](Index i) { return static_cast<Index>(tokens[static_cast<std::size_t>(i)].size()) + 2; };
+        auto const length = [&](Index i) { return std::max(static_cast<Index>(tokens[static_cast<std::size_t>(i)].size()) + 2, wrapping().filled); };
         std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return length(a) < length(b); });
         std::vector<std::vector<Index>> groups;
         Index rows = 0;
@@ -316,7 +326,7 @@ private:
         beams.longest = std::min(beams.longest, model_.longest_target());
         beams.shortest = std::min(beams.shortest, beams.longest);
         Index const candidates = beams.candidates();
-        std::vector<Index> offsets{0};
+        text::JoinedBatch joined;         // of what each candidate's rows are: its target, and the source where the model joins them
         std::vector<Index> sequences;
         std::vector<Index> sources;
         for (Index s = 0; s < count; ++s) {
@@ -324,18 +334,30 @@ private:
             Index const rows = batch.source_offsets[at + 1] - batch.source_offsets[at];
             Index const predicted = model_.length_of(rows, host_classes[at]);
             for (Index const length : decode::candidate_lengths(predicted, beams)) {
-                offsets.push_back(offsets.back() + length);
+                std::span<Token const> prefix;
+                if constexpr (joins_source<Model>)
+                    prefix = std::span<Token const>(batch.source_tokens).subspan(static_cast<std::size_t>(batch.source_offsets[at]), static_cast<std::size_t>(rows));
+                Index const room = model_.longest_target() - static_cast<Index>(prefix.size());
+                joined.add(prefix, {}, std::min(length, room), tokenizer_.specials().pad);
                 sequences.push_back((options.first_source + group[at]) * candidates + static_cast<Index>(sequences.size()) % candidates);
                 sources.push_back(s);
             }
         }
+        std::vector<Index> const& offsets = joined.offsets;
+        std::span<Token const> known;
+        if constexpr (joins_source<Model>) known = joined.tokens;
         auto const target =
-            pipeline::to_device<Device>(pass, offsets, {}, worker.places, model_.longest_target(), "target");
+            pipeline::to_device<Device>(pass, offsets, known, worker.places, model_.longest_target(), "target");
         encoded.source_of = pipeline::to_device<Index>(pass, std::span<Index const>(sources)).data;
         VectorView<Index const> const keys = pipeline::to_device<Index>(pass, std::span<Index const>(sequences));
         auto const z = pass.take(target.segments.rows, space_.width());
         fill_normal(pass.device, RandomStream{options.seed, Purpose::initial_noise}, target.segments, keys, z);
         if (plan.initial_noise != 1.0) scale(pass.device, static_cast<Scalar>(plan.initial_noise), z, z);
+        pipeline::Parts parts;
+        if constexpr (joins_source<Model>) {
+            parts = {pipeline::parts_to_device(pass, joined), joined.kept};
+            start_clean(pass, parts, target, z);
+        }
         bool stopped = false;
         auto const z0_hat = pipeline::denoise(
             pass, space_, model_, plan, target, encoded, z,
@@ -349,9 +371,21 @@ private:
                     if (!tell(worker, pass, state, offsets, listener)) return false;
                 stopped = state.step + 1 < state.steps && options.stop.stop_requested();
                 return !stopped;
-            });
+            },
+            parts);
         if (stopped) return;
-        read_out(pass, z0_hat, offsets, group, beams, selection, result);
+        read_out(pass, z0_hat, joined, group, beams, selection, result);
+    }
+
+    /// Puts the embeddings of what is kept in the place of its noise.
+    void start_clean(nn::Pass<Device>& pass, pipeline::Parts const& parts, PackedSequences const& target, MatrixView<Scalar> z) const {
+        auto const clean = pass.take(z.rows, z.cols);
+        space_.embed(pass, target.tokens, clean);
+        std::vector<Scalar> shares;
+        for (std::uint8_t const kept : parts.kept)
+            for (double const share : {kept != 0 ? 1.0 : 0.0, kept != 0 ? 0.0 : 1.0, 0.0}) shares.push_back(static_cast<Scalar>(share));
+        auto const factors = pipeline::to_device<Scalar>(pass, std::span<Scalar const>(shares));
+        combine(pass.device, parts.segments, MatrixView<Scalar const>(factors.data, parts.segments.count, 3), clean, z, {}, z);
     }
 
     /// Copies what a step has come to for the listener. @return whether to go on
@@ -364,7 +398,7 @@ private:
         worker.z.resize(static_cast<std::size_t>(state.z.size()));
         worker.z0_hat.resize(worker.z.size());
         VectorView<Token> const nearest{pass.workspace.template take<Token>(rows), rows};
-        readout_argmax(pass.device, state.z0_hat, pass.matrix(space_.readout()), {}, nearest);
+        embedding::read_out<Space, Device>(pass, space_, state.z0_hat, nearest);
         download(pass.device, static_cast<Token const*>(nearest.data), std::span<Token>(worker.tokens));
         download(pass.device, state.z.data, std::span<Scalar>(worker.z));
         download(pass.device, state.z0_hat.data, std::span<Scalar>(worker.z0_hat));
@@ -373,14 +407,14 @@ private:
     }
 
     template <class Choice>
-    void read_out(nn::Pass<Device>& pass, MatrixView<Scalar> z0_hat, std::vector<Index> const& offsets,
+    void read_out(nn::Pass<Device>& pass, MatrixView<Scalar> z0_hat, text::JoinedBatch const& sequences,
                   std::vector<Index> const& group, decode::Beams const& beams, Choice const& selection,
                   std::vector<Generated>& result) const {
         Index const candidates = beams.candidates();
         Index const rows = z0_hat.rows;
         VectorView<Token> const tokens{pass.workspace.template take<Token>(rows), rows};
         VectorView<Scalar> const scores{pass.workspace.template take<Scalar>(rows), rows};
-        readout_argmax(pass.device, z0_hat, pass.matrix(space_.readout()), {}, tokens, scores);
+        embedding::read_out<Space, Device>(pass, space_, z0_hat, tokens, scores);
         std::vector<Token> host_tokens(static_cast<std::size_t>(rows));
         std::vector<Scalar> host_scores(static_cast<std::size_t>(rows));
         download(pass.device, static_cast<Token const*>(tokens.data), std::span<Token>(host_tokens));
@@ -392,8 +426,8 @@ private:
             choice.clear();
             for (Index c = 0; c < candidates; ++c) {
                 auto const at = s * static_cast<std::size_t>(candidates) + static_cast<std::size_t>(c);
-                auto const begin = static_cast<std::size_t>(offsets[at]);
-                auto const length = static_cast<std::size_t>(offsets[at + 1]) - begin;
+                auto const begin = static_cast<std::size_t>(sequences.target_begin(static_cast<Index>(at)));
+                auto const length = static_cast<std::size_t>(sequences.offsets[at + 1]) - begin;
                 std::span<Token const> const own(host_tokens.data() + begin, length);
                 double score = 0.0;
                 for (std::size_t i = begin; i < begin + length; ++i) score += static_cast<double>(host_scores[i]);

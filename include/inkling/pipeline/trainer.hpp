@@ -78,6 +78,9 @@ public:
         check(options_.checkpoint_minutes >= 0.0, "checkpoint_minutes", options_.checkpoint_minutes, "0 or more");
         check(options_.discrete_steps >= 0, "discrete_steps", options_.discrete_steps, "0 or more");
         check(options_.log_every > 0, "log_every", options_.log_every, "at least 1");
+        if constexpr (objective::is_paired<Objective_>)
+            check(options_.discrete_steps > 0 || schedule::is_table<typename Pipeline::NoiseScheduleType>, "discrete_steps",
+                  options_.discrete_steps, "at least 1, as the objective compares levels of a table");
         options_.generate.check();
         if constexpr (requires { options_.objective.check(); }) options_.objective.check();
         if (options_.discrete_steps > 0 || schedule::is_table<typename Pipeline::NoiseScheduleType>)
@@ -258,7 +261,30 @@ private:
             auto const target = corpus.target(i);
             check(i, "source", source, wrapping.source_length(static_cast<Index>(source.size())), model.longest_source());
             check(i, "target", target, wrapping.target_length(static_cast<Index>(target.size())), model.longest_target());
+            if (wrapping.filled > 0)
+                check(i, "source and target", target,
+                      wrapping.source_length(static_cast<Index>(source.size())) + wrapping.wrapped_target(static_cast<Index>(target.size())),
+                      wrapping.filled);
         }
+    }
+
+    /// Makes one sequence of each sentence's sides, in joined_.
+    void join(text::Wrapping const& wrapping) {
+        joined_.clear();
+        for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
+            auto const side = [&](std::vector<Token> const& tokens, std::vector<Index> const& offsets) {
+                return std::span<Token const>(tokens).subspan(static_cast<std::size_t>(offsets[s]),
+                                                              static_cast<std::size_t>(offsets[s + 1] - offsets[s]));
+            };
+            auto const source = side(batch_.source_tokens, batch_.source_offsets);
+            joined_.add(source, side(batch_.target_tokens, batch_.target_offsets),
+                        pipeline_->model().length_of(static_cast<Index>(source.size()), 0), wrapping.specials.pad);
+        }
+    }
+    /// Rows that are denoised of sentence s of the batch, a joined source's among them.
+    [[nodiscard]] Index target_rows(std::size_t s) const {
+        auto const& offsets = joins_source<typename Pipeline::ModelType> ? joined_.offsets : batch_.target_offsets;
+        return offsets[s + 1] - offsets[s];
     }
 
     /// Brings a batch to the device with its noise drawn: by the update in training, by `draw` in validation.
@@ -267,23 +293,45 @@ private:
                                                         std::uint32_t draw, bool training) {
         batch_.clear();
         auto const wrapping = pipeline_->wrapping();
-        for (Index const i : sentences) batch_.add(corpus.source(i), corpus.target(i), i, wrapping);
+        constexpr bool paired = objective::is_paired<Objective_>;
+        for (int copy = 0; copy < (paired ? 2 : 1); ++copy)
+            for (Index const i : sentences) batch_.add(corpus.source(i), corpus.target(i), i, wrapping);
         auto const& model = pipeline_->model();
         objective::NoisedBatch<Device> result;
         result.source = pipeline::to_device<Device>(pass, batch_.source_offsets, batch_.source_tokens, places_,
                                                     model.longest_source(), "source");
-        result.target = pipeline::to_device<Device>(pass, batch_.target_offsets, batch_.target_tokens, places_,
-                                                    model.longest_target(), "target");
+        constexpr bool joins = joins_source<typename Pipeline::ModelType>;
+        if constexpr (joins) {
+            join(wrapping);
+            result.target = pipeline::to_device<Device>(pass, joined_.offsets, joined_.tokens, places_, model.longest_target(), "target");
+            result.spans = pipeline::parts_to_device(pass, joined_);
+        } else {
+            result.target = pipeline::to_device<Device>(pass, batch_.target_offsets, batch_.target_tokens, places_,
+                                                        model.longest_target(), "target");
+        }
         levels_.clear();
         labels_.clear();
         classes_.clear();
+        goals_.clear();
+        pair_weights_.clear();
         double const factor = schedule::training_noise_factor(pipeline_->schedule());
+        std::size_t const half = sentences.size();
         for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
             RandomStream const stream{seed, Purpose::training_time, static_cast<std::uint32_t>(batch_.sentences[s]), draw};
             double time = 0.0;
             double alpha_bar = 0.0;
+            Index index = -1;
             if (table_) {
-                Index const index = static_cast<Index>(stream.below(static_cast<std::uint64_t>(table_->steps()), 0));
+                index = static_cast<Index>(stream.below(static_cast<std::uint64_t>(table_->steps()), 0));
+                if constexpr (paired) {
+                    auto const& pairs = options_.objective.pairs;
+                    Index const second = pairs.second_of(*table_, index, stream.uniform(1) < 0.5, stream.uniform(2));
+                    if (s >= half) {
+                        pair_weights_.resize(pair_weights_.size() + static_cast<std::size_t>(target_rows(s)),
+                                             pairs.counts(*table_, index, second) ? Scalar{1} : Scalar{0});
+                        index = second;
+                    }
+                }
                 time = table_->label_time(index);
                 alpha_bar = table_->level(index);
             } else {
@@ -291,18 +339,41 @@ private:
                 alpha_bar = pipeline_->schedule().alpha_bar(time);
             }
             auto const level = schedule::noising(alpha_bar, factor);
+            if constexpr (joins)
+                for (double const c : {1.0, 1.0, 0.0}) levels_.push_back(static_cast<Scalar>(c));  // the source stays clean
             for (double const c : {level.z0, 1.0, level.noise}) levels_.push_back(static_cast<Scalar>(c));
+            for (double const c : {index == 0 ? 0.0 : 1.0, index == 0 ? 1.0 : 0.0, 0.0}) goals_.push_back(static_cast<Scalar>(c));
             labels_.push_back(model.time_label({time, alpha_bar}));
             classes_.push_back(model.length_class(batch_.source_offsets[s + 1] - batch_.source_offsets[s],
                                                   batch_.target_offsets[s + 1] - batch_.target_offsets[s]));
         }
         Index const count = batch_.size();
+        Index const rows = result.target.segments.rows;
         result.length_classes = pipeline::to_device<Token>(pass, std::span<Token const>(classes_));
-        result.levels = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data, count, 3};
+        result.levels = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data, joins ? 2 * count : count, 3};
         result.labels = pipeline::to_device<double>(pass, std::span<double const>(labels_));
+        result.last_signal = table_ ? std::sqrt(table_->level(table_->steps() - 1)) : schedule::signal(pipeline_->schedule(), 1.0);
         auto const keys = pipeline::to_device<Index>(pass, std::span<Index const>(batch_.sentences));
-        View const noise = pass.take(result.target.segments.rows, pipeline_->space().width());
-        fill_normal(pass.device, RandomStream{seed, Purpose::training_noise, 0, draw}, result.target.segments, keys, noise);
+        if (embedding::start_noise(pipeline_->space()) > 0.0) {  // of a text, and so the same for both of a pair
+            View const start = pass.take(rows, pipeline_->space().width());
+            fill_normal(pass.device, RandomStream{seed, Purpose::start_noise, 0, draw}, result.target.segments, keys, start);
+            result.start_noise = start;
+            result.goals = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(goals_)).data, count, 3};
+        }
+        VectorView<Index> noise_keys = keys;
+        if constexpr (paired) {
+            double const share = 2.0 / static_cast<double>(rows);
+            result.pair_weight_sum = 0.0;
+            for (Scalar& weight : pair_weights_) {
+                weight = static_cast<Scalar>(share * static_cast<double>(weight));
+                result.pair_weight_sum += static_cast<double>(weight);
+            }
+            result.pair_weights = pipeline::to_device<Scalar>(pass, std::span<Scalar const>(pair_weights_));
+            for (std::size_t s = half; s < batch_.sentences.size(); ++s) batch_.sentences[s] += corpus.size();  // noise of its own
+            noise_keys = pipeline::to_device<Index>(pass, std::span<Index const>(batch_.sentences));
+        }
+        View const noise = pass.take(rows, pipeline_->space().width());
+        fill_normal(pass.device, RandomStream{seed, Purpose::training_noise, 0, draw}, result.target.segments, noise_keys, noise);
         result.noise = noise;
         result.self_condition = training && model.self_conditioned()
                              && RandomStream{seed, Purpose::self_conditioning, 0, draw}.uniform(0) < options_.self_conditioning;
@@ -623,7 +694,8 @@ private:
     objective::DiffusionSaved<typename Pipeline::SpaceType, typename Pipeline::ModelType> saved_;
     text::PackedBatch batch_;
     std::vector<Token> places_, classes_;
-    std::vector<Scalar> levels_;
+    text::JoinedBatch joined_;
+    std::vector<Scalar> levels_, goals_, pair_weights_;
     std::vector<double> labels_;
     std::vector<train::NamedNumber> numbers_;
     Index step_ = 0;

@@ -7,4 +7,7 @@
 #include <inkling/recipe/difformer_choices.hpp>
 #include <inkling/recipe/difformer_import.hpp>
 #include <inkling/recipe/difformer_settings.hpp>
+#include <inkling/recipe/diffuseq.hpp>
+#include <inkling/recipe/diffuseq_import.hpp>
+#include <inkling/recipe/diffuseq_settings.hpp>
 #include <inkling/recipe/state_dict.hpp>

@@ -44,6 +44,8 @@ template <Backend B>
         {"sums and errors are their formulas", laws::sums_and_errors_are_their_formulas<B>},
         {"gather reads rows, and scatter_add is its transpose", laws::gather_reads_rows_and_scatter_add_is_its_transpose<B>},
         {"read-out cross-entropy is its formula", laws::readout_cross_entropy_is_its_formula<B>},
+        {"weights of a read-out count its rows", laws::weights_of_a_readout_count_its_rows<B>},
+        {"weighted rows and cosines are their formulas", laws::weighted_rows_and_cosines_are_their_formulas<B>},
         {"read-out argmax names the most probable token", laws::readout_argmax_names_the_most_probable_token<B>},
         {"attention is its formula over ragged batches", laws::attention_is_its_formula_over_ragged_batches<B>},
         {"a batch gives the bits of its sentences alone", laws::a_batch_gives_the_bits_of_its_sentences_alone<B>},

@@ -8,6 +8,7 @@
 #include <inkling/text/batching.hpp>
 #include <inkling/text/concept.hpp>
 #include <inkling/text/envelope.hpp>
+#include <inkling/text/joining.hpp>
 #include <inkling/text/memory_lines.hpp>
 #include <inkling/text/packing.hpp>
 #include <inkling/text/parallel_corpus.hpp>

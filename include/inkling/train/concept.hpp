@@ -6,7 +6,7 @@
 
 namespace inkling {
 
-/// Tells how large the update of each step is. Models: train::Constant, train::InverseSquareRoot, train::Cosine.
+/// Tells how large the update of each step is. Models: train::Constant, train::InverseSquareRoot, train::Cosine, train::Linear.
 ///
 /// `at(step)` takes the number of the update, from 1, and gives the learning rate, 0 or more.
 template <class L>

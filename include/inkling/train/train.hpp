@@ -14,6 +14,7 @@
 #include <inkling/train/health.hpp>
 #include <inkling/train/interrupt.hpp>
 #include <inkling/train/inverse_square_root.hpp>
+#include <inkling/train/linear.hpp>
 #include <inkling/train/metrics_log.hpp>
 #include <inkling/train/moving_average.hpp>
 #include <inkling/train/named_number.hpp>

@@ -38,12 +38,13 @@ void for_each_logit_block(Cpu<Real>& device, In<Real> z, In<Real> table, InVecto
 /// Source: Szegedy et al. 2016, section 7, in the form of the official Difformer (mean over all V classes).
 /// @param z [N, D], table [V, D], bias [V] or empty
 /// @param factor       multiplies the gradients (not the sums), such as 1 / N for a mean
-/// @param losses       [2] takes the sum of nll and the sum of the smoothed loss over rows
+/// @param losses       [2] takes the sum of nll and the sum of the smoothed loss over rows, each row times its weight
 /// @param dz, dtable, dbias  are added to, where not empty
+/// @param row_weights  [N], multiplies each row's loss and gradient; empty: 1
 template <class Real>
 void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, TokenView targets,
                            double smoothing, double factor, double* losses, Out<Real> dz = {}, Out<Real> dtable = {},
-                           OutVector<Real> dbias = {}) {
+                           OutVector<Real> dbias = {}, InVector<Real> row_weights = {}) {
     Index const vocabulary = table.rows;
     double* const sums = device.sums(2 * z.rows);
     Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
@@ -61,11 +62,13 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
             Real const total = detail::sum_of(vocabulary, values);
             double const log_total = std::log(static_cast<double>(total));
             double const nll = log_total - chosen;
-            sums[2 * (first + row)] = nll;
-            sums[2 * (first + row) + 1] = (1.0 - smoothing) * nll + smoothing * (log_total - mean);
-            Real const weight = static_cast<Real>(factor);
+            double const own = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[first + row]);
+            double const smoothed = (1.0 - smoothing) * nll + smoothing * (log_total - mean);
+            sums[2 * (first + row)] = own * nll;
+            sums[2 * (first + row) + 1] = own * smoothed;
+            Real const weight = static_cast<Real>(own * factor);
             detail::transform(vocabulary, values, [=](auto const& a) { return (a / total - uniform) * weight; }, values);
-            values[target] -= static_cast<Real>((1.0 - smoothing) * factor);
+            values[target] -= static_cast<Real>((1.0 - smoothing) * own * factor);
         });
         if (!dz.empty())
             product(device, logits, Orientation::plain, table, Orientation::plain, dz.row_range(first, logits.rows), true);

@@ -2,6 +2,8 @@
 
 #include <inkling/backend/cpu/detail/map.hpp>
 
+#include <cmath>
+
 namespace inkling::backend {
 
 namespace detail {
@@ -28,24 +30,75 @@ void squared_norm(Cpu<Real>& device, InVector<Real> x, double* sum) {
     });
 }
 
-/// *sum = the sum of (x - y)^2; with gradients dx += 2 factor (x - y) and dy -= the same, where not empty.
+/// *sum = the sum of w_n (x - y)^2; with gradients dx += 2 factor w_n (x - y) and dy -= the same, where not empty.
+///
+/// @param x, y  [N, D]; an empty y is 0
+/// @param row_weights  [N], w_n; empty: 1
+/// @param row_sums     [N] takes each row's sum of (x - y)^2, without weight, or empty
 template <class Real>
 void squared_error(Cpu<Real>& device, In<Real> x, In<Real> y, double factor, double* sum, Out<Real> dx = {},
-                   Out<Real> dy = {}) {
-    Real const slope = static_cast<Real>(2.0 * factor);
+                   Out<Real> dy = {}, InVector<Real> row_weights = {}, OutVector<Real> row_sums = {}) {
+    *sum = detail::blocked_sum(device, x.rows, detail::row_block(x.cols), [&](Index begin, Index end) {
+        double total = 0.0;
+        for (Index row = begin; row < end; ++row) {
+            Real const* const a = x.row(row);
+            Real const* const b = y.empty() ? nullptr : y.row(row);
+            double const own =
+                b == nullptr
+                    ? detail::sum_in<double>(x.cols, [](auto const& u) { return u.template cast<double>().square(); }, a)
+                    : detail::sum_in<double>(
+                          x.cols, [](auto const& u, auto const& v) { return (u - v).template cast<double>().square(); }, a, b);
+            double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[row]);
+            total += weight * own;
+            if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(own);
+            auto const add_slope = [&](Real* to, Real twice) {
+                if (b == nullptr)
+                    detail::transform(x.cols, to, [=](auto const& d, auto const& u) { return d + twice * u; }, to, a);
+                else
+                    detail::transform(
+                        x.cols, to, [=](auto const& d, auto const& u, auto const& v) { return d + twice * (u - v); }, to, a, b);
+            };
+            Real const slope = static_cast<Real>(2.0 * factor * weight);
+            if (!dx.empty()) add_slope(dx.row(row), slope);
+            if (!dy.empty()) add_slope(dy.row(row), -slope);
+        }
+        return total;
+    });
+}
+
+/// *sum = the sum of w_n cos(x_n, y_n) over rows; with gradients dx += factor w_n dcos/dx and dy likewise, where not empty.
+///
+/// cos(x, y) = x y / max(|x| |y|, 1e-8), which is PyTorch's; a row that short has the gradient of a constant denominator.
+/// @param x, y  [N, D]
+/// @param row_weights  [N], w_n; empty: 1
+template <class Real>
+void cosine_similarity(Cpu<Real>& device, In<Real> x, In<Real> y, double factor, double* sum, Out<Real> dx = {},
+                       Out<Real> dy = {}, InVector<Real> row_weights = {}) {
     *sum = detail::blocked_sum(device, x.rows, detail::row_block(x.cols), [&](Index begin, Index end) {
         double total = 0.0;
         for (Index row = begin; row < end; ++row) {
             Real const* const a = x.row(row);
             Real const* const b = y.row(row);
-            total += detail::sum_in<double>(
-                x.cols, [](auto const& u, auto const& v) { return (u - v).template cast<double>().square(); }, a, b);
-            auto const add_slope = [&](Real* to, Real twice) {
-                detail::transform(
-                    x.cols, to, [=](auto const& d, auto const& u, auto const& v) { return d + twice * (u - v); }, to, a, b);
+            auto const dot = [&](Real const* left, Real const* right) {
+                return detail::sum_in<double>(
+                    x.cols, [](auto const& u, auto const& v) { return u.template cast<double>() * v.template cast<double>(); },
+                    left, right);
             };
-            if (!dx.empty()) add_slope(dx.row(row), slope);
-            if (!dy.empty()) add_slope(dy.row(row), -slope);
+            double const square_a = dot(a, a), square_b = dot(b, b);
+            double const product = std::sqrt(square_a * square_b);
+            bool const tiny = product < 1e-8;
+            double const cosine = dot(a, b) / (tiny ? 1e-8 : product);
+            double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[row]);
+            total += weight * cosine;
+            auto const add_slope = [&](Real* to, Real const* own, Real const* other, double square) {
+                Real const towards = static_cast<Real>(factor * weight / (tiny ? 1e-8 : product));
+                Real const back = static_cast<Real>(tiny ? 0.0 : factor * weight * cosine / square);
+                detail::transform(
+                    x.cols, to, [=](auto const& d, auto const& u, auto const& v) { return d + towards * v - back * u; }, to, own,
+                    other);
+            };
+            if (!dx.empty()) add_slope(dx.row(row), a, b, square_a);
+            if (!dy.empty()) add_slope(dy.row(row), b, a, square_b);
         }
         return total;
     });

@@ -68,6 +68,29 @@ template <Backend B>
     return {};
 }
 
+/// A row that weighs twice counts as two rows, and one without weight as none.
+template <Backend B>
+[[nodiscard]] std::string weights_of_a_readout_count_its_rows(B& device) {
+    Index const vocabulary = 37, width = 8;
+    auto const t = random<B>(vocabulary * width, 2), first = random<B>(3 * width, 1);
+    auto const row = [&](std::size_t i) { return first.begin() + static_cast<std::ptrdiff_t>(i) * width; };
+    auto twice = first;  // rows 0, 1, 2 with weights 2, 0, 1 against rows 0, 0, 2
+    std::copy_n(row(0), width, twice.begin() + width);
+    DeviceArray<B> const table(device, t), z(device, first), counted(device, twice);
+    DeviceArray<B> const weights(device, std::vector<ScalarOf<B>>{2, 0, 1});
+    DeviceArray<B, Token> const tokens(device, std::vector<Token>{3, 5, 7}), counted_tokens(device, std::vector<Token>{3, 3, 7});
+    DeviceArray<B, double> sums(device, std::vector<double>{-1.0, -1.0}), want_sums(device, std::vector<double>{-1.0, -1.0});
+    auto const zeros = std::vector<ScalarOf<B>>(t.size());
+    DeviceArray<B> dt(device, zeros), want_dt(device, zeros);
+    readout_cross_entropy(device, z.matrix(width), table.matrix(width), {}, tokens.vector(), 0.1, 0.5, sums.data(), {},
+                          dt.matrix(width), {}, weights.vector());
+    readout_cross_entropy(device, counted.matrix(width), table.matrix(width), {}, counted_tokens.vector(), 0.1, 0.5,
+                          want_sums.data(), {}, want_dt.matrix(width));
+    auto const want = want_sums.get(device);
+    return first_of({far_apart("weighted readout_cross_entropy", sums.get(device), want, {unit<B>() * 256 * want[0]}),
+                     far_apart("weighted readout_cross_entropy, dtable", dt.get(device), exact(want_dt.get(device)), {unit<B>() * 256})});
+}
+
 template <Backend B>
 [[nodiscard]] std::string readout_argmax_names_the_most_probable_token(B& device) {
     using Real = ScalarOf<B>;

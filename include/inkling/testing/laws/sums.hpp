@@ -117,4 +117,59 @@ template <Backend B>
                      far_apart("squared_error, dy", dy.get(device), want_dy, {unit<B>() * 64})});
 }
 
+template <Backend B>
+[[nodiscard]] std::string weighted_rows_and_cosines_are_their_formulas(B& device) {
+    using Real = ScalarOf<B>;
+    Index const rows = 67, cols = 333;
+    auto const x = random<B>(rows * cols, 1), y = random<B>(rows * cols, 2), weights = random<B>(rows, 3);
+    Padded<B> in(device, x, cols, 3), other(device, y, cols, 1), dx(device, y, cols, 2), dy(device, x, cols);
+    Padded<B> cosine_dx(device, y, cols, 2), cosine_dy(device, x, cols);
+    DeviceArray<B> const row_weights(device, weights);
+    DeviceArray<B> row_sums(device, rows), squares(device, rows);
+    DeviceArray<B, double> sum(device, std::vector<double>{-1.0, -1.0, -1.0});
+    std::vector<double> want_dx, want_dy, want_cosine_dx, want_cosine_dy, want_rows, want_squares;
+    double errors = 0.0, cosines = 0.0, all_squares = 0.0;
+    for (Index row = 0; row < rows; ++row) {
+        auto const weight = static_cast<double>(weights[static_cast<std::size_t>(row)]);
+        double xx = 0.0, yy = 0.0, xy = 0.0, error = 0.0;
+        auto const at = [&](std::vector<Real> const& values, Index col) {
+            return static_cast<double>(values[static_cast<std::size_t>(row * cols + col)]);
+        };
+        for (Index col = 0; col < cols; ++col) {
+            double const a = at(x, col), b = at(y, col);
+            xx += a * a, yy += b * b, xy += a * b, error += (a - b) * (a - b);
+        }
+        double const cosine = xy / std::sqrt(xx * yy);
+        errors += weight * error, cosines += weight * cosine, all_squares += xx;
+        want_rows.push_back(error), want_squares.push_back(xx);
+        for (Index col = 0; col < cols; ++col) {
+            double const a = at(x, col), b = at(y, col);
+            want_dx.push_back(b + 0.5 * weight * (a - b));
+            want_dy.push_back(a - 0.5 * weight * (a - b));
+            want_cosine_dx.push_back(b + 3.0 * weight * (b / std::sqrt(xx * yy) - cosine * a / xx));
+            want_cosine_dy.push_back(a + 3.0 * weight * (a / std::sqrt(xx * yy) - cosine * b / yy));
+        }
+    }
+    squared_error(device, in.view(), other.view(), 0.25, sum.data(), dx.view(), dy.view(), row_weights.vector(), row_sums.vector());
+    squared_error(device, in.view(), MatrixView<Real const>{}, 0.0, sum.data() + 1, MatrixView<Real>{}, MatrixView<Real>{},
+                  VectorView<Real const>{}, squares.vector());
+    cosine_similarity(device, in.view(), other.view(), 3.0, sum.data() + 2, cosine_dx.view(), cosine_dy.view(), row_weights.vector());
+    auto const got = sum.get(device);
+    auto const n = static_cast<double>(x.size());
+    auto const of_rows = [&](std::vector<double> const& sums) {  // kept in double, and rounded once
+        std::vector<double> tolerances;
+        for (double const one : sums) tolerances.push_back((2 * unit<B>() + 1e-16 * static_cast<double>(cols)) * one);
+        return tolerances;
+    };
+    return first_of({far_apart<double>("squared_error, weighted", {got[0]}, {errors}, {unit<B>() * n}),
+                     far_apart<double>("squared_error of nothing beside x", {got[1]}, {all_squares}, {1e-16 * n * all_squares}),
+                     far_apart<double>("cosine_similarity", {got[2]}, {cosines}, {unit<B>() * n}),
+                     far_apart("squared_error, sums of rows", row_sums.get(device), want_rows, of_rows(want_rows)),
+                     far_apart("squared_error, squares of rows", squares.get(device), want_squares, of_rows(want_squares)),
+                     far_apart("squared_error, weighted, dx", dx.get(device), want_dx, {unit<B>() * 64}),
+                     far_apart("squared_error, weighted, dy", dy.get(device), want_dy, {unit<B>() * 64}),
+                     far_apart("cosine_similarity, dx", cosine_dx.get(device), want_cosine_dx, {unit<B>() * 64}),
+                     far_apart("cosine_similarity, dy", cosine_dy.get(device), want_cosine_dy, {unit<B>() * 64})});
+}
+
 }  // namespace inkling::testing::laws

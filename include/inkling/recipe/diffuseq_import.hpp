@@ -1,0 +1,73 @@
+#pragma once
+
+#include <inkling/embedding/noisy_learned.hpp>
+#include <inkling/io/safetensors.hpp>
+#include <inkling/pipeline/text_diffusion.hpp>
+#include <inkling/recipe/diffuseq.hpp>
+#include <inkling/recipe/diffuseq_settings.hpp>
+#include <inkling/recipe/state_dict.hpp>
+
+#include <concepts>
+#include <filesystem>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace inkling::recipe {
+
+/// DiffuSeq or Bridge with every option of the official programs, chosen at run time: any of their schedules as a table of T
+/// levels, and either of their samplers.
+template <Backend B>
+using OfficialDiffuSeq = TextDiffusion<schedule::Discrete, embedding::NoisyLearned, denoiser::EncoderOnly<B>, DiffuSeqSampler>;
+
+namespace detail {
+
+/// Which tensors of an official state_dict are no weights: the places 0, 1, 2 ... that Hugging Face's BERT keeps.
+[[nodiscard]] inline bool is_no_weight_of_diffuseq(std::string_view name) { return name == "position_ids"; }
+
+}  // namespace detail
+
+/// Weights of an official DiffuSeq or Bridge: its state_dict, saved as safetensors, laid out for our model.
+///
+/// @return [P]
+/// @throws Error naming the tensors that are missing, of another shape, unequal though shared, or of no use here
+template <std::floating_point Real>
+[[nodiscard]] std::vector<Real> read_diffuseq_weights(io::Safetensors const& file, nn::ParameterLayout const& layout) {
+    return read_state_dict<Real>(file, layout, detail::is_no_weight_of_diffuseq, "inkling::recipe::read_diffuseq_weights");
+}
+
+/// Options for a pipeline that an official model is to be read into.
+/// @throws Error when the settings' schedule has no such table
+template <Backend B>
+[[nodiscard]] typename OfficialDiffuSeq<B>::Options diffuseq_options(DiffuSeqSettings const& settings,
+                                                                     DiffuSeqDecoding const& decoding) {
+    return {.schedule = settings.table(),
+            .embedding = settings.embedding,
+            .denoiser = settings.denoiser,
+            .sampler = decoding.sampler};
+}
+
+/// An official model, ready to generate or to be trained on.
+///
+///     auto const settings = recipe::DiffuSeqSettings::read(training_args);
+///     auto const decoding = recipe::DiffuSeqDecoding::read({{"respacing", "adp_20"}}, settings);
+///     auto const model = recipe::import_diffuseq<backend::Cpu<>>(settings, decoding, file, tokenizer);
+///
+/// @param weights  the state_dict as a safetensors file
+/// @throws Error when the tokenizer is of another vocabulary, and as read_diffuseq_weights does
+template <Backend B>
+[[nodiscard]] OfficialDiffuSeq<B> import_diffuseq(DiffuSeqSettings const& settings, DiffuSeqDecoding const& decoding,
+                                                  std::filesystem::path const& weights, pipeline::HeldTokenizer tokenizer) {
+    require(settings.vocabulary == 0 || settings.vocabulary == tokenizer.vocabulary_size(),
+            "inkling::recipe::import_diffuseq: the tokenizer has ", tokenizer.vocabulary_size(),
+            " tokens, expected the model's ", settings.vocabulary);
+    OfficialDiffuSeq<B> pipeline(std::move(tokenizer), diffuseq_options<B>(settings, decoding));
+    using Scalar = typename B::Scalar;
+    auto const values = read_diffuseq_weights<Scalar>(io::Safetensors::open(weights), pipeline.layout());
+    B device(pipeline.options().device);
+    upload(device, std::span<Scalar const>(values), pipeline.weights().data);
+    return pipeline;
+}
+
+}  // namespace inkling::recipe

@@ -1,0 +1,171 @@
+#include <inkling/recipe/diffuseq.hpp>
+
+#include <inkling/backend/cpu.hpp>
+#include <inkling/decode/selection.hpp>
+#include <inkling/io/named_tensors.hpp>
+#include <inkling/recipe/diffuseq_import.hpp>
+#include <inkling/text/memory_lines.hpp>
+#include <inkling/text/word_tokenizer.hpp>
+
+#include <doctest/doctest.h>
+
+#include "io/temporary_folder.hpp"
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace inkling;
+using Device = backend::Cpu<>;
+using Writer = recipe::DiffuSeq<Device>;
+
+std::vector<std::string> const& sources() {
+    static std::vector<std::string> const lines{"one two", "two three four", "four", "three one", "two"};
+    return lines;
+}
+std::vector<std::string> const& targets() {
+    static std::vector<std::string> const lines{"uno dos", "dos tres cuatro", "cuatro", "tres uno", "dos"};
+    return lines;
+}
+
+text::WordTokenizer tokenizer() {
+    auto all = sources();
+    all.insert(all.end(), targets().begin(), targets().end());
+    text::MemoryLines lines{all};
+    return text::WordTokenizer::train(lines);
+}
+
+text::ParallelCorpus corpus() {
+    auto const words = tokenizer();
+    text::ParallelCorpus pairs;
+    for (std::size_t i = 0; i < sources().size(); ++i) pairs.add(words.encode(sources()[i]), words.encode(targets()[i]));
+    return pairs;
+}
+
+/// The recipe in small.
+Writer::Options small() {
+    auto options = recipe::diffuseq<Device>().model;
+    options.embedding.width = 16;
+    options.denoiser.width = 32;
+    options.denoiser.layers = 2;
+    options.denoiser.heads = 2;
+    options.denoiser.hidden = 64;
+    options.denoiser.time_width = 16;
+    options.denoiser.dropout = 0.0;
+    options.denoiser.longest = options.denoiser.filled = 14;
+    options.sampler.steps = 12;
+    options.device = {.threads = 1};
+    options.seed = 3;
+    return options;
+}
+
+TEST_CASE("DiffuSeq learns a handful of pairs by heart, writes them, and Bridge's post-training keeps them") {
+    Writer writer(tokenizer(), small());
+    auto training = recipe::diffuseq<Device>().training;
+    training.steps = 600;
+    training.learning_rate = {.peak = 3e-3, .steps = 700};
+    training.tokens_per_batch = 10 * 14;
+    training.ema_decay = 0.0;
+    training.clip = 1.0;
+    training.bleu_sentences = 0;
+    recipe::DiffuSeqTrainer<Device> trainer(writer, training);
+    auto const report = trainer.fit(corpus());
+    CHECK(report.loss < 1.0);
+    CHECK(writer.generate(sources(), {.seed = 7}) == targets());
+
+    auto post = recipe::bridge<Device>().training;
+    post.steps = 40;
+    post.learning_rate = {.peak = 3e-4, .steps = 80};
+    post.tokens_per_batch = 10 * 14;
+    post.ema_decay = 0.0;
+    post.clip = 1.0;
+    recipe::BridgeTrainer<Device> bridge(writer, post);
+    bridge.fit(corpus());
+    auto few = writer.options().sampler;
+    few.steps = 4;
+    few.step_plan = sampler::AdaptiveDecay{};
+    writer.set_sampler(few);
+    CHECK(writer.generate(sources(), {.seed = 9}) == targets());
+
+    // The text does not depend on what a sentence is generated beside; and a model file holds all of the model.
+    CHECK(writer.generate(std::vector<std::string>{sources()[1]}, {.seed = 9, .first_source = 1}).front()
+          == writer.generate(sources(), {.seed = 9})[1]);
+    TemporaryFolder const folder;
+    writer.save(folder / "diffuseq.inkling");
+    auto options = small();
+    options.sampler = few;
+    auto const loaded = Writer::load<text::WordTokenizer>(folder / "diffuseq.inkling", options);
+    CHECK(loaded.generate(sources(), {.seed = 9, .beams = {.noise_beam = 3}}) == writer.generate(sources(), {.seed = 9, .beams = {.noise_beam = 3}}));
+}
+
+TEST_CASE("DiffuSeq: a pair that does not fit into one sequence is refused") {
+    auto options = small();
+    options.denoiser.longest = options.denoiser.filled = 8;
+    Writer writer(tokenizer(), options);
+    auto training = recipe::diffuseq<Device>().training;
+    training.steps = 1;
+    recipe::DiffuSeqTrainer<Device> trainer(writer, training);
+    CHECK_THROWS_AS(trainer.fit(corpus()), Error);
+}
+
+TEST_CASE("an imported checkpoint says what the model it was taken from says, and a wrong one is refused by tensor") {
+    nlohmann::json const official{{"hidden_dim", 8}, {"hidden_size", 12}, {"num_hidden_layers", 1}, {"num_attention_heads", 2},
+                                  {"intermediate_size", 20}, {"hidden_t_dim", 8}, {"max_position_embeddings", 16}, {"seq_len", 14},
+                                  {"vocab_size", tokenizer().vocabulary_size()}, {"diffusion_steps", 50}, {"dropout", 0.0},
+                                  {"noise_schedule", "trunc_lin"}};
+    auto const settings = recipe::DiffuSeqSettings::read(official);
+    auto const decoding = recipe::DiffuSeqDecoding::read({{"sampler", "ddim"}, {"respacing", "adp_5"}}, settings);
+    recipe::OfficialDiffuSeq<Device> original(tokenizer(), recipe::diffuseq_options<Device>(settings, decoding));
+    for (Index i = 0; i < original.weights().size; ++i) original.weights().data[i] += 0.1f * static_cast<float>(i % 7 - 3);
+    TemporaryFolder const folder;
+    auto const write = [&](std::string const& left_out) {
+        std::vector<io::NamedTensor> tensors;
+        for (auto const& entry : original.layout().entries()) {
+            if (entry.name == left_out) continue;
+            tensors.push_back({entry.name, entry.shape, original.weights().data + entry.parameter.offset});
+            for (auto const& alias : entry.aliases) tensors.push_back({alias, entry.shape, tensors.back().data});
+        }
+        tensors.push_back({"position_ids", {1, 16}, original.weights().data});
+        io::save_tensors(folder / "model.safetensors", tensors);
+    };
+    write("");
+    auto const imported = recipe::import_diffuseq<Device>(settings, decoding, folder / "model.safetensors", tokenizer());
+    GenerateOptions const options{.seed = 5, .beams = {.noise_beam = 2}};
+    auto const said = original.generate_with(sources(), options), again = imported.generate_with(sources(), options);
+    for (std::size_t i = 0; i < said.size(); ++i) {
+        CHECK(said[i].tokens == again[i].tokens);
+        CHECK(said[i].mean_log_probability == again[i].mean_log_probability);
+        CHECK(said[i].tokens.size() == 14 - tokenizer().encode(sources()[i]).size() - 3);  // the place that the source leaves
+    }
+    write("LayerNorm.bias");
+    CHECK_THROWS_WITH_AS((void)recipe::import_diffuseq<Device>(settings, decoding, folder / "model.safetensors", tokenizer()),
+                         doctest::Contains("1 missing: 'LayerNorm.bias'"), Error);
+}
+
+TEST_CASE("the preset of DiffuSeq: z0 is as noisy as the first step of its table") {
+    auto const preset = recipe::diffuseq<Device>();
+    CHECK(preset.model.embedding.start_noise == doctest::Approx(0.1210012831880857).epsilon(1e-9));
+    CHECK(preset.model.denoiser.width == 768);
+}
+
+TEST_CASE("official options are read, and those that there are none of refused by name") {
+    using recipe::DiffuSeqSettings;
+    auto const settings = DiffuSeqSettings::read({{"hidden_dim", 64}, {"vocab_size", 900}, {"diffusion_steps", 100}, {"seq_len", 32}});
+    CHECK(settings.embedding.width == 64);
+    CHECK(settings.vocabulary == 900);
+    CHECK(settings.denoiser.filled == 32);
+    CHECK(settings.denoiser.hidden == 3072);
+    CHECK(settings.table().steps() == 100);
+    CHECK_THROWS_AS((void)DiffuSeqSettings::read({{"learn_sigma", true}}), Error);
+    CHECK_THROWS_AS((void)DiffuSeqSettings::read({{"noise_schedule", "none"}}), Error);
+    CHECK_THROWS_AS((void)recipe::bridge_penalty({{"simi_penalty", "l3"}}), Error);
+    Index steps = 0;
+    CHECK_THROWS_AS((void)recipe::diffuseq_step_plan("adp_x", 100, steps), Error);
+    auto const penalty = recipe::bridge_penalty({{"simi_penalty", "cosine_noise"}, {"simi_lambda", 0.5}});
+    CHECK(penalty.weight == -0.5);
+    CHECK(penalty.pairs.second == objective::SecondLevel::window_end);
+}
+
+}  // namespace
