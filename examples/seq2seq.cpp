@@ -16,7 +16,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 
 using namespace inkling;
@@ -117,13 +116,14 @@ void run_training(TrainSettings const& settings) {
                               << ", nearest embedding " << found.embedding.nearest_distance << ", norm spread "
                               << found.embedding.norm_spread << '\n';
                 }});
+    if (std::filesystem::exists(checkpoint)) std::cerr << "going on from " << checkpoint << " (--restart would forget it)\n";
     auto const report = trainer.fit(corpus, &held_out);
     if (report.end == TrainingReport::End::interrupted) {
         std::cerr << "\nstopped at step " << report.steps << "; the same command goes on from " << checkpoint << '\n';
         std::exit(128 + report.signal);
     }
     model.save(settings.model);
-    std::cerr << "trained " << report.steps << " steps in " << report.seconds / 60.0 << " minutes; model written to "
+    std::cerr << report.steps << " updates in " << static_cast<Index>(report.seconds) << " seconds; model written to "
               << settings.model << '\n';
 }
 
@@ -197,6 +197,7 @@ void generate(GenerateSettings const& settings) {
 
 void evaluate(GenerateSettings const& settings) {
     Writer writer(settings);
+    if (!settings.output.empty()) io::AtomicFile const can_be_written(settings.output);
     io::LineReader sources(settings.source), expected(settings.reference);
     std::vector<std::string> references;
     for (std::string line; sources.next(line);) writer.add(line, sources, settings.source);
@@ -214,9 +215,11 @@ void evaluate(GenerateSettings const& settings) {
                 seconds);
     require(std::fflush(stdout) == 0, "standard output cannot be written");
     if (settings.output.empty()) return;
-    std::ofstream output(settings.output);
-    for (std::string const& line : lines) output << line << '\n';
-    require(output.flush().good(), "'", settings.output, "' cannot be written");
+    std::string text;
+    for (std::string const& line : lines) text += line + '\n';
+    io::AtomicFile output(settings.output);
+    output.write(std::as_bytes(std::span(text)));
+    output.commit();
 }
 
 void add_generation(CLI::App& command, GenerateSettings& settings) {
@@ -231,7 +234,7 @@ void add_generation(CLI::App& command, GenerateSettings& settings) {
         ->check(CLI::IsMember({"refuse", "truncate"}))->capture_default_str();
     command.add_option("--tokens-per-batch", settings.tokens_per_batch, "tokens cleaned at once")->capture_default_str();
     command.add_option("--seed", settings.seed, "of all random numbers")->capture_default_str();
-    command.add_option("--threads", settings.threads, "0: all")->capture_default_str();
+    command.add_option("--threads", settings.threads, "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE")->capture_default_str();
 }
 
 void add_training(CLI::App& command, TrainSettings& settings) {
@@ -240,8 +243,8 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--valid-source", settings.valid_source, "held-out source lines");
     command.add_option("--valid-target", settings.valid_target, "held-out target lines");
     command.add_option("--model", settings.model, "file to write; .checkpoint and .csv are written beside it")->required();
-    command.add_option("--minutes", settings.minutes, "time to train");
-    command.add_option("--updates", settings.steps, "updates to train");
+    command.add_option("--minutes", settings.minutes, "time to train, validations included; this or --updates is needed");
+    command.add_option("--updates", settings.steps, "updates to train; this or --minutes is needed");
     command.add_option("--tokenizer", settings.tokenizer)->check(CLI::IsMember({"sentencepiece", "word"}))->capture_default_str();
     command.add_option("--vocabulary", settings.vocabulary, "tokens at most")->capture_default_str();
     command.add_option("--latent", settings.latent, "width of the embeddings")->capture_default_str();
@@ -267,7 +270,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_flag("--restart", settings.restart, "forget the checkpoint of an earlier run");
     command.add_option("--metrics", settings.metrics, "file of numbers, .csv or .jsonl; MODEL.csv if not given");
     command.add_option("--seed", settings.seed)->capture_default_str();
-    command.add_option("--threads", settings.threads, "0: all")->capture_default_str();
+    command.add_option("--threads", settings.threads, "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE")->capture_default_str();
 }
 
 }  // namespace

@@ -135,6 +135,25 @@ TEST_CASE("a saved and loaded pipeline generates the same, bit for bit") {
     CHECK(loaded.configuration() == pipeline.configuration());
 }
 
+template <int Kind>
+struct NoSchedule {
+    [[nodiscard]] double alpha_bar(double t) const {
+        return Kind == 0 ? std::nan("") : Kind == 1 ? t : Kind == 2 ? 0.5 : 1.0 - 2.0 * t;
+    }
+};
+
+TEST_CASE("a schedule that does not fall from 1 to 0 is refused when the pipeline is made") {
+    auto const make = [](auto schedule) {
+        using Own = TextDiffusion<decltype(schedule), embedding::Learned, Pipeline::ModelType, sampler::Ddpm>;
+        auto const sizes = tiny::options();
+        return Own(tiny::tokenizer(), {.embedding = sizes.embedding, .denoiser = sizes.denoiser});
+    };
+    CHECK_SAYS(make(NoSchedule<0>{}), "alpha_bar(0.000000) is nan, expected a number in [0, 1]");
+    CHECK_SAYS(make(NoSchedule<1>{}), "alpha_bar rises to");
+    CHECK_SAYS(make(NoSchedule<2>{}), "is 0.500000 at every t");
+    CHECK_SAYS(make(NoSchedule<3>{}), "expected a number in [0, 1]");
+}
+
 TEST_CASE("sizes that no memory holds are refused with how much was asked for") {
     auto options = tiny::options();
     options.denoiser.width = options.denoiser.hidden = Index{1} << 20;  // each of them allowed

@@ -219,7 +219,8 @@ public:
         pipeline::from_json(json.at("embedding"), options.embedding, where + ", 'embedding'");
         pipeline::from_json(json.at("denoiser"), options.denoiser, where + ", 'denoiser'");
         auto const other_schedule = [&](nlohmann::json const& expected, char const* what) {
-            fail(where, ": was trained with another noise schedule: ", what, " are ", expected.dump());
+            fail(where, ": was trained with another noise schedule: ", what, " are ", expected.dump(), ", those of this pipeline's ",
+                 schedule_samples(options.schedule).dump());
         };
         if constexpr (pipeline::Described<Schedule>) {
             auto const settings = json.value("schedule_settings", nlohmann::json());
@@ -265,7 +266,9 @@ private:
         : options_(std::move(options)),
           tokenizer_(std::move(tokenizer)),
           space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
-          model_(layout_, options_.denoiser, space_) {}
+          model_(layout_, options_.denoiser, space_) {
+        schedule::require_falls(options_.schedule, "inkling::TextDiffusion");
+    }
 
     /// @throws Error naming the size where there is no memory for the weights
     void make_room() { weights_ = typename Device::template Buffer<Scalar>(layout_.size()); }

@@ -94,6 +94,7 @@ template <Backend B>
 
 /// The constants of Bridge's published post-training of a DiffuSeq on QQP, and of its decoding in 20 steps.
 ///
+/// The number of updates and their learning rate are ours: 30,000, at DiffuSeq's rate.
 /// Source: Tang et al. 2023, arXiv:2305.04465, section 4 and code. As published the plan never visits much noise when it
 /// has two steps; ours does (sampler::AdaptiveDecay).
 template <Backend B>

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <inkling/core/error.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <string_view>
 
 namespace inkling {
 
@@ -30,6 +33,24 @@ concept HasTimeAtNoise =
 
 }  // namespace detail
 // clang-format on
+
+/// Looks at alpha_bar at seventeen times, so that a schedule of one's own that is none is found before it is trained on.
+/// @throws Error that begins with `where`, unless it stays in [0, 1] (but for rounding), never rises, and falls in all
+template <NoiseSchedule Schedule>
+void require_falls(Schedule const& schedule, std::string_view where) {
+    double before = 1.0;
+    for (int i = 0; i <= 16; ++i) {
+        double const t = i / 16.0;
+        double const level = schedule.alpha_bar(t);
+        require(level >= -1e-9 && level <= 1.0 + 1e-9, where, ": the schedule's alpha_bar(", t, ") is ", level,
+                ", expected a number in [0, 1]");
+        require(i == 0 || level <= before, where, ": the schedule's alpha_bar rises to ", level, " at t = ", t,
+                ", expected it to fall from about 1 at t = 0, text, to about 0 at t = 1, noise");
+        before = level;
+    }
+    require(before < schedule.alpha_bar(0.0), where, ": the schedule's alpha_bar is ", before,
+            " at every t, expected it to fall from about 1 at t = 0, text, to about 0 at t = 1, noise");
+}
 
 /// Logarithm of a level's signal-to-noise ratio, log(alpha_bar / (1 - alpha_bar)); ±infinity where all is signal, noise.
 /// @param alpha_bar  in [0, 1]; what rounding took beyond is held to it

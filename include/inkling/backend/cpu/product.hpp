@@ -115,7 +115,7 @@ void multiply_tile(Strided<Real> left, Real const* panel, Index depth, Real cons
                     ((low_total[I] += low[I], low[I] = Vector{}, high_total[I] += high[I], high[I] = Vector{}), ...);
         }
         if constexpr (sum_block > 0) ((low[I] += low_total[I], high[I] += high_total[I]), ...);
-        std::array<Real, static_cast<std::size_t>(panel_width<Real>)> edge;
+        std::array<Real, static_cast<std::size_t>(panel_width<Real>)> edge{};
         auto const store = [&](Real* row, Vector low_sum, [[maybe_unused]] Vector high_sum) {
             bool const whole = width == Vectors * lanes;
             Real* const to = whole ? row : edge.data();
