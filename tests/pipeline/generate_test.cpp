@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include "io/temporary_folder.hpp"
+#include "refusal.hpp"
 #include "tiny.hpp"
 
 #include <algorithm>
@@ -39,22 +40,6 @@ void check_same(std::vector<Generated> const& got, std::vector<Generated> const&
         CHECK(got[i].finished == want[i].finished);
     }
 }
-
-/// The message of the Error that the call throws.
-template <class Call>
-std::string refusal(Call const& call) {
-    try {
-        (void)call();
-    } catch (Error const& error) {
-        return error.what();
-    }
-    return "(nothing was thrown)";
-}
-#define CHECK_SAYS(call, text)                                        \
-    do {                                                              \
-        std::string const said = refusal([&] { return call; });       \
-        CHECK_MESSAGE(said.find(text) != std::string::npos, said);    \
-    } while (false)
 
 // ------------------------------------------------------------------------------------------------------- determinism
 

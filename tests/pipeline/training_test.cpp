@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "io/temporary_folder.hpp"
+#include "refusal.hpp"
 #include "tiny.hpp"
 
 #include <algorithm>
@@ -57,21 +58,6 @@ std::vector<float> weights_of(Pipeline const& pipeline) {
     auto const weights = pipeline.weights();
     return {weights.data, weights.data + weights.size};
 }
-
-template <class Call>
-std::string refusal(Call const& call) {
-    try {
-        (void)call();
-    } catch (Error const& error) {
-        return error.what();
-    }
-    return "(nothing was thrown)";
-}
-#define CHECK_SAYS(call, text)                                        \
-    do {                                                              \
-        std::string const said = refusal([&] { return call; });       \
-        CHECK_MESSAGE(said.find(text) != std::string::npos, said);    \
-    } while (false)
 
 // -------------------------------------------------------------------------------------------------------- learning
 
@@ -519,6 +505,28 @@ struct WithPrior {
         squared_error(pass.device, prediction.z0, origin, 0.01 * share, sum, prediction.dz0);
     }
 };
+
+TEST_CASE("a validation that is made up for is told in the columns of an objective of one's own") {
+    TemporaryFolder const folder;
+    auto const corpus = training_text();
+    auto const held_out = held_out_text();
+    std::stop_source stop;
+    Trainer<Pipeline, WithPrior>::Options options{.steps = 6, .tokens_per_batch = 64, .discrete_steps = 100, .validate_every = 3,
+                                                  .bleu_sentences = 0, .checkpoint = folder / "run",
+                                                  .metrics = folder / "run.csv", .log_every = 1};
+    auto stopping = options;
+    stopping.stop = stop.get_token();
+    stopping.on_progress = [&](train::Progress const& progress) {
+        if (progress.step == 3) stop.request_stop();  // in front of its validation
+    };
+    Pipeline pipeline = fresh();
+    (void)Trainer<Pipeline, WithPrior>(pipeline, stopping).fit(corpus, &held_out);
+    Pipeline again = fresh();
+    CHECK(Trainer<Pipeline, WithPrior>(again, options).fit(corpus, &held_out).steps == 6);
+    std::string const rows = contents_of(folder / "run.csv");
+    CHECK(rows.find(",prior\n") != std::string::npos);
+    for (int step = 1; step <= 6; ++step) CHECK(rows.find(message("\n", step, ",")) != std::string::npos);
+}
 
 TEST_CASE("the metrics file holds every term, those of an objective of one's own too") {
     TemporaryFolder const folder;

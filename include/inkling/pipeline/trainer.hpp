@@ -1,8 +1,8 @@
 #pragma once
 
-#include <inkling/metric/bleu.hpp>  // what held-out text is scored by
 #include <inkling/core/hash.hpp>
 #include <inkling/io/atomic_file.hpp>
+#include <inkling/metric/bleu.hpp>  // what held-out text is scored by
 #include <inkling/objective/diffusion_loss.hpp>
 #include <inkling/pipeline/trainer_options.hpp>
 #include <inkling/schedule/discrete.hpp>
@@ -36,9 +36,10 @@ namespace inkling {
 /// Trains a pipeline on pairs of sentences.
 ///
 /// Every random number is a function of the seed, the update and the sentence, and a checkpoint holds all the rest: a resumed
-/// run ends in bit-identical weights, unless its learning rate was changed. A NaN or infinity stops it with an Error that names update, term and tensor, and
-/// leaves the last good checkpoint: one is written only of weights whose loss is finite. trainer_defaults.hpp, which
-/// pipeline.hpp brings, names an objective and a learning rate for whoever names none: `Trainer<Model>`.
+/// run ends in bit-identical weights, unless its learning rate was changed. A NaN or infinity stops it with an Error that
+/// names update, term and tensor, and leaves the last good checkpoint: one is written only of weights whose loss is finite.
+/// trainer_defaults.hpp, which pipeline.hpp brings, names an objective and a learning rate for whoever names none:
+/// `Trainer<Model>`.
 /// @tparam Pipeline    what is trained: a TextDiffusion
 /// @tparam Objective_  what training lowers
 /// @tparam Rate        how large each update is
@@ -126,9 +127,9 @@ public:
         Index const first_step = step_;
         std::optional<train::MetricsLog> log;
         if (!options_.metrics.empty()) train::MetricsLog(options_.metrics, {.resumed_step = first_step});
-        auto const open_log = [&](Losses const* losses) {
+        auto const open_log = [&] {  // once a loss has named its terms
             if (!options_.metrics.empty() && !log)
-                log.emplace(options_.metrics, train::MetricsLogOptions{.resumed_step = first_step, .columns = columns(losses)});
+                log.emplace(options_.metrics, train::MetricsLogOptions{.resumed_step = first_step, .columns = columns_});
         };
         train::Budget budget({.minutes = options_.minutes, .steps = options_.steps}, seconds_before, step_);
 
@@ -141,7 +142,7 @@ public:
             numbers_.clear();
             if (asked_to_end() || !validate(*held_out)) return;
             validated_late = true;
-            open_log(nullptr);
+            open_log();
             if (log) log->append(step_, numbers_);
         };
         bool last = budget.spent(step_);
@@ -151,7 +152,7 @@ public:
             auto const losses = update(step_ + 1, corpus, sentences, pace.tokens);
             ++step_;
             report.loss = losses.total();
-            open_log(&losses);
+            open_log();
             pace.measure(budget.seconds(), step_ == first_step + 1);
             last = budget.spent(step_);
             tell(losses, budget, pace.tokens_per_second);
@@ -422,6 +423,7 @@ private:
         Losses losses = objective::diffusion_loss(pass, pipeline_->space(), pipeline_->model(), options_.objective, batch,
                                                   saved_, {.length_weight = options_.length_weight});
         losses.collect(pass);
+        if (columns_.empty()) columns_ = columns(losses);
         return losses;
     }
 
@@ -443,13 +445,12 @@ private:
     }
 
     /// What a row of the metrics file may hold: the terms of the shipped objectives, and those of this one.
-    [[nodiscard]] static std::vector<std::string> columns(Losses const* losses) {
+    [[nodiscard]] static std::vector<std::string> columns(Losses const& losses) {
         std::vector<std::string> names{"loss", "seconds", "learning_rate", "gradient_norm", "tokens_per_second"};
         for (char const* name : {"regression", "anchor", "rounding", "nll", "length", "valid_loss", "valid_bleu",
                                  "nearest_distance", "norm_mean", "norm_spread"})
             names.emplace_back(name);
-        if (losses == nullptr) return names;
-        for (objective::Term const& term : losses->terms())
+        for (objective::Term const& term : losses.terms())
             if (!term.name.empty() && std::find(names.begin(), names.end(), term.name) == names.end())
                 names.emplace_back(term.name);
         return names;
@@ -471,7 +472,8 @@ private:
         numbers_.push_back({"tokens_per_second", rate});
     }
 
-    /// Scores the weights, or their moving average, offers them to the best, and adds to numbers_. Asked to end meanwhile, it leaves no trace.
+    /// Scores the weights, or their moving average, offers them to the best, and adds to numbers_. Asked to end meanwhile,
+    /// it leaves no trace.
     /// @return whether it was done
     bool validate(text::ParallelCorpus const& held_out) {
         if (asked_to_end()) return false;
@@ -690,6 +692,7 @@ private:
     std::optional<ValidationReport> best_validation_;
     train::InterruptGuard const* guard_ = nullptr;
     std::string run_options_;
+    std::vector<std::string> columns_;  ///< of the metrics file
     std::optional<schedule::Discrete> table_;
     objective::DiffusionSaved<typename Pipeline::SpaceType, typename Pipeline::ModelType> saved_;
     text::PackedBatch batch_;
