@@ -50,7 +50,8 @@ struct Problem {
     }
     void step() {
         model.predict(pass, sentences, encoded, z.matrix(latent),
-                      MatrixView<Real const>(times.data, batch.sentences(), times.cols, 0), previous.matrix(latent), z0_hat);
+                      MatrixView<Real const>(times.data, batch.sentences(), times.cols, 0), previous.matrix(latent),
+                      z0_hat);
     }
     /// Of the products and of attention; what the other parts do is not counted.
     [[nodiscard]] double operations() const {
@@ -90,7 +91,8 @@ void denoiser_forward(benchmark::State& state) {
     }
     double const done = problem.operations() * static_cast<double>(state.iterations());
     static double const peak_of_one = machine::fma_peak(1);
-    static double const peak_of_all = machine::fma_peak(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+    static double const peak_of_all =
+        machine::fma_peak(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
     double const peak = threads == 1 ? peak_of_one : peak_of_all;
     state.counters["GFLOP/s"] = benchmark::Counter(done / 1e9, benchmark::Counter::kIsRate);
     state.counters["of_FMA_peak"] = benchmark::Counter(done / peak, benchmark::Counter::kIsRate);

@@ -1,4 +1,5 @@
-// Tokens a second through the parts of a denoiser: forward alone as in denoising, and forward with backward as in training.
+// Tokens a second through the parts of a denoiser: forward alone as in denoising, and forward with backward as in
+// training.
 
 #include <inkling/backend/cpu.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>

@@ -27,14 +27,19 @@ double peak() {
     return measured;
 }
 
-/// One product [rows, depth] [depth, cols], both factors stored as a linear layer's forward, data or weight gradient has them.
+/// One product [rows, depth] [depth, cols], both factors stored as a linear layer's forward, data or weight gradient
+/// has them.
 struct Case {
     Index rows, cols, depth;
     Orientation left, right;
     Matrix a, b;
 
     Case(Index rows_, Index cols_, Index depth_, Orientation left_, Orientation right_)
-        : rows(rows_), cols(cols_), depth(depth_), left(left_), right(right_),
+        : rows(rows_),
+          cols(cols_),
+          depth(depth_),
+          left(left_),
+          right(right_),
           a(filled(left == Orientation::plain ? rows : depth, left == Orientation::plain ? depth : rows, 1)),
           b(filled(right == Orientation::plain ? depth : cols, right == Orientation::plain ? cols : depth, 2)) {}
 
@@ -49,10 +54,14 @@ struct Case {
     void by_eigen(Matrix& result) const {
         bool const at = left == Orientation::transposed;
         bool const bt = right == Orientation::transposed;
-        if (at && bt) result.noalias() = a.transpose() * b.transpose();
-        else if (at) result.noalias() = a.transpose() * b;
-        else if (bt) result.noalias() = a * b.transpose();
-        else result.noalias() = a * b;
+        if (at && bt)
+            result.noalias() = a.transpose() * b.transpose();
+        else if (at)
+            result.noalias() = a.transpose() * b;
+        else if (bt)
+            result.noalias() = a * b.transpose();
+        else
+            result.noalias() = a * b;
     }
     [[nodiscard]] bool agrees(backend::Cpu<>& device) const {
         Matrix ours(rows, cols), theirs(rows, cols);
@@ -78,8 +87,10 @@ void run(benchmark::State& state, By by, Orientation left, Orientation right) {
     double best = std::numeric_limits<double>::infinity();
     for (auto _ : state) {
         auto const start = std::chrono::steady_clock::now();
-        if (by == By::us) problem.by_us(device, result);
-        else problem.by_eigen(result);
+        if (by == By::us)
+            problem.by_us(device, result);
+        else
+            problem.by_eigen(result);
         benchmark::DoNotOptimize(result.data());
         benchmark::ClobberMemory();
         best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -93,11 +104,11 @@ void run(benchmark::State& state, By by, Orientation left, Orientation right) {
 void shapes(benchmark::internal::Benchmark* bench) {
     bench->ArgNames({"rows", "cols", "depth", "threads"})->UseRealTime()->Unit(benchmark::kMicrosecond);
     for (int const threads : {1, 2}) {
-        bench->Args({2048, 768, 256, threads});    // query, key and value of 2,048 tokens
-        bench->Args({2048, 1024, 256, threads});   // feed-forward, up
-        bench->Args({2048, 256, 1024, threads});   // feed-forward, down
-        bench->Args({512, 10000, 128, threads});   // read-out
-        bench->Args({32, 256, 256, threads});      // one sentence
+        bench->Args({2048, 768, 256, threads});   // query, key and value of 2,048 tokens
+        bench->Args({2048, 1024, 256, threads});  // feed-forward, up
+        bench->Args({2048, 256, 1024, threads});  // feed-forward, down
+        bench->Args({512, 10000, 128, threads});  // read-out
+        bench->Args({32, 256, 256, threads});     // one sentence
         bench->Args({768, 768, 768, threads});
     }
 }

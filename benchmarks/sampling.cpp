@@ -9,7 +9,8 @@ using namespace inkling;
 
 namespace {
 
-using Model = TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderDecoder<backend::Cpu<>>, sampler::Ddpm>;
+using Model =
+    TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderDecoder<backend::Cpu<>>, sampler::Ddpm>;
 
 /// So many sentences of 15 words out of 8000.
 std::vector<std::string> sentences(std::uint32_t count) {
@@ -25,9 +26,10 @@ Model model(Index width, int threads) {
     std::vector<std::string> words(8000);
     for (std::size_t i = 0; i < words.size(); ++i) words[i] = message("w", i);
     text::MemoryLines lines{words};
-    return {text::WordTokenizer::train(lines), {.denoiser = {.width = width, .layers = 4, .heads = 4},
-                                                .sampler = {.steps = 20},
-                                                .device = {.threads = threads}}};
+    return {text::WordTokenizer::train(lines),
+            {.denoiser = {.width = width, .layers = 4, .heads = 4},
+             .sampler = {.steps = 20},
+             .device = {.threads = threads}}};
 }
 
 void generate(benchmark::State& state, decode::Beams const& beams) {

@@ -1,5 +1,5 @@
-// A sampler of your own: it turns a noise schedule into a plan of steps, in plain numbers. The loop that runs the plan, on
-// any backend, is the library's.
+// A sampler of your own: it turns a noise schedule into a plan of steps, in plain numbers. The loop that runs the plan,
+// on any backend, is the library's.
 //
 // ctest: 8 of 8 texts are one of the lines, after 6 steps
 
@@ -33,19 +33,22 @@ static_assert(Sampler<Halving>);
 // [/sampler]
 
 int main() {
-    std::vector<std::string> const lines{"the ink is still wet", "a drop falls into clear water", "no page was ever blank"};
+    std::vector<std::string> const lines{"the ink is still wet", "a drop falls into clear water",
+                                         "no page was ever blank"};
     text::MemoryLines reader{lines};
     auto const tokenizer = text::WordTokenizer::train(reader);
     std::vector<std::vector<Token>> known;
     for (auto const& line : lines) known.push_back(tokenizer.encode(line));
 
     using Reciter = TextDiffusion<schedule::Cosine, embedding::Learned, denoiser::Empirical<backend::Cpu<>>, Halving>;
-    Reciter const reciter(tokenizer, {.embedding = {.width = 16, .standard_deviation = 0.25}, .denoiser = {.lines = known}});
+    Reciter const reciter(tokenizer,
+                          {.embedding = {.width = 16, .standard_deviation = 0.25}, .denoiser = {.lines = known}});
     std::vector<std::string> const sources(8, "anything");
     auto const texts = reciter.generate(sources, {.seed = 7});
     for (auto const& text : texts) std::cout << text << '\n';
     auto const right = std::count_if(texts.begin(), texts.end(), [&](std::string const& text) {
         return std::find(lines.begin(), lines.end(), text) != lines.end();
     });
-    std::cout << right << " of " << texts.size() << " texts are one of the lines, after " << Halving{}.steps << " steps\n";
+    std::cout << right << " of " << texts.size() << " texts are one of the lines, after " << Halving{}.steps
+              << " steps\n";
 }

@@ -1,7 +1,7 @@
 // A noise schedule of your own: one function, no base class, no registration.
 //
-// The denoiser here is exact and knows three lines by heart, so that nothing needs training: whatever the schedule, each text
-// must come out as one of the lines.
+// The denoiser here is exact and knows three lines by heart, so that nothing needs training: whatever the schedule,
+// each text must come out as one of the lines.
 //
 // ctest: 8 of 8 texts are one of the lines
 
@@ -20,7 +20,8 @@ struct StraightLine {
 // [/schedule]
 
 int main() {
-    std::vector<std::string> const lines{"the ink is still wet", "a drop falls into clear water", "no page was ever blank"};
+    std::vector<std::string> const lines{"the ink is still wet", "a drop falls into clear water",
+                                         "no page was ever blank"};
     text::MemoryLines reader{lines};
     auto const tokenizer = text::WordTokenizer::train(reader);
     std::vector<std::vector<Token>> known;
@@ -28,9 +29,10 @@ int main() {
 
     // [pipeline]
     using Reciter = TextDiffusion<StraightLine, embedding::Learned, denoiser::Empirical<backend::Cpu<>>, sampler::Ddim>;
-    Reciter const reciter(tokenizer, {.embedding = {.width = 16, .standard_deviation = 0.25},
-                                      .denoiser = {.lines = known},
-                                      .sampler = {.steps = 20}});
+    Reciter const reciter(tokenizer,
+                          {.embedding = {.width = 16, .standard_deviation = 0.25},
+                           .denoiser = {.lines = known},
+                           .sampler = {.steps = 20}});
     // [/pipeline]
 
     std::vector<std::string> const sources(8, "anything");

@@ -1,7 +1,7 @@
 // Text out of noise from a model trained before your eyes: spoken English ("half past five") to written ("17:30").
 //
-// The task is inverse text normalisation; its sentences come from a seeded grammar, so nothing is downloaded, and those the
-// model is asked about are in no training set.
+// The task is inverse text normalisation; its sentences come from a seeded grammar, so nothing is downloaded, and those
+// the model is asked about are in no training set.
 
 #include "support/inverse_text_normalisation.hpp"
 #include "support/terminal.hpp"
@@ -16,10 +16,10 @@ using namespace inkling;
 namespace itn = inverse_text_normalisation;
 
 // [pipeline]
-using Writer = TextDiffusion<schedule::Rescaled<schedule::Sqrt>,                   // how noise grows
-                             embedding::Learned,                                   // where tokens live
-                             denoiser::EncoderDecoder<backend::Cpu<>>,             // what removes noise, and where it runs
-                             sampler::Ddpm>;                                       // how noise is walked back
+using Writer = TextDiffusion<schedule::Rescaled<schedule::Sqrt>,        // how noise grows
+                             embedding::Learned,                        // where tokens live
+                             denoiser::EncoderDecoder<backend::Cpu<>>,  // what removes noise, and where it runs
+                             sampler::Ddpm>;                            // how noise is walked back
 // [/pipeline]
 
 int main() {
@@ -31,20 +31,32 @@ int main() {
     text::MemoryLines sources{spoken}, targets{written};
     auto const corpus = text::read_parallel(sources, targets, tokenizer).corpus;
 
-    Writer writer(tokenizer, {.schedule = {.training_noise = 4.0},
-                              .embedding = {.width = 64},
-                              .denoiser = {.width = 128, .layers = 3, .encoder_layers = 2, .dropout = 0.0,
-                                           .longest_source = 64, .longest_target = 64, .encoder_embedding_norm = true},
-                              .sampler = {.steps = 20},
-                              .seed = seed});
+    Writer writer(tokenizer,
+                  {.schedule = {.training_noise = 4.0},
+                   .embedding = {.width = 64},
+                   .denoiser = {.width = 128,
+                                .layers = 3,
+                                .encoder_layers = 2,
+                                .dropout = 0.0,
+                                .longest_source = 64,
+                                .longest_target = 64,
+                                .encoder_embedding_norm = true},
+                   .sampler = {.steps = 20},
+                   .seed = seed});
     constexpr Index updates = 2800;
     std::printf("%zu weights learn to write what %zu sentences say\n", static_cast<std::size_t>(writer.layout().size()),
                 pairs.size());
-    train::ProgressBarOptions const bar{.terminal = support::is_terminal(STDOUT_FILENO), .columns = support::columns(STDOUT_FILENO)};
+    train::ProgressBarOptions const bar{.terminal = support::is_terminal(STDOUT_FILENO),
+                                        .columns = support::columns(STDOUT_FILENO)};
     Trainer<Writer, objective::Anchor, train::Cosine> trainer(
-        writer, {.steps = updates, .objective = {.label_smoothing = 0.0},
-                 .learning_rate = {.peak = 1.5e-3, .steps = updates, .warm_up = 200}, .tokens_per_batch = 768,
-                 .length_weight = 1.0, .seed = seed, .on_progress = train::progress_bar(std::cout, bar)});
+        writer,
+        {.steps = updates,
+         .objective = {.label_smoothing = 0.0},
+         .learning_rate = {.peak = 1.5e-3, .steps = updates, .warm_up = 200},
+         .tokens_per_batch = 768,
+         .length_weight = 1.0,
+         .seed = seed,
+         .on_progress = train::progress_bar(std::cout, bar)});
     trainer.fit(corpus);
 
     // One sentence takes shape.

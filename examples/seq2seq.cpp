@@ -38,7 +38,8 @@ struct TrainSettings {
     double label_smoothing = 0.1, weight_decay = 0.01, clip = 1.0, checkpoint_minutes = 5.0;
     bool restart = false;
     Index steps = 0, vocabulary = 6000, latent = 128, width = 256, layers = 3, heads = 4, hidden = 0, longest = 256;
-    Index tokens_per_batch = 1536, length_pool = 1, warm_up = 1000, validate_every = 1000, valid_lines = 200, average_best = 5;
+    Index tokens_per_batch = 1536, length_pool = 1, warm_up = 1000, validate_every = 1000, valid_lines = 200,
+          average_best = 5;
     std::uint64_t seed = 1;
     int threads = 0;
 };
@@ -52,18 +53,19 @@ struct GenerateSettings {
 
 AnyTokenizer make_tokenizer(TrainSettings const& settings) {
     Both lines{io::LineReader(settings.source), io::LineReader(settings.target)};
-    if (settings.tokenizer == "word")
-        return text::WordTokenizer::train(lines, {.maximum_size = settings.vocabulary});
+    if (settings.tokenizer == "word") return text::WordTokenizer::train(lines, {.maximum_size = settings.vocabulary});
     return text::SentencePieceTokenizer::train(lines, {.vocabulary_size = settings.vocabulary, .exact_size = false});
 }
 
 text::ParallelCorpus read(TrainSettings const& settings, std::string const& source, std::string const& target,
                           AnyTokenizer const& tokenizer) {
     io::LineReader sources(source), targets(target);
-    auto const [corpus, report] = text::read_parallel(
-        sources, targets, tokenizer,
-        {.source_name = source, .target_name = target, .empty = text::BadLine::skip, .max_tokens = settings.longest - 2,
-         .too_long = text::BadLine::skip});
+    auto const [corpus, report] = text::read_parallel(sources, targets, tokenizer,
+                                                      {.source_name = source,
+                                                       .target_name = target,
+                                                       .empty = text::BadLine::skip,
+                                                       .max_tokens = settings.longest - 2,
+                                                       .too_long = text::BadLine::skip});
     std::cerr << source << ", " << target << ": " << corpus.size() << " pairs, " << corpus.source_tokens() << " + "
               << corpus.target_tokens() << " tokens, " << report.unknown << " unknown, skipped " << report.empty
               << " empty and " << report.too_long << " too long\n";
@@ -72,7 +74,8 @@ text::ParallelCorpus read(TrainSettings const& settings, std::string const& sour
 
 /// Bad settings are found before the hours of work, not after.
 void check(TrainSettings const& settings) {
-    require(settings.valid_source.empty() == settings.valid_target.empty(), "--valid-source and --valid-target go together");
+    require(settings.valid_source.empty() == settings.valid_target.empty(),
+            "--valid-source and --valid-target go together");
     require(settings.minutes > 0.0 || settings.steps > 0, "how long to train? Give --minutes or --updates");
     require(settings.longest >= 4, "--longest is ", settings.longest, ", expected at least 4");
     for (std::string const& path : {settings.source, settings.target, settings.valid_source, settings.valid_target})
@@ -90,33 +93,48 @@ void run_training(TrainSettings const& settings) {
     if (!settings.valid_source.empty())
         held_out = read(settings, settings.valid_source, settings.valid_target, tokenizer);
 
-    Model model(tokenizer, {.schedule = {.training_noise = settings.noise_factor},
-                            .embedding = {.width = settings.latent},
-                            .denoiser = {.width = settings.width, .layers = settings.layers, .heads = settings.heads,
-                                         .hidden = settings.hidden, .dropout = settings.dropout,
-                                         .longest_source = settings.longest, .longest_target = settings.longest},
-                            .sampler = {.steps = 20},
-                            .device = {.threads = settings.threads},
-                            .seed = settings.seed});
+    Model model(tokenizer,
+                {.schedule = {.training_noise = settings.noise_factor},
+                 .embedding = {.width = settings.latent},
+                 .denoiser = {.width = settings.width,
+                              .layers = settings.layers,
+                              .heads = settings.heads,
+                              .hidden = settings.hidden,
+                              .dropout = settings.dropout,
+                              .longest_source = settings.longest,
+                              .longest_target = settings.longest},
+                 .sampler = {.steps = 20},
+                 .device = {.threads = settings.threads},
+                 .seed = settings.seed});
     std::cerr << model.layout().size() << " weights, vocabulary of " << tokenizer.vocabulary_size() << '\n';
     Trainer<Model> trainer(
-        model, {.minutes = settings.minutes, .steps = settings.steps,
-                .objective = {.label_smoothing = settings.label_smoothing},
-                .learning_rate = {.peak = settings.learning_rate, .warm_up = settings.warm_up},
-                .adamw = {.weight_decay = settings.weight_decay}, .tokens_per_batch = settings.tokens_per_batch,
-                .length_pool = settings.length_pool, .clip = settings.clip, .ema_decay = settings.ema, .seed = settings.seed,
-                .validate_every = settings.validate_every, .bleu_sentences = settings.valid_lines,
-                .average_best = settings.average_best, .checkpoint = checkpoint,
-                .checkpoint_minutes = settings.checkpoint_minutes,
-                .metrics = settings.metrics.empty() ? settings.model + ".csv" : settings.metrics, .handle_signals = true,
-                .on_progress = train::progress_bar(std::cerr, {.terminal = support::is_terminal(STDERR_FILENO),
-                                                               .columns = support::columns(STDERR_FILENO)}),
-                .on_validation = [](ValidationReport const& found) {
-                    std::cerr << "\nvalidation at step " << found.step << ": loss " << found.loss << ", BLEU " << found.bleu
-                              << ", nearest embedding " << found.embedding.nearest_distance << ", norm spread "
-                              << found.embedding.norm_spread << '\n';
-                }});
-    if (std::filesystem::exists(checkpoint)) std::cerr << "going on from " << checkpoint << " (--restart would forget it)\n";
+        model,
+        {.minutes = settings.minutes,
+         .steps = settings.steps,
+         .objective = {.label_smoothing = settings.label_smoothing},
+         .learning_rate = {.peak = settings.learning_rate, .warm_up = settings.warm_up},
+         .adamw = {.weight_decay = settings.weight_decay},
+         .tokens_per_batch = settings.tokens_per_batch,
+         .length_pool = settings.length_pool,
+         .clip = settings.clip,
+         .ema_decay = settings.ema,
+         .seed = settings.seed,
+         .validate_every = settings.validate_every,
+         .bleu_sentences = settings.valid_lines,
+         .average_best = settings.average_best,
+         .checkpoint = checkpoint,
+         .checkpoint_minutes = settings.checkpoint_minutes,
+         .metrics = settings.metrics.empty() ? settings.model + ".csv" : settings.metrics,
+         .handle_signals = true,
+         .on_progress = train::progress_bar(
+             std::cerr, {.terminal = support::is_terminal(STDERR_FILENO), .columns = support::columns(STDERR_FILENO)}),
+         .on_validation = [](ValidationReport const& found) {
+             std::cerr << "\nvalidation at step " << found.step << ": loss " << found.loss << ", BLEU " << found.bleu
+                       << ", nearest embedding " << found.embedding.nearest_distance << ", norm spread "
+                       << found.embedding.norm_spread << '\n';
+         }});
+    if (std::filesystem::exists(checkpoint))
+        std::cerr << "going on from " << checkpoint << " (--restart would forget it)\n";
     auto const report = trainer.fit(corpus, &held_out);
     if (report.end == TrainingReport::End::interrupted) {
         std::cerr << "\nstopped at step " << report.steps << "; the same command goes on from " << checkpoint << '\n';
@@ -129,8 +147,9 @@ void run_training(TrainSettings const& settings) {
 
 Model load(GenerateSettings const& settings) {
     return Model::load<text::SentencePieceTokenizer, text::WordTokenizer>(
-        settings.model, {.sampler = {.steps = settings.steps, .early_stopping = settings.early_stopping},
-                         .device = {.threads = settings.threads}});
+        settings.model,
+        {.sampler = {.steps = settings.steps, .early_stopping = settings.early_stopping},
+         .device = {.threads = settings.threads}});
 }
 
 /// Turns lines of text into lines of text; an empty line stays empty.
@@ -141,7 +160,8 @@ public:
     /// Takes the line that was read last.
     void add(std::string const& line, io::LineReader const& lines, std::string const& name) {
         auto tokens = model_.tokenizer().encode(line);
-        auto const places = static_cast<std::size_t>(model_.model().longest_source() - model_.wrapping().source_length(0));
+        auto const places =
+            static_cast<std::size_t>(model_.model().longest_source() - model_.wrapping().source_length(0));
         if (tokens.size() > places) {
             require(settings_.too_long == "truncate", name, ": line ", lines.line_number(), " has ", tokens.size(),
                     " tokens, the model has places for ", places, " (--too-long truncate leaves the rest out)");
@@ -155,11 +175,15 @@ public:
 
     /// One line for each that was added since the last call.
     std::vector<std::string> write(std::function<void(Index, Index)> on_progress = {}) {
-        GenerateOptions const options{.seed = settings_.seed, .first_source = done_,
-                                      .beams = {.length_beam = settings_.length_beam, .noise_beam = settings_.noise_beam},
-                                      .tokens_per_batch = settings_.tokens_per_batch, .on_progress = std::move(on_progress)};
-        auto const generated = settings_.select == "mbr" ? model_.generate_tokens(sources_, options)
-                                                         : model_.generate_tokens(sources_, options, decode::MeanLogProbability{});
+        GenerateOptions const options{
+            .seed = settings_.seed,
+            .first_source = done_,
+            .beams = {.length_beam = settings_.length_beam, .noise_beam = settings_.noise_beam},
+            .tokens_per_batch = settings_.tokens_per_batch,
+            .on_progress = std::move(on_progress)};
+        auto const generated = settings_.select == "mbr"
+            ? model_.generate_tokens(sources_, options)
+            : model_.generate_tokens(sources_, options, decode::MeanLogProbability{});
         std::vector<std::string> lines(size_);
         for (std::size_t i = 0; i < generated.size(); ++i) lines[numbers_[i]] = generated[i].text;
         done_ += static_cast<Index>(sources_.size());
@@ -205,14 +229,15 @@ void evaluate(GenerateSettings const& settings) {
     require(writer.size() == references.size() && !references.empty(), "'", settings.source, "' has ", writer.size(),
             " lines and '", settings.reference, "' ", references.size(), ", expected as many, and at least one");
     auto const start = std::chrono::steady_clock::now();
-    auto const lines = writer.write([](Index done, Index total) { std::cerr << '\r' << done << '/' << total << std::flush; });
+    auto const lines =
+        writer.write([](Index done, Index total) { std::cerr << '\r' << done << '/' << total << std::flush; });
     double const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    metric::BleuOptions const bleu{.tokenizer = settings.tokenize == "13a"    ? metric::BleuTokenizer::mteval13a
-                                                : settings.tokenize == "intl" ? metric::BleuTokenizer::international
-                                                                              : metric::BleuTokenizer::none};
+    metric::BleuOptions const bleu{.tokenizer = settings.tokenize == "13a" ? metric::BleuTokenizer::mteval13a
+                                       : settings.tokenize == "intl"       ? metric::BleuTokenizer::international
+                                                                           : metric::BleuTokenizer::none};
     std::cerr << "\nsignature " << metric::signature(bleu) << '\n';
-    std::printf("bleu=%.2f sentences=%zu seconds=%.1f\n", metric::corpus_bleu(lines, references, bleu).score, lines.size(),
-                seconds);
+    std::printf("bleu=%.2f sentences=%zu seconds=%.1f\n", metric::corpus_bleu(lines, references, bleu).score,
+                lines.size(), seconds);
     require(std::fflush(stdout) == 0, "standard output cannot be written");
     if (settings.output.empty()) return;
     std::string text;
@@ -228,13 +253,19 @@ void add_generation(CLI::App& command, GenerateSettings& settings) {
     command.add_option("--early-stopping", settings.early_stopping, "cleanest steps left out")->capture_default_str();
     command.add_option("--length-beam", settings.length_beam, "lengths tried")->capture_default_str();
     command.add_option("--noise-beam", settings.noise_beam, "noises tried for each length")->capture_default_str();
-    command.add_option("--select", settings.select, "the candidate that is most like the others, or that the read-out is surest of")
-        ->check(CLI::IsMember({"mbr", "log-probability"}))->capture_default_str();
+    command
+        .add_option("--select", settings.select,
+                    "the candidate that is most like the others, or that the read-out is surest of")
+        ->check(CLI::IsMember({"mbr", "log-probability"}))
+        ->capture_default_str();
     command.add_option("--too-long", settings.too_long, "what to do with a line the model has no places for")
-        ->check(CLI::IsMember({"refuse", "truncate"}))->capture_default_str();
-    command.add_option("--tokens-per-batch", settings.tokens_per_batch, "tokens cleaned at once")->capture_default_str();
+        ->check(CLI::IsMember({"refuse", "truncate"}))
+        ->capture_default_str();
+    command.add_option("--tokens-per-batch", settings.tokens_per_batch, "tokens cleaned at once")
+        ->capture_default_str();
     command.add_option("--seed", settings.seed, "of all random numbers")->capture_default_str();
-    command.add_option("--threads", settings.threads, "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE")->capture_default_str();
+    command.add_option("--threads", settings.threads, "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE")
+        ->capture_default_str();
 }
 
 void add_training(CLI::App& command, TrainSettings& settings) {
@@ -242,18 +273,24 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--target", settings.target, "target lines, as many")->required();
     command.add_option("--valid-source", settings.valid_source, "held-out source lines");
     command.add_option("--valid-target", settings.valid_target, "held-out target lines");
-    command.add_option("--model", settings.model, "file to write; .checkpoint and .csv are written beside it")->required();
-    command.add_option("--minutes", settings.minutes, "time to train, validations included; this or --updates is needed");
+    command.add_option("--model", settings.model, "file to write; .checkpoint and .csv are written beside it")
+        ->required();
+    command.add_option("--minutes", settings.minutes,
+                       "time to train, validations included; this or --updates is needed");
     command.add_option("--updates", settings.steps, "updates to train; this or --minutes is needed");
-    command.add_option("--tokenizer", settings.tokenizer)->check(CLI::IsMember({"sentencepiece", "word"}))->capture_default_str();
+    command.add_option("--tokenizer", settings.tokenizer)
+        ->check(CLI::IsMember({"sentencepiece", "word"}))
+        ->capture_default_str();
     command.add_option("--vocabulary", settings.vocabulary, "tokens at most")->capture_default_str();
     command.add_option("--latent", settings.latent, "width of the embeddings")->capture_default_str();
     command.add_option("--width", settings.width, "width of the Transformer")->capture_default_str();
     command.add_option("--layers", settings.layers, "of encoder and decoder each")->capture_default_str();
     command.add_option("--heads", settings.heads, "of attention")->capture_default_str();
-    command.add_option("--hidden", settings.hidden, "of the feed-forward parts; 0: four times the width")->capture_default_str();
+    command.add_option("--hidden", settings.hidden, "of the feed-forward parts; 0: four times the width")
+        ->capture_default_str();
     command.add_option("--dropout", settings.dropout)->capture_default_str();
-    command.add_option("--longest", settings.longest, "longest sentence in tokens; longer pairs are skipped")->capture_default_str();
+    command.add_option("--longest", settings.longest, "longest sentence in tokens; longer pairs are skipped")
+        ->capture_default_str();
     command.add_option("--noise-factor", settings.noise_factor, "F of noise rescaling")->capture_default_str();
     command.add_option("--learning-rate", settings.learning_rate, "at its peak")->capture_default_str();
     command.add_option("--warm-up", settings.warm_up, "updates until the peak")->capture_default_str();
@@ -262,15 +299,19 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--clip", settings.clip, "largest norm of the gradient; 0: not clipped")->capture_default_str();
     command.add_option("--ema", settings.ema, "decay of averaged weights; 0: none")->capture_default_str();
     command.add_option("--tokens-per-batch", settings.tokens_per_batch)->capture_default_str();
-    command.add_option("--length-pool", settings.length_pool, "sentences sorted by length together; 1: none")->capture_default_str();
+    command.add_option("--length-pool", settings.length_pool, "sentences sorted by length together; 1: none")
+        ->capture_default_str();
     command.add_option("--validate-every", settings.validate_every, "updates")->capture_default_str();
     command.add_option("--valid-lines", settings.valid_lines, "held-out lines scored with BLEU")->capture_default_str();
-    command.add_option("--average-best", settings.average_best, "validated weights whose mean is the model")->capture_default_str();
-    command.add_option("--checkpoint-minutes", settings.checkpoint_minutes, "between two checkpoints")->capture_default_str();
+    command.add_option("--average-best", settings.average_best, "validated weights whose mean is the model")
+        ->capture_default_str();
+    command.add_option("--checkpoint-minutes", settings.checkpoint_minutes, "between two checkpoints")
+        ->capture_default_str();
     command.add_flag("--restart", settings.restart, "forget the checkpoint of an earlier run");
     command.add_option("--metrics", settings.metrics, "file of numbers, .csv or .jsonl; MODEL.csv if not given");
     command.add_option("--seed", settings.seed)->capture_default_str();
-    command.add_option("--threads", settings.threads, "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE")->capture_default_str();
+    command.add_option("--threads", settings.threads, "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE")
+        ->capture_default_str();
 }
 
 }  // namespace
@@ -282,7 +323,8 @@ int main(int count, char** arguments) {
     TrainSettings training;
     GenerateSettings generating;
     auto* const train_command = program.add_subcommand("train", "trains a model on pairs of lines");
-    auto* const generate_command = program.add_subcommand("generate", "standard input to standard output, line by line");
+    auto* const generate_command =
+        program.add_subcommand("generate", "standard input to standard output, line by line");
     auto* const evaluate_command = program.add_subcommand("evaluate", "generates and prints BLEU");
     add_training(*train_command, training);
     add_generation(*generate_command, generating);
@@ -290,7 +332,9 @@ int main(int count, char** arguments) {
     evaluate_command->add_option("--source", generating.source, "source lines")->required();
     evaluate_command->add_option("--reference", generating.reference, "expected lines")->required();
     evaluate_command->add_option("--output", generating.output, "file for what was generated");
-    evaluate_command->add_option("--tokenize", generating.tokenize, "of BLEU")->check(CLI::IsMember({"none", "13a", "intl"}))->capture_default_str();
+    evaluate_command->add_option("--tokenize", generating.tokenize, "of BLEU")
+        ->check(CLI::IsMember({"none", "13a", "intl"}))
+        ->capture_default_str();
     try {
         program.parse(count, arguments);
         if (*train_command) run_training(training);

@@ -12,16 +12,19 @@
 using namespace inkling;
 
 int main() {
-    std::vector<std::string> const lines{"the ink is still wet", "a drop falls into clear water", "no page was ever blank"};
+    std::vector<std::string> const lines{"the ink is still wet", "a drop falls into clear water",
+                                         "no page was ever blank"};
     text::MemoryLines reader{lines};
     auto const tokenizer = text::WordTokenizer::train(reader);
     std::vector<std::vector<Token>> known;
     for (auto const& line : lines) known.push_back(tokenizer.encode(line));
 
-    using Reciter = TextDiffusion<schedule::Cosine, embedding::Learned, denoiser::Empirical<backend::Cpu<>>, sampler::Ddpm>;
-    Reciter const reciter(tokenizer, {.embedding = {.width = 8, .standard_deviation = 0.35},
-                                      .denoiser = {.lines = known},
-                                      .sampler = {.steps = 50}});
+    using Reciter =
+        TextDiffusion<schedule::Cosine, embedding::Learned, denoiser::Empirical<backend::Cpu<>>, sampler::Ddpm>;
+    Reciter const reciter(tokenizer,
+                          {.embedding = {.width = 8, .standard_deviation = 0.35},
+                           .denoiser = {.lines = known},
+                           .sampler = {.steps = 50}});
 
     // [listener]
     std::vector<Token> last;

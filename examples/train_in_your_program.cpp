@@ -16,7 +16,8 @@ using Translator = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::
 int main() {
     std::vector<std::string> english, french;
     for (auto const& [adjective, adjectif] : {std::pair{"small", "petit"}, {"big", "grand"}, {"old", "vieux"}})
-        for (auto const& [noun, nom] : {std::pair{"cat", "chat"}, {"dog", "chien"}, {"bird", "oiseau"}, {"wolf", "loup"}})
+        for (auto const& [noun, nom] :
+             {std::pair{"cat", "chat"}, {"dog", "chien"}, {"bird", "oiseau"}, {"wolf", "loup"}})
             for (auto const& [verb, verbe] : {std::pair{"sleeps", "dort"}, {"eats", "mange"}, {"sings", "chante"}}) {
                 english.push_back(message("the ", adjective, " ", noun, " ", verb));
                 french.push_back(message("le ", adjectif, " ", nom, " ", verbe));
@@ -28,20 +29,27 @@ int main() {
     auto const corpus = text::read_parallel(sources, targets, tokenizer).corpus;
 
     // [train]
-    Translator translator(tokenizer, {.schedule = {.training_noise = 4.0},
-                                      .embedding = {.width = 32},
-                                      .denoiser = {.width = 64, .layers = 2, .dropout = 0.0, .longest_source = 8,
-                                                   .longest_target = 8},
-                                      .sampler = {.steps = 10}});
+    Translator translator(
+        tokenizer,
+        {.schedule = {.training_noise = 4.0},
+         .embedding = {.width = 32},
+         .denoiser = {.width = 64, .layers = 2, .dropout = 0.0, .longest_source = 8, .longest_target = 8},
+         .sampler = {.steps = 10}});
     std::stop_source enough;
     double smooth = 10.0;
-    Trainer<Translator> trainer(
-        translator, {.steps = 1000, .objective = {.label_smoothing = 0.0}, .learning_rate = {.peak = 2e-3, .warm_up = 50},
-                     .tokens_per_batch = 256, .stop = enough.get_token(), .on_progress = [&](train::Progress const& now) {
-                         smooth += 0.05 * (now.losses.front().value - smooth);  // the total; its terms come behind it
-                         if (now.step % 20 == 0) std::cout << "update " << now.step << ", loss " << smooth << '\n';
-                         if (smooth < 0.3) enough.request_stop();
-                     }});
+    Trainer<Translator> trainer(translator,
+                                {.steps = 1000,
+                                 .objective = {.label_smoothing = 0.0},
+                                 .learning_rate = {.peak = 2e-3, .warm_up = 50},
+                                 .tokens_per_batch = 256,
+                                 .stop = enough.get_token(),
+                                 .on_progress = [&](train::Progress const& now) {
+                                     double const loss = now.losses.front().value;  // its terms come behind it
+                                     smooth += 0.05 * (loss - smooth);
+                                     if (now.step % 20 == 0)
+                                         std::cout << "update " << now.step << ", loss " << smooth << '\n';
+                                     if (smooth < 0.3) enough.request_stop();
+                                 }});
     auto const report = trainer.fit(corpus);
     // [/train]
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Replaces the program's operator new by one that counts. For one unit of a program, which does nothing else: out of the
-// optimiser's sight, which would otherwise take an inlined pair of new and free for a mistake.
+// Replaces the program's operator new by one that counts. For one unit of a program, which does nothing else: out of
+// the optimiser's sight, which would otherwise take an inlined pair of new and free for a mistake.
 
 #include "allocations.hpp"
 

@@ -16,11 +16,12 @@
 #include <utility>
 #include <vector>
 
-/// A tokenizer of one's own: words, single digits and single signs, so that a model can write numbers it has never seen.
+/// A tokenizer of one's own: words, single digits and single signs, so that a model can write numbers it has never
+/// seen.
 ///
-/// '2026-03-03 at 17:30' becomes 2 ~0 ~2 ~6 ~- ~0 ~3 ~- ~0 ~3 at 1 ~7 ~: ~3 ~0: a token that begins with ~ is joined to the
-/// one before it. decode(encode(text)) is `text` where blanks are single, all pieces are in the vocabulary and no word
-/// begins with ~ itself (that sign becomes unk).
+/// '2026-03-03 at 17:30' becomes 2 ~0 ~2 ~6 ~- ~0 ~3 ~- ~0 ~3 at 1 ~7 ~: ~3 ~0: a token that begins with ~ is joined to
+/// the one before it. decode(encode(text)) is `text` where blanks are single, all pieces are in the vocabulary and no
+/// word begins with ~ itself (that sign becomes unk).
 class DigitTokenizer {
 public:
     /// @throws inkling::Error when a word has a blank
@@ -36,7 +37,8 @@ public:
         return DigitTokenizer(inkling::text::Vocabulary::from_counts(counts));
     }
 
-    /// Cuts blank-separated words into runs of letters, single digits and single signs; all but a word's first get a '~'.
+    /// Cuts blank-separated words into runs of letters, single digits and single signs; all but a word's first get a
+    /// '~'.
     [[nodiscard]] static std::vector<std::string> pieces(std::string_view line) {
         std::vector<std::string> all;
         inkling::text::for_each_word(line, [&](std::string_view word) {

@@ -22,9 +22,10 @@
 ///     the meeting is on the third of march twenty twenty six at half past five
 ///     the meeting is on 2026-03-03 at 17:30
 ///
-/// A seeded grammar makes such pairs without end: dates, times of day, money, quantities, telephone numbers and ordinals
-/// in carrier sentences. The written form is a function of the spoken one. Times of day: 'in the morning' and 'in the
-/// evening' decide; where neither is said, an hour named one to seven is after noon, eight to twelve before it or at it.
+/// A seeded grammar makes such pairs without end: dates, times of day, money, quantities, telephone numbers and
+/// ordinals in carrier sentences. The written form is a function of the spoken one. Times of day: 'in the morning' and
+/// 'in the evening' decide; where neither is said, an hour named one to seven is after noon, eight to twelve before it
+/// or at it.
 namespace inverse_text_normalisation {
 
 /// The two forms of one text.

@@ -1,9 +1,10 @@
 #pragma once
 
 /// \file
-/// Everything but the backends, text/sentencepiece_tokenizer.hpp (SentencePiece), io/npy.hpp and decode/listener.hpp (both
-/// xtensor): include the backend you run on, and what you want of these, beside it. It needs nlohmann-json (model files,
-/// safetensors) and zlib (compressed text); schedules, metrics, samplers and text alone need the standard library only.
+/// Everything but the backends, text/sentencepiece_tokenizer.hpp (SentencePiece), io/npy.hpp and decode/listener.hpp
+/// (both xtensor): include the backend you run on, and what you want of these, beside it. It needs nlohmann-json (model
+/// files, safetensors) and zlib (compressed text); schedules, metrics, samplers and text alone need the standard
+/// library only.
 
 #include <inkling/core/core.hpp>
 #include <inkling/decode/decode.hpp>

@@ -31,8 +31,10 @@ TEST_CASE("Cpu: a layer norm has gain and bias or neither, and their gradients c
     CHECK_THROWS_WITH_AS(layer_norm(device, x, {}, Vector(d), 1e-5, x),
                          "inkling::backend::layer_norm: bias alone, expected gain and bias or neither", Error);
     CHECK_THROWS_WITH_AS(layer_norm_backward(device, x, x, kept, Vector(d), x, d),
-                         "inkling::backend::layer_norm_backward: dgain alone, expected dgain and dbias or neither", Error);
+                         "inkling::backend::layer_norm_backward: dgain alone, expected dgain and dbias or neither",
+                         Error);
     CHECK_THROWS_WITH_AS(layer_norm_backward(device, x, x, kept, Vector(d), x, {}, d),
-                         "inkling::backend::layer_norm_backward: dbias alone, expected dgain and dbias or neither", Error);
+                         "inkling::backend::layer_norm_backward: dbias alone, expected dgain and dbias or neither",
+                         Error);
     CHECK(values == std::vector<float>{1, 2, 3, 4});
 }

@@ -40,7 +40,8 @@ std::vector<std::pair<std::string, std::vector<Real>>> all_results(int threads) 
         results.emplace_back(name, out.get(device));
     };
     auto const x = values(rows * cols, 2), y = values(rows * cols, 3), e = values(rows * cols, 4);
-    auto const table = values(vocabulary * cols, 5), gain = values(cols, 6), bias = values(cols, 7), square = values(cols * cols, 8);
+    auto const table = values(vocabulary * cols, 5), gain = values(cols, 6), bias = values(cols, 7),
+               square = values(cols * cols, 8);
     auto const coefficients = values(batch.sentences() * 3, 9), per_sentence = values(batch.sentences() * cols, 10);
     auto const in = x.matrix(cols), other = y.matrix(cols), third = e.matrix(cols);
     auto const segments = batch.segments();
@@ -61,14 +62,15 @@ std::vector<std::pair<std::string, std::vector<Real>>> all_results(int threads) 
     results.emplace_back("product of transposed rows", wide.get(device));
     keep("add", [&](View out) { add(device, in, other, out); });
     keep("scale", [&](View out) { scale(device, Real(0.3), in, out, true); });
-    for (auto const activation : {backend::Activation::relu, backend::Activation::gelu, backend::Activation::silu,
-                                  backend::Activation::tanh}) {
+    for (auto const activation :
+         {backend::Activation::relu, backend::Activation::gelu, backend::Activation::silu, backend::Activation::tanh}) {
         keep("activate", [&](View out) { activate(device, activation, in, out); });
         keep("activate_backward", [&](View out) { activate_backward(device, activation, in, other, out); });
     }
     keep("combine", [&](View out) { combine(device, segments, coefficients.matrix(3), in, other, third, out); });
     keep("add_per_sentence", [&](View out) { add_per_sentence(device, segments, per_sentence.matrix(cols), out); });
-    keep("sum_per_sentence", [&](View out) { sum_per_sentence(device, segments, in, out.row_range(0, segments.count), true); });
+    keep("sum_per_sentence",
+         [&](View out) { sum_per_sentence(device, segments, in, out.row_range(0, segments.count), true); });
     keep("mean_per_sentence_backward",
          [&](View out) { mean_per_sentence_backward(device, segments, per_sentence.matrix(cols), out); });
     keep("fill_normal", [&](View out) {
@@ -82,12 +84,12 @@ std::vector<std::pair<std::string, std::vector<Real>>> all_results(int threads) 
         for (Index i = 0; i < rows; ++i) labels.push_back(static_cast<double>(i) * 0.7);
         time_features(device, VectorView<double const>(labels.data(), rows), out);
     });
-    keep("layer_norm", [&](View out) {
-        layer_norm(device, in, gain.vector(), bias.vector(), 1e-5, out, statistics.matrix(2));
-    });
+    keep("layer_norm",
+         [&](View out) { layer_norm(device, in, gain.vector(), bias.vector(), 1e-5, out, statistics.matrix(2)); });
     auto dgain = values(cols, 14), dbias = values(cols, 15);
     keep("layer_norm_backward", [&](View out) {
-        layer_norm_backward(device, other, in, statistics.matrix(2), gain.vector(), out, dgain.vector(), dbias.vector());
+        layer_norm_backward(device, other, in, statistics.matrix(2), gain.vector(), out, dgain.vector(),
+                            dbias.vector());
     });
     results.emplace_back("layer_norm_backward, gain", dgain.get(device));
     results.emplace_back("layer_norm_backward, bias", dbias.get(device));
@@ -143,7 +145,8 @@ TEST_CASE_TEMPLATE("Cpu: every verb gives the same bits on 1, 2, 3 and 5 threads
         for (std::size_t i = 0; i < want.size(); ++i) {
             CAPTURE(threads);
             CAPTURE(want[i].first);
-            bool const same = std::memcmp(got[i].second.data(), want[i].second.data(), want[i].second.size() * sizeof(Real)) == 0;
+            bool const same =
+                std::memcmp(got[i].second.data(), want[i].second.data(), want[i].second.size() * sizeof(Real)) == 0;
             CHECK(same);
         }
     }
@@ -172,9 +175,10 @@ TEST_CASE("Cpu: logits that are not numbers still name a token of the vocabulary
 }
 
 TEST_CASE("Cpu: a device that cannot be is refused; a copy has scratch of its own") {
-    CHECK_THROWS_WITH_AS(backend::Cpu<>({.threads = -1}), "inkling::backend::Cpu: threads is -1, expected 0 or more", Error);
-    CHECK_THROWS_WITH_AS(backend::Cpu<>({.threads = 100'000}), "inkling::backend::Cpu: threads is 100000, expected at most 1024",
+    CHECK_THROWS_WITH_AS(backend::Cpu<>({.threads = -1}), "inkling::backend::Cpu: threads is -1, expected 0 or more",
                          Error);
+    CHECK_THROWS_WITH_AS(backend::Cpu<>({.threads = 100'000}),
+                         "inkling::backend::Cpu: threads is 100000, expected at most 1024", Error);
     CHECK(backend::Cpu<>({.threads = backend::Cpu<>::most_threads}).threads() == 1024);
     CHECK(backend::Cpu<>().threads() >= 1);
     backend::Cpu<> device({.threads = 2});

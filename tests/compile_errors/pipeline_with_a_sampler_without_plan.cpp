@@ -14,5 +14,4 @@ struct Walker {
 };
 
 using namespace inkling;
-using Broken =
-    TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderDecoder<backend::Cpu<>>, Walker>;
+using Broken = TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderDecoder<backend::Cpu<>>, Walker>;

@@ -25,7 +25,8 @@ TEST_CASE("message: a number with a fraction is told apart from its neighbours, 
     CHECK(message(0.1f) == "0.100000");
     CHECK(message(-0.0) == "-0.000000");
     CHECK(message(1e22) == "10000000000000000000000.000000");
-    CHECK(message(std::numeric_limits<double>::quiet_NaN(), ' ', -std::numeric_limits<double>::infinity()) == "nan -inf");
+    CHECK(message(std::numeric_limits<double>::quiet_NaN(), ' ', -std::numeric_limits<double>::infinity())
+          == "nan -inf");
     for (double const number : {1.0 / 3.0, 1e300, 5e-324, 123456.789, std::numeric_limits<double>::max()})
         CHECK(std::strtod(message(number).c_str(), nullptr) == number);
     CHECK(std::strtold(message(1.0L / 3.0L).c_str(), nullptr) == 1.0L / 3.0L);

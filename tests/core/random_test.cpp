@@ -11,7 +11,8 @@
 
 using namespace inkling;
 
-TEST_CASE("philox: the known answers of the authors' Philox4x32-10") {  // Salmon et al. 2011, file kat_vectors of Random123
+TEST_CASE(
+    "philox: the known answers of the authors' Philox4x32-10") {  // Salmon et al. 2011, file kat_vectors of Random123
     CHECK(philox({0, 0, 0, 0}, 0) == PhiloxBlock{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
     constexpr std::uint32_t ones = 0xffffffff;
     CHECK(philox({ones, ones, ones, ones}, ~std::uint64_t{0})
@@ -59,7 +60,7 @@ TEST_CASE("RandomStream: uniform numbers lie in (0, 1) with the mean and varianc
         squares += (u - 0.5) * (u - 0.5);
     }
     double const n = count;
-    CHECK(std::abs(sum / n - 0.5) < 5 * std::sqrt(1.0 / 12 / n));          // five standard errors
+    CHECK(std::abs(sum / n - 0.5) < 5 * std::sqrt(1.0 / 12 / n));  // five standard errors
     CHECK(std::abs(squares / n - 1.0 / 12) < 5 * std::sqrt(1.0 / 180 / n));
     CHECK(stream.uniform(4) == unit_interval<double>(stream.bits(1)[0]));
     CHECK(stream.uniform(7) == unit_interval<double>(stream.bits(1)[3]));

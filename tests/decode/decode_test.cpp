@@ -91,10 +91,11 @@ TEST_CASE("beams out of their range are refused, and the message says so") {
     CHECK_THROWS_WITH_AS(candidate_lengths(5, {.length_beam = 0}),
                          "inkling::decode::Beams: length_beam is 0, expected at least 1", Error);
     CHECK_THROWS_AS(candidate_lengths(5, {.noise_beam = 0}), Error);
-    CHECK_THROWS_WITH_AS(candidate_lengths(5, {.length_beam = Index{1} << 40, .noise_beam = Index{1} << 40}),
-                         "inkling::decode::Beams: length_beam is 1099511627776 and noise_beam 1099511627776, expected at most "
-                         "1048576 candidates in all",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        candidate_lengths(5, {.length_beam = Index{1} << 40, .noise_beam = Index{1} << 40}),
+        "inkling::decode::Beams: length_beam is 1099511627776 and noise_beam 1099511627776, expected at most "
+        "1048576 candidates in all",
+        Error);
     CHECK_THROWS_AS(candidate_lengths(5, {.length_beam = 1024, .noise_beam = 1025}), Error);
     CHECK_THROWS_AS(candidate_lengths(5, {.noise_beam = std::numeric_limits<Index>::max()}), Error);
     CHECK(candidate_lengths(5, {.length_beam = 1024, .noise_beam = 1024}).size() == std::size_t{1} << 20);

@@ -52,7 +52,8 @@ struct Translator {
 
     explicit Translator(denoiser::EncoderDecoderOptions const& options = sizes())
         : model(layout, options, vocabulary, latent, space.scale(), space.table()),
-          weights(testing::random_values<float>(layout.size(), 1, 0.3)), gradients(weights.size()) {}
+          weights(testing::random_values<float>(layout.size(), 1, 0.3)),
+          gradients(weights.size()) {}
 };
 
 /// Sentence pairs on a device, with all that one call of the model reads.
@@ -69,7 +70,8 @@ struct Pairs {
         : source(Batch::of(device, chosen(testing::random_sentences({3, 1, 40, 8, 2}, vocabulary, 1), numbers))),
           target(Batch::of(device, chosen(testing::random_sentences({5, 2, 33, 1, 9}, vocabulary, 2), numbers))),
           labels(device, chosen(std::vector<double>{100.0, 900.0, 0.0, 333.3, 7.0}, numbers)),
-          length_classes(device, chosen(std::vector<Token>{1, 2, 3, 4, 5}, numbers)), z_t(device, values(numbers, 1)),
+          length_classes(device, chosen(std::vector<Token>{1, 2, 3, 4, 5}, numbers)),
+          z_t(device, values(numbers, 1)),
           previous(device, values(numbers, 2)) {}
 
 private:
@@ -83,8 +85,8 @@ private:
         Floats result;
         for (std::size_t const number : numbers) {
             constexpr Index lengths[] = {5, 2, 33, 1, 9};
-            auto const own = testing::random_values<float>(lengths[number] * latent,
-                                                           static_cast<std::uint32_t>(10 * number) + kind);
+            auto const own =
+                testing::random_values<float>(lengths[number] * latent, static_cast<std::uint32_t>(10 * number) + kind);
             result.insert(result.end(), own.begin(), own.end());
         }
         return result;
@@ -101,11 +103,12 @@ Results predict(Translator& translator, Pairs& pairs, int threads) {
     Device device({.threads = threads});
     nn::Workspace<Device> workspace;
     nn::Pass<Device> pass{device, workspace, translator.weights.data(), nullptr, 0.0, {}};
-    auto const encoded = translator.model.encode(pass, {pairs.source.segments(), pairs.source.tokens(), pairs.source.positions()});
+    auto const encoded =
+        translator.model.encode(pass, {pairs.source.segments(), pairs.source.tokens(), pairs.source.positions()});
     View const time = translator.model.embed_times(pass, pairs.labels.vector());
     View const z0_hat = pass.take(pairs.target.rows(), latent);
-    translator.model.predict(pass, {pairs.target.segments(), {}, pairs.target.positions()}, encoded, pairs.z_t.matrix(latent),
-                             time, pairs.previous.matrix(latent), z0_hat);
+    translator.model.predict(pass, {pairs.target.segments(), {}, pairs.target.positions()}, encoded,
+                             pairs.z_t.matrix(latent), time, pairs.previous.matrix(latent), z0_hat);
     View const logits = translator.model.length_logits(pass, encoded);
     return {Floats(z0_hat.data, z0_hat.data + z0_hat.size()), Floats(logits.data, logits.data + logits.size())};
 }
@@ -120,14 +123,19 @@ struct Training {
         workspace.reset();
         std::fill(translator.gradients.begin(), translator.gradients.end(), 0.0F);
         Model const& model = translator.model;
-        nn::Pass<Device> pass{device, workspace, translator.weights.data(), translator.gradients.data(), 0.1,
+        nn::Pass<Device> pass{device,
+                              workspace,
+                              translator.weights.data(),
+                              translator.gradients.data(),
+                              0.1,
                               RandomStream{1, Purpose::dropout, 0, number}};
         PackedSequences const source{pairs.source.segments(), pairs.source.tokens(), pairs.source.positions()};
         PackedSequences const target{pairs.target.segments(), pairs.target.tokens(), pairs.target.positions()};
         auto const encoded = model.encode(pass, source, &saved);
         View const time = model.embed_times(pass, pairs.labels.vector(), &saved);
         View const z0_hat = pass.take(pairs.target.rows(), latent);
-        model.predict(pass, target, encoded, pairs.z_t.matrix(latent), time, pairs.previous.matrix(latent), z0_hat, &saved);
+        model.predict(pass, target, encoded, pairs.z_t.matrix(latent), time, pairs.previous.matrix(latent), z0_hat,
+                      &saved);
         View const dz0_hat = pass.take_zeros(z0_hat.rows, latent);
         View const dz_t = pass.take_zeros(z0_hat.rows, latent);
         View const dtime = pass.take(time.rows, time.cols);
@@ -135,8 +143,8 @@ struct Training {
         View const dkeys_values = pass.take(pairs.source.rows(), model.options().layers * 2 * model.options().width);
         double losses[2];
         auto const readout = translator.space.readout();
-        readout_cross_entropy(device, z0_hat, pass.matrix(readout), {}, pairs.target.tokens(), 0.1, 0.02, losses, dz0_hat,
-                              pass.matrix_gradient(readout));
+        readout_cross_entropy(device, z0_hat, pass.matrix(readout), {}, pairs.target.tokens(), 0.1, 0.02, losses,
+                              dz0_hat, pass.matrix_gradient(readout));
         model.predict_backward(pass, target, encoded, saved, dz0_hat, dz_t, dtime, dkeys_values);
         model.embed_times_backward(pass, saved, dtime);
         model.length_loss(pass, encoded, pairs.length_classes.vector(), 0.1, losses, doutput);
@@ -144,7 +152,9 @@ struct Training {
     }
 };
 
-Floats cut(Floats const& all, Index first, Index count) { return Floats(all.begin() + first, all.begin() + first + count); }
+Floats cut(Floats const& all, Index first, Index count) {
+    return Floats(all.begin() + first, all.begin() + first + count);
+}
 
 }  // namespace
 
@@ -191,12 +201,13 @@ TEST_CASE("EncoderDecoder: many targets of one source read it once, and get what
     testing::DeviceArray<Device, Index> const source_of(device, std::vector<Index>{0, 1, 1, 0});
     nn::Workspace<Device> workspace;
     nn::Pass<Device> pass{device, workspace, translator.weights.data(), nullptr, 0.0, {}};
-    auto encoded = translator.model.encode(pass, {shared.source.segments(), shared.source.tokens(), shared.source.positions()});
+    auto encoded =
+        translator.model.encode(pass, {shared.source.segments(), shared.source.tokens(), shared.source.positions()});
     encoded.source_of = source_of.data();
     View const time = translator.model.embed_times(pass, own.labels.vector());
     View const z0_hat = pass.take(own.target.rows(), latent);
-    translator.model.predict(pass, {own.target.segments(), {}, own.target.positions()}, encoded, own.z_t.matrix(latent), time,
-                             own.previous.matrix(latent), z0_hat);
+    translator.model.predict(pass, {own.target.segments(), {}, own.target.positions()}, encoded, own.z_t.matrix(latent),
+                             time, own.previous.matrix(latent), z0_hat);
     CHECK(Floats(z0_hat.data, z0_hat.data + z0_hat.size()) == want);
 }
 
@@ -212,12 +223,15 @@ TEST_CASE("EncoderDecoder: rows of z_t, previous and z0_hat may lie apart, with 
         nn::Pass<Device> pass{device, workspace, translator.weights.data(), nullptr, 0.0, {}};
         Index const rows = pairs.target.rows();
         View const wide = pass.take_zeros(rows, 3 * latent);
-        View const z_t = wide.columns(0, latent), previous = wide.columns(latent, latent), z0_hat = wide.columns(2 * latent, latent);
+        View const z_t = wide.columns(0, latent), previous = wide.columns(latent, latent),
+                   z0_hat = wide.columns(2 * latent, latent);
         scale(device, 1.0F, pairs.z_t.matrix(latent), z_t);
         scale(device, 1.0F, pairs.previous.matrix(latent), previous);
-        auto const encoded = translator.model.encode(pass, {pairs.source.segments(), pairs.source.tokens(), pairs.source.positions()});
+        auto const encoded =
+            translator.model.encode(pass, {pairs.source.segments(), pairs.source.tokens(), pairs.source.positions()});
         View const time = translator.model.embed_times(pass, pairs.labels.vector());
-        translator.model.predict(pass, {pairs.target.segments(), {}, pairs.target.positions()}, encoded, z_t, time, previous, z0_hat);
+        translator.model.predict(pass, {pairs.target.segments(), {}, pairs.target.positions()}, encoded, z_t, time,
+                                 previous, z0_hat);
         Floats got;
         for (Index row = 0; row < rows; ++row) got.insert(got.end(), z0_hat.row(row), z0_hat.row(row) + latent);
         CAPTURE(width);
@@ -234,14 +248,16 @@ TEST_CASE("EncoderDecoder: one row of time serves all sentences") {
     nn::Workspace<Device> workspace;
     nn::Pass<Device> pass{device, workspace, translator.weights.data(), nullptr, 0.0, {}};
     PackedSequences const target{pairs.target.segments(), {}, pairs.target.positions()};
-    auto const encoded = translator.model.encode(pass, {pairs.source.segments(), pairs.source.tokens(), pairs.source.positions()});
+    auto const encoded =
+        translator.model.encode(pass, {pairs.source.segments(), pairs.source.tokens(), pairs.source.positions()});
     View const time = translator.model.embed_times(pass, both.vector());
     View one = translator.model.embed_times(pass, VectorView<double const>(both.data(), 1));
     one.stride = 0;
     Floats results[2];
     for (View const& each : {time, one}) {
         View const z0_hat = pass.take(pairs.target.rows(), latent);
-        translator.model.predict(pass, target, encoded, pairs.z_t.matrix(latent), each, pairs.previous.matrix(latent), z0_hat);
+        translator.model.predict(pass, target, encoded, pairs.z_t.matrix(latent), each, pairs.previous.matrix(latent),
+                                 z0_hat);
         results[each.stride == 0] = Floats(z0_hat.data, z0_hat.data + z0_hat.size());
     }
     CHECK(results[0] == results[1]);
@@ -273,8 +289,8 @@ TEST_CASE("EncoderDecoder: after the first step nothing is allocated, in trainin
         testing::DeviceArray<Device, Token> tokens(training.device, largest.target.rows());
         long first_step = 0;
         for (int step = 0; step < 4; ++step) {
-            translator.model.predict(pass, target, encoded, largest.z_t.matrix(latent), time, largest.previous.matrix(latent),
-                                     z0_hat);
+            translator.model.predict(pass, target, encoded, largest.z_t.matrix(latent), time,
+                                     largest.previous.matrix(latent), z0_hat);
             readout_argmax(training.device, z0_hat, pass.matrix(translator.space.readout()), {}, tokens.vector());
             if (step == 0) first_step = allocations();
         }
@@ -286,14 +302,16 @@ TEST_CASE("EncoderDecoder: a length becomes a class and a length again, by diffe
     auto options = sizes();
     options.length_classes = 16;
     Model const offset = Translator(options).model;
-    for (Index target = 2; target <= 17; ++target) CHECK(offset.length_of(10, offset.length_class(10, target)) == target);
+    for (Index target = 2; target <= 17; ++target)
+        CHECK(offset.length_of(10, offset.length_class(10, target)) == target);
     CHECK(offset.length_class(10, 10) == 8);
-    CHECK(offset.length_class(10, 1) == 0);     // what no class stands for goes to the nearest
+    CHECK(offset.length_class(10, 1) == 0);  // what no class stands for goes to the nearest
     CHECK(offset.length_class(10, 40) == 15);
-    CHECK(offset.length_of(2, 0) == 2);         // a target has at least its two ends
+    CHECK(offset.length_of(2, 0) == 2);  // a target has at least its two ends
     options.length_target = denoiser::LengthTarget::absolute;
     Model const absolute = Translator(options).model;
-    for (Index target = 2; target < 16; ++target) CHECK(absolute.length_of(3, absolute.length_class(3, target)) == target);
+    for (Index target = 2; target < 16; ++target)
+        CHECK(absolute.length_of(3, absolute.length_class(3, target)) == target);
 }
 
 TEST_CASE("EncoderDecoder: predicted lengths are the largest logits") {
@@ -302,7 +320,8 @@ TEST_CASE("EncoderDecoder: predicted lengths are the largest logits") {
     Pairs pairs(device, {0, 1, 2, 3, 4});
     nn::Workspace<Device> workspace;
     nn::Pass<Device> pass{device, workspace, translator.weights.data(), nullptr, 0.0, {}};
-    auto const encoded = translator.model.encode(pass, {pairs.source.segments(), pairs.source.tokens(), pairs.source.positions()});
+    auto const encoded =
+        translator.model.encode(pass, {pairs.source.segments(), pairs.source.tokens(), pairs.source.positions()});
     View const logits = translator.model.length_logits(pass, encoded);
     testing::DeviceArray<Device, Token> classes(device, 5);
     translator.model.predict_lengths(pass, encoded, classes.vector());
@@ -321,35 +340,37 @@ TEST_CASE("EncoderDecoder: what cannot be is refused, and the message says what 
     CHECK_THROWS_WITH_AS(refused([](auto& options) { options.layers = 0; }),
                          "inkling::denoiser::EncoderDecoder: layers is 0, expected 1 to 1024", Error);
     CHECK_THROWS_WITH_AS(refused([](auto& options) { options.width = Index{1} << 62; }),
-                         "inkling::denoiser::EncoderDecoder: width is 4611686018427387904, expected 1 to 1048576", Error);
+                         "inkling::denoiser::EncoderDecoder: width is 4611686018427387904, expected 1 to 1048576",
+                         Error);
     CHECK_THROWS_WITH_AS(refused([](auto& options) { options.encoder_hidden = -1; }),
                          "inkling::denoiser::EncoderDecoder: encoder_hidden is -1, expected 0 to 1048576", Error);
-    for (auto const member : {&denoiser::EncoderDecoderOptions::layers, &denoiser::EncoderDecoderOptions::heads,
-                              &denoiser::EncoderDecoderOptions::hidden, &denoiser::EncoderDecoderOptions::encoder_layers,
-                              &denoiser::EncoderDecoderOptions::encoder_heads,
-                              &denoiser::EncoderDecoderOptions::encoder_hidden,
-                              &denoiser::EncoderDecoderOptions::longest_source,
-                              &denoiser::EncoderDecoderOptions::longest_target,
-                              &denoiser::EncoderDecoderOptions::length_classes})
+    for (auto const member :
+         {&denoiser::EncoderDecoderOptions::layers, &denoiser::EncoderDecoderOptions::heads,
+          &denoiser::EncoderDecoderOptions::hidden, &denoiser::EncoderDecoderOptions::encoder_layers,
+          &denoiser::EncoderDecoderOptions::encoder_heads, &denoiser::EncoderDecoderOptions::encoder_hidden,
+          &denoiser::EncoderDecoderOptions::longest_source, &denoiser::EncoderDecoderOptions::longest_target,
+          &denoiser::EncoderDecoderOptions::length_classes})
         CHECK_THROWS_WITH_AS(refused([=](auto& options) { options.*member = (Index{1} << 20) + 1; }),
                              doctest::Contains(" is 1048577, expected "), Error);
     CHECK_THROWS_WITH_AS(refused([](auto& options) { options.time_scale = std::nan(""); }),
                          "inkling::denoiser::EncoderDecoder: time_scale is nan, expected a finite number", Error);
     CHECK_THROWS_WITH_AS(refused([](auto& options) { options.dropout = 1.0; }),
                          "inkling::denoiser::EncoderDecoder: dropout is 1.000000, expected a number in [0, 1)", Error);
-    CHECK_THROWS_WITH_AS(refused([](auto& options) { options.heads = 5; }),
-                         "inkling::nn::Attention: encoder.layers.0.self_attn has width 24 and 5 heads, expected the heads to divide "
-                         "the width",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        refused([](auto& options) { options.heads = 5; }),
+        "inkling::nn::Attention: encoder.layers.0.self_attn has width 24 and 5 heads, expected the heads to divide "
+        "the width",
+        Error);
     auto options = sizes();
     options.longest_source = 39;
     Translator translator(options);
     Device device;
     Pairs pairs(device, {0, 2});
-    CHECK_THROWS_WITH_AS(predict(translator, pairs, 1),
-                         "inkling::denoiser::EncoderDecoder: a source sentence has 40 tokens, expected at most 39, for which there "
-                         "are positions",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        predict(translator, pairs, 1),
+        "inkling::denoiser::EncoderDecoder: a source sentence has 40 tokens, expected at most 39, for which there "
+        "are positions",
+        Error);
 }
 
 TEST_CASE("EncoderDecoder: parameters carry the official names, and shared ones several") {
@@ -361,7 +382,8 @@ TEST_CASE("EncoderDecoder: parameters carry the official names, and shared ones 
     };
     using Shape = std::vector<Index>;
     CHECK(shape("decoder.embed_tokens.weight") == Shape{vocabulary, latent});
-    CHECK(translator.layout.find("encoder.embed_tokens.weight") == translator.layout.find("decoder.embed_tokens.weight"));
+    CHECK(translator.layout.find("encoder.embed_tokens.weight")
+          == translator.layout.find("decoder.embed_tokens.weight"));
     CHECK(shape("encoder.embed_positions.weight") == Shape{42, 24});  // two rows in front: fairseq's padding offset
     CHECK(shape("encoder.layers.1.self_attn.q_proj.weight") == Shape{24, 24});
     CHECK(shape("decoder.layers.1.encoder_attn.out_proj.bias") == Shape{24});

@@ -42,7 +42,8 @@ Options small() {
 }
 
 /// One training step of the kind Difformer makes, as a function of weights and noise:
-/// z_t = a z0 + b noise, and then four losses: a weighted sum of z0_hat, its read-out, its distance to z0, and the length.
+/// z_t = a z0 + b noise, and then four losses: a weighted sum of z0_hat, its read-out, its distance to z0, and the
+/// length.
 template <class Space>
 struct TrainingStep {
     Options options;
@@ -62,7 +63,11 @@ struct TrainingStep {
 
     TrainingStep(Options const& options_, Index latent, typename Space::Options space_options = {})
         : options(options_),
-          space(layout, vocabulary, [&] { space_options.width = latent; return space_options; }()),
+          space(layout, vocabulary,
+                [&] {
+                    space_options.width = latent;
+                    return space_options;
+                }()),
           model(layout, options_, vocabulary, latent, space.scale(), space.table()),
           noise(device, testing::random_values<double>(target.rows() * latent, 3)),
           previous(device, testing::random_values<double>(target.rows() * latent, 4)),
@@ -75,14 +80,16 @@ struct TrainingStep {
         for (auto const& entry : layout.entries())  // far from the narrow starting values, so that nothing is nearly 0
             for (Index i = entry.parameter.offset; i < entry.parameter.offset + entry.parameter.size(); ++i) {
                 auto const at = static_cast<std::size_t>(i);
-                if (entry.trained) weights[at] = entry.initializer.value == 1.0 ? 1 + 0.2 * random[at] : 0.4 * random[at];
+                if (entry.trained)
+                    weights[at] = entry.initializer.value == 1.0 ? 1 + 0.2 * random[at] : 0.4 * random[at];
             }
     }
 
     nn::Pass<Device> pass(bool training) {
         workspace.reset();
-        return {device, workspace, weights.data(), training ? gradients.data() : nullptr, options.dropout,
-                RandomStream{11, Purpose::dropout, 0, 5}};
+        return {device,          workspace,
+                weights.data(),  training ? gradients.data() : nullptr,
+                options.dropout, RandomStream{11, Purpose::dropout, 0, 5}};
     }
 
     /// Losses, and with `training` their gradients; `frozen` stands in for the encoder's output in the length loss.
@@ -161,7 +168,8 @@ struct TrainingStep {
             bool const key_bias = entry.name.ends_with("k_proj.bias");  // the softmax does not see it
             if (!key_bias && most_elements < 0) CHECK(report.largest > 1e-4);
         }
-        auto const report = testing::check_gradient({noise.data(), noise_gradient.size()}, noise_gradient, f, {.magnitude = 10.0});
+        auto const report =
+            testing::check_gradient({noise.data(), noise_gradient.size()}, noise_gradient, f, {.magnitude = 10.0});
         INFO("noise: ", report.text());
         CHECK(report.passed());
     }

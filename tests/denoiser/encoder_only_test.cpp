@@ -53,7 +53,8 @@ struct TrainingStep {
     testing::RaggedBatch<Device> target{device, {4, 3, 4, 3}, vocabulary, 2};
     testing::DeviceArray<Device, Token> tokens{device, std::vector<Token>{1, 4, 0, 6, 2, 2, 5, 1, 4, 0, 6, 2, 2, 5}};
     testing::DeviceArray<Device, Index> parts{device, std::vector<Index>{0, 1, 4, 6, 7, 8, 11, 13, 14}};
-    Array levels{device, std::vector<double>{1, 1, 0, 0.9, 1, 0.4, 1, 1, 0, 0.5, 1, 0.8, 1, 1, 0, 0.7, 1, 0.6, 1, 1, 0, 0.2, 1, 0.95}};
+    Array levels{device, std::vector<double>{1, 1, 0, 0.9, 1, 0.4, 1, 1, 0, 0.5, 1, 0.8,
+                                             1, 1, 0, 0.7, 1, 0.6, 1, 1, 0, 0.2, 1, 0.95}};
     testing::DeviceArray<Device, double> labels{device, std::vector<double>{0.3, 1.7, 0.9, 1.2}};
     Array noise, start;
     Array goals{device, std::vector<double>{1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0}};
@@ -110,9 +111,9 @@ struct TrainingStep {
             auto const size = static_cast<std::size_t>(entry.parameter.size());
             std::vector<double> const own(analytic.begin() + static_cast<std::ptrdiff_t>(first),
                                           analytic.begin() + static_cast<std::ptrdiff_t>(first + size));
-            auto const report = testing::check_gradient(std::span<double>(weights).subspan(first, size), own,
-                                                        [&] { return run(chosen, false); },
-                                                        {.magnitude = 10.0, .most_elements = 12});
+            auto const report =
+                testing::check_gradient(std::span<double>(weights).subspan(first, size), own,
+                                        [&] { return run(chosen, false); }, {.magnitude = 10.0, .most_elements = 12});
             INFO(entry.name, ": ", report.text());
             CHECK(report.passed());
             bool const nothing_to_learn = entry.name.ends_with("self.key.bias");  // the same for all keys
@@ -157,7 +158,8 @@ TEST_CASE("EncoderOnly: options out of their range are refused by name") {
     CHECK_THROWS_WITH_AS(made(wrong), "inkling::denoiser::EncoderOnly: longest is 1, expected 2 to 1048576", Error);
     wrong = small();
     wrong.dropout = 1.0;
-    CHECK_THROWS_WITH_AS(made(wrong), "inkling::denoiser::EncoderOnly: dropout is 1.000000, expected a number in [0, 1)", Error);
+    CHECK_THROWS_WITH_AS(made(wrong),
+                         "inkling::denoiser::EncoderOnly: dropout is 1.000000, expected a number in [0, 1)", Error);
     CHECK_THROWS_AS(made(small(), 0), Error);
 }
 
@@ -184,7 +186,8 @@ TEST_CASE("NoisyLearned: clamping takes the nearest embedding, where the read-ou
     std::vector<Token> tokens(2);
     embedding::round_to_tokens<Space, Device>(pass, nearest, View(z.data(), 2, 2), VectorView<Token>(tokens.data(), 2));
     CHECK(tokens == std::vector<Token>{0, 2});
-    embedding::round_to_tokens<Space, Device>(pass, likeliest, View(z.data(), 2, 2), VectorView<Token>(tokens.data(), 2));
+    embedding::round_to_tokens<Space, Device>(pass, likeliest, View(z.data(), 2, 2),
+                                              VectorView<Token>(tokens.data(), 2));
     CHECK(tokens == std::vector<Token>{1, 1});
     weights[7] = -100.0;  // the read-out's bias
     embedding::read_out<Space, Device>(pass, nearest, View(z.data(), 2, 2), VectorView<Token>(tokens.data(), 2));

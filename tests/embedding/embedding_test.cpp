@@ -33,8 +33,13 @@ struct Table {
     testing::RaggedBatch<Device> batch{device, {3, 1, 4}, vocabulary};
 
     explicit Table(typename Space::Options options = {})
-        : space(layout, vocabulary, [&] { options.width = width; return options; }()),
-          weights(testing::random_values<double>(layout.size(), 1)), gradients(weights.size()) {}
+        : space(layout, vocabulary,
+                [&] {
+                    options.width = width;
+                    return options;
+                }()),
+          weights(testing::random_values<double>(layout.size(), 1)),
+          gradients(weights.size()) {}
 
     nn::Pass<Device> pass() {
         workspace.reset();
@@ -77,7 +82,8 @@ TEST_CASE("Learned: a token's vector is its row of the table times the square ro
         for (Index row = 0; row < table.batch.rows(); ++row)
             for (Index j = 0; j < width; ++j)
                 CHECK(z0[static_cast<std::size_t>(row * width + j)]
-                      == table.space.scale() * table.weights[static_cast<std::size_t>(table.batch.tokens().data[row] * width + j)]);
+                      == table.space.scale()
+                          * table.weights[static_cast<std::size_t>(table.batch.tokens().data[row] * width + j)]);
     }
 }
 
@@ -93,14 +99,16 @@ TEST_CASE("Learned: tied, one matrix is table and read-out under two names; else
 
 TEST_CASE("Learned: a vocabulary without tokens is refused") {
     nn::ParameterLayout layout;
-    CHECK_THROWS_WITH_AS(embedding::Learned(layout, 0, {.width = 4}),
-                         "inkling::nn::ParameterLayout: 'decoder.embed_tokens.weight' is 0 x 4, expected at least 1 x 1", Error);
+    CHECK_THROWS_WITH_AS(
+        embedding::Learned(layout, 0, {.width = 4}),
+        "inkling::nn::ParameterLayout: 'decoder.embed_tokens.weight' is 0 x 4, expected at least 1 x 1", Error);
 }
 
 TEST_CASE_TEMPLATE("a space of no width, or of one that no memory holds, is refused", Space, embedding::Learned,
                    embedding::LayerNormed) {
     nn::ParameterLayout layout;
-    CHECK_THROWS_WITH_AS(Space(layout, 10, {.width = 0}), "inkling::embedding: width is 0, expected 1 to 1048576", Error);
+    CHECK_THROWS_WITH_AS(Space(layout, 10, {.width = 0}), "inkling::embedding: width is 0, expected 1 to 1048576",
+                         Error);
     CHECK_THROWS_WITH_AS(Space(layout, 10, {.width = Index{1} << 40}),
                          "inkling::embedding: width is 1099511627776, expected 1 to 1048576", Error);
     CHECK(layout.size() == 0);
@@ -110,7 +118,8 @@ TEST_CASE_TEMPLATE("a spread of starting values that is none is refused by its n
                    embedding::LayerNormed) {
     nn::ParameterLayout layout;
     CHECK_THROWS_WITH_AS(Space(layout, 10, {.width = 4, .standard_deviation = -3.0}),
-                         "inkling::embedding: standard_deviation is -3.000000, expected a finite number of at least 0", Error);
+                         "inkling::embedding: standard_deviation is -3.000000, expected a finite number of at least 0",
+                         Error);
     for (double const none : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()})
         CHECK_THROWS_AS(Space(layout, 10, {.width = 4, .standard_deviation = none}), Error);
     CHECK(layout.size() == 0);
@@ -139,7 +148,8 @@ TEST_CASE("LayerNormed: without gain and bias, every token lies as far from the 
             squares += value * value;
         }
         CHECK(std::abs(mean) < 1e-12);
-        CHECK(std::sqrt(squares) == doctest::Approx(std::sqrt(width)).epsilon(1e-4));  // the norm's epsilon shrinks it a little
+        CHECK(std::sqrt(squares)
+              == doctest::Approx(std::sqrt(width)).epsilon(1e-4));  // the norm's epsilon shrinks it a little
     }
 }
 

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-/// What is done with input from anywhere: each function reads it to the end and touches every byte handed out. An Error is a
-/// fair answer; a crash, another exception or a sanitizer's report is not.
+/// What is done with input from anywhere: each function reads it to the end and touches every byte handed out. An Error
+/// is a fair answer; a crash, another exception or a sanitizer's report is not.
 namespace parsers {
 
 /// @return whether the input was accepted

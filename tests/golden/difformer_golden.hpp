@@ -36,10 +36,10 @@ using nlohmann::json;
 
 constexpr double forward_tolerance = 2e-5;
 constexpr double loss_tolerance = 1e-5;
-constexpr double gradient_tolerance = 1e-4;     // of a parameter's largest entry
-constexpr double smallest_gradient = 1e-3;      // of the model's largest entry: a parameter with less counts as this
+constexpr double gradient_tolerance = 1e-4;  // of a parameter's largest entry
+constexpr double smallest_gradient = 1e-3;   // of the model's largest entry: a parameter with less counts as this
 constexpr double trajectory_tolerance = 1e-4;
-constexpr double bleu_tolerance = 1e-6;         // stored through a float
+constexpr double bleu_tolerance = 1e-6;  // stored through a float
 
 /// Either of Difformer's embeddings, chosen when a case is read: so models are compiled once for both.
 class AnySpace {
@@ -59,15 +59,26 @@ public:
     AnySpace(inkling::nn::ParameterLayout& layout, Index vocabulary, Options const& settings)
         : space_(settings.normed_embedding
                      ? Space(inkling::embedding::LayerNormed(layout, vocabulary, settings.embedding))
-                     : Space(inkling::embedding::Learned(
-                         layout, vocabulary,
-                         {.width = settings.embedding.width, .scaled = settings.embedding.scaled, .tied = settings.embedding.tied}))) {}
+                     : Space(inkling::embedding::Learned(layout, vocabulary,
+                                                         {.width = settings.embedding.width,
+                                                          .scaled = settings.embedding.scaled,
+                                                          .tied = settings.embedding.tied}))) {}
 
-    [[nodiscard]] Index width() const { return ask([](auto const& space) { return space.width(); }); }
-    [[nodiscard]] Index vocabulary() const { return ask([](auto const& space) { return space.vocabulary(); }); }
-    [[nodiscard]] double scale() const { return ask([](auto const& space) { return space.scale(); }); }
-    [[nodiscard]] inkling::nn::Parameter table() const { return ask([](auto const& space) { return space.table(); }); }
-    [[nodiscard]] inkling::nn::Parameter readout() const { return ask([](auto const& space) { return space.readout(); }); }
+    [[nodiscard]] Index width() const {
+        return ask([](auto const& space) { return space.width(); });
+    }
+    [[nodiscard]] Index vocabulary() const {
+        return ask([](auto const& space) { return space.vocabulary(); });
+    }
+    [[nodiscard]] double scale() const {
+        return ask([](auto const& space) { return space.scale(); });
+    }
+    [[nodiscard]] inkling::nn::Parameter table() const {
+        return ask([](auto const& space) { return space.table(); });
+    }
+    [[nodiscard]] inkling::nn::Parameter readout() const {
+        return ask([](auto const& space) { return space.readout(); });
+    }
 
     template <Backend B>
     void embed(inkling::nn::Pass<B>& pass, inkling::TokenView tokens, MatrixView<typename B::Scalar> z0,
@@ -89,9 +100,9 @@ public:
 
 /// Which places of a padded [sentences, length] rectangle are tokens, and where each of them goes in a packed batch.
 struct Packing {
-    std::vector<Index> offsets{0};     // [S + 1]
-    std::vector<std::size_t> places;   // [N], of each packed row
-    std::size_t area = 0;              // sentences * length
+    std::vector<Index> offsets{0};    // [S + 1]
+    std::vector<std::size_t> places;  // [N], of each packed row
+    std::size_t area = 0;             // sentences * length
 
     Packing(std::vector<bool> const& valid, std::size_t length) : area(valid.size()) {
         for (std::size_t i = 0; i < area; ++i) {
@@ -136,7 +147,7 @@ struct Official {
     using ConstView = MatrixView<Scalar const>;
     using Model = inkling::denoiser::EncoderDecoder<B>;
 
-    std::string name;                          // of the case's file
+    std::string name;  // of the case's file
     inkling::io::Safetensors file;
     inkling::recipe::DifformerSettings settings;
     inkling::nn::ParameterLayout layout{};
@@ -205,7 +216,8 @@ struct Official {
         VectorView<Token> const best{workspace.template take<Token>(z.rows), z.rows};
         VectorView<Scalar> const scores{workspace.template take<Scalar>(z.rows), z.rows};
         readout_argmax(device, z, pass.matrix(space.readout()), {}, best, scores);
-        return {host(static_cast<Token const*>(best.data), z.rows), host(static_cast<Scalar const*>(scores.data), z.rows)};
+        return {host(static_cast<Token const*>(best.data), z.rows),
+                host(static_cast<Scalar const*>(scores.data), z.rows)};
     }
 
     /// One row of the table of results; in double the case is said to be so.
@@ -263,7 +275,8 @@ void check_forward(json const& entry) {
 
     auto const logits = official.host(model.length_logits(pass, encoded));
     official.compare("length logits", logits, file.template get<Scalar>("out/length/logits"), forward_tolerance);
-    official.compare("length log-probabilities", log_softmax(logits, logits.size() / static_cast<std::size_t>(sentences)),
+    official.compare("length log-probabilities",
+                     log_softmax(logits, logits.size() / static_cast<std::size_t>(sentences)),
                      file.template get<double>("out/length/log_probs"), forward_tolerance);
     VectorView<Token> const classes{official.workspace.template take<Token>(sentences), sentences};
     model.predict_lengths(pass, encoded, classes);
@@ -286,14 +299,17 @@ void check_forward(json const& entry) {
 
     std::vector<double> labels;
     for (Index const t : file.template get<Index>("in/t"))
-        labels.push_back(model.time_label({.time = static_cast<double>(t) / static_cast<double>(official.settings.diffusion_steps)}));
+        labels.push_back(model.time_label(
+            {.time = static_cast<double>(t) / static_cast<double>(official.settings.diffusion_steps)}));
     official.compare("time labels", labels, file.template get<double>("out/decoder/model_t"), forward_tolerance);
     auto const device_labels = inkling::pipeline::to_device<double>(pass, std::span<double const>(labels));
     auto const features = pass.take(sentences, model.options().width);
     time_features(official.device, VectorView<double const>(device_labels), features);
     // The official angles are float32, one unit in the last place of the largest label off what double says.
-    double const angle_rounding = std::same_as<Scalar, double> ? *std::max_element(labels.begin(), labels.end()) * 0x1p-23 : 0.0;
-    official.compare("time features", official.host(features), file.template get<Scalar>("out/decoder/timestep_sinusoid"),
+    double const angle_rounding =
+        std::same_as<Scalar, double> ? *std::max_element(labels.begin(), labels.end()) * 0x1p-23 : 0.0;
+    official.compare("time features", official.host(features),
+                     file.template get<Scalar>("out/decoder/timestep_sinusoid"),
                      std::max(forward_tolerance, angle_rounding));
     auto const time = model.embed_times(pass, device_labels);
     official.compare("time embedding", official.host(time), file.template get<Scalar>("out/decoder/time_embedding"),
@@ -325,7 +341,8 @@ void check_forward(json const& entry) {
 /// Names in a list, or the keys of an object.
 [[nodiscard]] inline std::set<std::string> names_in(json const& list) {
     std::set<std::string> names;
-    for (auto const& [key, value] : list.items()) names.insert(list.is_object() ? key : value.template get<std::string>());
+    for (auto const& [key, value] : list.items())
+        names.insert(list.is_object() ? key : value.template get<std::string>());
     return names;
 }
 
@@ -354,7 +371,8 @@ void check_gradients(Official<B>& official, std::vector<typename B::Scalar> cons
     Row row(official.name, official.said("gradients"), gradient_tolerance);
     std::optional<Row> nothing;
     if (!zero.empty())
-        nothing.emplace(official.name, official.said("gradients that are rounding alone"), gradient_tolerance * smallest_gradient * 10);
+        nothing.emplace(official.name, official.said("gradients that are rounding alone"),
+                        gradient_tolerance * smallest_gradient * 10);
     for (auto const& tensor : official.file.tensors()) {
         if (!tensor.name().starts_with(prefix)) continue;
         std::string const parameter = tensor.name().substr(prefix.size());
@@ -442,10 +460,12 @@ void check_loss(json const& entry) {
         if (term.name == "regression") against("diffusion", term.weight * term.value);
         if (term.name == "anchor" || term.name == "rounding") against("word_ins", term.weight * term.value);
         if (term.name == "nll") against("word_ins_nll", term.value);
-        if (term.name == "length") against("length_nll", term.value), against("length_times_factor", term.weight * term.value);
+        if (term.name == "length")
+            against("length_nll", term.value), against("length_times_factor", term.weight * term.value);
     }
-    row.add_exact("every term is reported", terms.contains("regression") && terms.contains("nll") && terms.contains("length")
-                                                && terms.contains(settings.rounding_loss ? "rounding" : "anchor"));
+    row.add_exact("every term is reported",
+                  terms.contains("regression") && terms.contains("nll") && terms.contains("length")
+                      && terms.contains(settings.rounding_loss ? "rounding" : "anchor"));
     if (entry.at("gradients_stored").get<bool>())
         check_gradients(official, official.host(static_cast<Scalar const*>(gradients.data()), gradients.size()));
 }
@@ -454,13 +474,15 @@ void check_loss(json const& entry) {
 [[nodiscard]] inline std::vector<std::string> texts_of(json const& strings, std::vector<bool> const& same) {
     std::vector<std::string> texts;
     for (std::size_t i = 0; i < same.size(); ++i)
-        texts.push_back(!strings.is_array() ? "" : same[i] ? strings.at(i).get<std::string>() : "candidate" + std::to_string(i));
+        texts.push_back(!strings.is_array() ? ""
+                            : same[i]       ? strings.at(i).get<std::string>()
+                                            : "candidate" + std::to_string(i));
     return texts;
 }
 
 /// The decoding of a case in terms of our options: as index.json says it, and the same as the official options say it.
-[[nodiscard]] inline inkling::recipe::DifformerDecoding decoding_of(json const& entry, inkling::io::Safetensors const& file,
-                                                                    inkling::recipe::DifformerSettings const& settings) {
+[[nodiscard]] inline inkling::recipe::DifformerDecoding decoding_of(
+    json const& entry, inkling::io::Safetensors const& file, inkling::recipe::DifformerSettings const& settings) {
     auto const& said = entry.at("decoding");
     inkling::recipe::DifformerDecoding decoding;
     decoding.noise_schedule = said.at("noise_schedule");
@@ -542,7 +564,8 @@ void check_sampling(json const& entry) {
             upload(official.device, std::span<Scalar const>(at_step(step_noise, step)), noise.data);
         },
         [&](inkling::pipeline::StepState<B> const& state) {
-            after_row.add(std::to_string(state.step), worst_relative_error(official.host(state.z), at_step(after, state.step)));
+            after_row.add(std::to_string(state.step),
+                          worst_relative_error(official.host(state.z), at_step(after, state.step)));
             estimate_row.add(std::to_string(state.step),
                              worst_relative_error(official.host(state.z0_hat), at_step(estimates, state.step)));
             return true;
@@ -590,10 +613,11 @@ void check_sampling(json const& entry) {
         for (std::size_t i = 0; i < length; ++i) chosen_tokens.push_back(begin + i < end ? best[begin + i] : Token{-1});
     }
     official.compare_exact("selected tokens", chosen_tokens, selected);
-    official.compare("selected scores", chosen_scores, file.template get<double>("out/selected_score"), trajectory_tolerance);
+    official.compare("selected scores", chosen_scores, file.template get<double>("out/selected_score"),
+                     trajectory_tolerance);
     if (file.contains("out/candidate_bleu_mbr_score"))
-        official.compare("BLEU of the candidates", candidate_scores, file.template get<double>("out/candidate_bleu_mbr_score"),
-                         bleu_tolerance);
+        official.compare("BLEU of the candidates", candidate_scores,
+                         file.template get<double>("out/candidate_bleu_mbr_score"), bleu_tolerance);
 }
 
 }  // namespace golden::difformer

@@ -14,6 +14,7 @@ TEST_CASE_TEMPLATE("golden: Difformer's training step and every gradient of it",
     for (auto const& entry : golden::cases("difformer_loss")) golden::difformer::check_loss<Device>(entry);
 }
 
-TEST_CASE_TEMPLATE("golden: Difformer's decoding, from noise to the chosen candidate", Device, Cpu<float>, Cpu<double>) {
+TEST_CASE_TEMPLATE("golden: Difformer's decoding, from noise to the chosen candidate", Device, Cpu<float>,
+                   Cpu<double>) {
     for (auto const& entry : golden::cases("difformer_sampling")) golden::difformer::check_sampling<Device>(entry);
 }

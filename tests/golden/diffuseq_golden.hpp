@@ -31,10 +31,10 @@ using inkling::Index, inkling::Token, inkling::Backend, inkling::MatrixView, ink
 using nlohmann::json;
 
 constexpr double forward_tolerance = 2e-5;
-constexpr double distance_tolerance = 5e-5;     // of logits_mode2, the root of a sum that cancels
+constexpr double distance_tolerance = 5e-5;  // of logits_mode2, the root of a sum that cancels
 constexpr double loss_tolerance = 1e-5;
-constexpr double gradient_tolerance = 1e-4;     // of a parameter's largest entry
-constexpr double smallest_gradient = 1e-3;      // of the model's largest entry: a parameter with less counts as this
+constexpr double gradient_tolerance = 1e-4;  // of a parameter's largest entry
+constexpr double smallest_gradient = 1e-3;   // of the model's largest entry: a parameter with less counts as this
 constexpr double trajectory_tolerance = 1e-4;
 
 /// The official model of one case with its weights, on a backend.
@@ -46,7 +46,7 @@ struct Official {
     using Space = inkling::embedding::NoisyLearned;
     using Model = inkling::denoiser::EncoderOnly<B>;
 
-    std::string name;                          // of the case's file
+    std::string name;  // of the case's file
     inkling::io::Safetensors file;
     inkling::recipe::DiffuSeqSettings settings;
     inkling::nn::ParameterLayout layout{};
@@ -56,8 +56,8 @@ struct Official {
     inkling::nn::Workspace<B> workspace{};
     typename B::template Buffer<Scalar> weights;
     std::vector<Token> scratch{};
-    std::vector<Token> tokens;                 // [N], of all sequences
-    std::vector<bool> noised;                  // [N], false where the source is
+    std::vector<Token> tokens;  // [N], of all sequences
+    std::vector<bool> noised;   // [N], false where the source is
     Index sentences = 0, rows = 0, length = 0;
 
     explicit Official(json const& entry)
@@ -68,7 +68,8 @@ struct Official {
           model(layout, settings.denoiser, space),
           weights(layout.size()),
           tokens(file.template get<Token>("in/input_ids")) {
-        auto const values = inkling::recipe::read_diffuseq_weights<Scalar>(golden::tensors(entry.at("weights")), layout);
+        auto const values =
+            inkling::recipe::read_diffuseq_weights<Scalar>(golden::tensors(entry.at("weights")), layout);
         upload(device, std::span<Scalar const>(values), weights.data());
         for (Index const mark : file.template get<Index>("in/input_mask")) noised.push_back(mark != 0);
         auto const shape = file.at("in/input_ids").shape();
@@ -80,7 +81,8 @@ struct Official {
         return {device, workspace, weights.data(), gradients};
     }
 
-    /// Where rows begin to be noised, or cease to be, `times` times over; which of these spans are noised; and whose they are.
+    /// Where rows begin to be noised, or cease to be, `times` times over; which of these spans are noised; and whose
+    /// they are.
     struct Spans {
         std::vector<Index> offsets{0};
         std::vector<bool> noised;
@@ -110,7 +112,8 @@ struct Official {
     [[nodiscard]] inkling::PackedSequences sequences(inkling::nn::Pass<B>& pass, Index times = 1) {
         std::vector<Index> offsets;
         for (Index s = 0; s <= times * sentences; ++s) offsets.push_back(s * length);
-        return inkling::pipeline::to_device(pass, offsets, repeated(tokens, times), scratch, model.longest_target(), "packed");
+        return inkling::pipeline::to_device(pass, offsets, repeated(tokens, times), scratch, model.longest_target(),
+                                            "packed");
     }
     template <class T>
     [[nodiscard]] static std::vector<T> repeated(std::vector<T> const& values, Index times) {
@@ -119,7 +122,9 @@ struct Official {
         return all;
     }
 
-    [[nodiscard]] std::vector<Scalar> numbers(std::string const& array) const { return file.template get<Scalar>(array); }
+    [[nodiscard]] std::vector<Scalar> numbers(std::string const& array) const {
+        return file.template get<Scalar>(array);
+    }
     [[nodiscard]] View matrix(inkling::nn::Pass<B>& pass, std::vector<Scalar> const& values, Index count) {
         auto const memory = inkling::pipeline::to_device<Scalar>(pass, std::span<Scalar const>(values));
         return {memory.data, count, memory.size / count};
@@ -136,8 +141,8 @@ struct Official {
     [[nodiscard]] View logits(inkling::nn::Pass<B>& pass, ConstView z) {
         auto const table = pass.matrix(space.readout());
         View const result = pass.take(z.rows, table.rows);
-        product(device, z, inkling::backend::Orientation::plain, table, inkling::backend::Orientation::transposed, result, false,
-                pass.vector(space.readout_bias()));
+        product(device, z, inkling::backend::Orientation::plain, table, inkling::backend::Orientation::transposed,
+                result, false, pass.vector(space.readout_bias()));
         return result;
     }
 
@@ -168,13 +173,15 @@ void check_forward(json const& entry) {
 
     std::vector<double> labels;
     for (Index const t : file.template get<Index>("in/t"))
-        labels.push_back(model.time_label({.time = static_cast<double>(t) / static_cast<double>(official.settings.diffusion_steps)}));
+        labels.push_back(model.time_label(
+            {.time = static_cast<double>(t) / static_cast<double>(official.settings.diffusion_steps)}));
     official.compare("time labels", labels, file.template get<double>("out/model_t"), forward_tolerance);
     auto const device_labels = inkling::pipeline::to_device<double>(pass, std::span<double const>(labels));
     auto const features = pass.take(official.sentences, model.options().time_width);
     time_features(official.device, VectorView<double const>(device_labels), features);
     // The official angles are float32, one unit in the last place of the largest label off what double says.
-    double const angle_rounding = std::same_as<Scalar, double> ? *std::max_element(labels.begin(), labels.end()) * 0x1p-23 : 0.0;
+    double const angle_rounding =
+        std::same_as<Scalar, double> ? *std::max_element(labels.begin(), labels.end()) * 0x1p-23 : 0.0;
     official.compare("time features", official.host(features), official.numbers("out/timestep_sinusoid"),
                      std::max(forward_tolerance, angle_rounding));
     auto const time = model.embed_times(pass, device_labels);
@@ -187,14 +194,15 @@ void check_forward(json const& entry) {
     model.predict(pass, packed, encoded, z, time, {}, z0_hat);
     official.compare("z0_hat", official.host(z0_hat), official.numbers("out/x0_hat"), forward_tolerance);
     model.predict(pass, packed, encoded, z, time, {}, z0_hat, &saved);
-    official.compare("z0_hat, kept for training", official.host(z0_hat), official.numbers("out/x0_hat"), forward_tolerance);
-    official.compare("transformer's input", official.host(saved.layers.front().self.input), official.numbers("out/transformer_input"),
+    official.compare("z0_hat, kept for training", official.host(z0_hat), official.numbers("out/x0_hat"),
                      forward_tolerance);
+    official.compare("transformer's input", official.host(saved.layers.front().self.input),
+                     official.numbers("out/transformer_input"), forward_tolerance);
     for (std::size_t i = 0; i < saved.layers.size(); ++i) {
         auto const last = saved.down.input.empty() ? typename Official<B>::ConstView(z0_hat) : saved.down.input;
         auto const output = i + 1 < saved.layers.size() ? saved.layers[i + 1].self.input : last;
-        official.compare("layer " + std::to_string(i), official.host(output), official.numbers("out/layer" + std::to_string(i)),
-                         forward_tolerance);
+        official.compare("layer " + std::to_string(i), official.host(output),
+                         official.numbers("out/layer" + std::to_string(i)), forward_tolerance);
     }
 
     auto const logits = official.host(official.logits(pass, z0_hat));
@@ -202,12 +210,14 @@ void check_forward(json const& entry) {
     // Minus the distance to every embedding, by the same verbs that nearest_rows is made of.
     auto const table = pass.matrix(official.space.table());
     auto const dots = pass.take(official.rows, table.rows);
-    product(official.device, z0_hat, inkling::backend::Orientation::plain, table, inkling::backend::Orientation::transposed, dots);
+    product(official.device, z0_hat, inkling::backend::Orientation::plain, table,
+            inkling::backend::Orientation::transposed, dots);
     auto const vocabulary = static_cast<std::size_t>(table.rows);
     auto const products = official.host(dots), estimates = official.host(z0_hat), embeddings = official.host(table);
     auto const square = [](auto const& values, std::size_t row, std::size_t width) {
         double sum = 0.0;
-        for (std::size_t i = row * width; i < (row + 1) * width; ++i) sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+        for (std::size_t i = row * width; i < (row + 1) * width; ++i)
+            sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
         return sum;
     };
     auto const width = static_cast<std::size_t>(table.cols);
@@ -215,21 +225,24 @@ void check_forward(json const& entry) {
     std::vector<Token> closest;
     for (std::size_t row = 0; row < products.size() / vocabulary; ++row) {
         for (std::size_t v = 0; v < vocabulary; ++v)
-            distances.push_back(-std::sqrt(std::max(0.0, square(estimates, row, width) + square(embeddings, v, width)
-                                                             - 2.0 * static_cast<double>(products[row * vocabulary + v]))));
+            distances.push_back(-std::sqrt(std::max(0.0,
+                                                    square(estimates, row, width) + square(embeddings, v, width)
+                                                        - 2.0 * static_cast<double>(products[row * vocabulary + v]))));
         auto const begin = distances.end() - static_cast<std::ptrdiff_t>(vocabulary);
         closest.push_back(static_cast<Token>(std::max_element(begin, distances.end()) - begin));
     }
     official.compare("distances", distances, official.numbers("out/logits_mode2"), distance_tolerance);
     VectorView<Token> const nearest{official.workspace.template take<Token>(official.rows), official.rows};
     inkling::embedding::round_to_tokens<typename Official<B>::Space, B>(pass, official.space, z0_hat, nearest);
-    official.compare_exact("nearest tokens", official.host(static_cast<Token const*>(nearest.data), official.rows), closest);
+    official.compare_exact("nearest tokens", official.host(static_cast<Token const*>(nearest.data), official.rows),
+                           closest);
 }
 
 /// Names in a list, or the keys of an object.
 [[nodiscard]] inline std::set<std::string> names_in(json const& list) {
     std::set<std::string> names;
-    for (auto const& [key, value] : list.items()) names.insert(list.is_object() ? key : value.template get<std::string>());
+    for (auto const& [key, value] : list.items())
+        names.insert(list.is_object() ? key : value.template get<std::string>());
     return names;
 }
 
@@ -256,7 +269,8 @@ void check_gradients(Official<B>& official, std::vector<typename B::Scalar> cons
     Row row(official.name, official.said("gradients"), gradient_tolerance);
     std::optional<Row> nothing;
     if (!zero.empty())
-        nothing.emplace(official.name, official.said("gradients that are rounding alone"), gradient_tolerance * smallest_gradient * 10);
+        nothing.emplace(official.name, official.said("gradients that are rounding alone"),
+                        gradient_tolerance * smallest_gradient * 10);
     for (auto const& tensor : official.file.tensors()) {
         if (!tensor.name().starts_with(prefix)) continue;
         std::string const parameter = tensor.name().substr(prefix.size());
@@ -275,7 +289,8 @@ void check_gradients(Official<B>& official, std::vector<typename B::Scalar> cons
     }
     for (auto const& entry : official.layout.entries())
         if (entry.trained && !seen.contains(entry.parameter.offset))
-            row.add_exact(entry.name + " has no gradient", without.contains(entry.name) && largest_of(own(entry)) == 0.0);
+            row.add_exact(entry.name + " has no gradient",
+                          without.contains(entry.name) && largest_of(own(entry)) == 0.0);
 }
 
 /// A case's penalty in terms of our options; nothing where it has none.
@@ -284,19 +299,24 @@ void check_gradients(Official<B>& official, std::vector<typename B::Scalar> cons
     return inkling::recipe::bridge_penalty(entry, "golden");
 }
 
-/// Compares the second level of each pair, and whether it counts, with what the case says; where it is drawn, that it could be.
+/// Compares the second level of each pair, and whether it counts, with what the case says; where it is drawn, that it
+/// could be.
 template <Backend B>
-void check_pairs(Official<B> const& official, inkling::objective::LevelPairs const& pairs, std::vector<bool> const& counted) {
+void check_pairs(Official<B> const& official, inkling::objective::LevelPairs const& pairs,
+                 std::vector<bool> const& counted) {
     auto const table = official.settings.table();
-    auto const steps = official.file.template get<Index>("in/t"), others = official.file.template get<Index>("in/t_similar");
+    auto const steps = official.file.template get<Index>("in/t"),
+               others = official.file.template get<Index>("in/t_similar");
     auto const directions = official.file.template get<double>("in/direction");
     Row row(official.name, official.said("second levels"), 0.0);
     for (std::size_t s = 0; s < steps.size(); ++s) {
         bool const noisier = directions[s] > 0.0;
         bool possible = false;
-        for (double const uniform : {0.0, 0.5, 0.999999}) possible = possible || pairs.second_of(table, steps[s], noisier, uniform) == others[s];
+        for (double const uniform : {0.0, 0.5, 0.999999})
+            possible = possible || pairs.second_of(table, steps[s], noisier, uniform) == others[s];
         if (pairs.second == inkling::objective::SecondLevel::in_window && !possible) {
-            Index const first = pairs.second_of(table, steps[s], noisier, 0.0), last = pairs.second_of(table, steps[s], noisier, 0.999999);
+            Index const first = pairs.second_of(table, steps[s], noisier, 0.0),
+                        last = pairs.second_of(table, steps[s], noisier, 0.999999);
             possible = others[s] >= std::min(first, last) && others[s] <= std::max(first, last);
         }
         row.add_exact("of sentence " + std::to_string(s), possible);
@@ -349,7 +369,8 @@ void check_loss(json const& entry) {
         }
         for (Index const t : steps) {
             labels.push_back(model.time_label({table.label_time(t), table.level(t)}));
-            for (double const share : {t == 0 ? 0.0 : 1.0, t == 0 ? 1.0 : 0.0, 0.0}) goals.push_back(static_cast<Scalar>(share));
+            for (double const share : {t == 0 ? 0.0 : 1.0, t == 0 ? 1.0 : 0.0, 0.0})
+                goals.push_back(static_cast<Scalar>(share));
         }
         double pair_weight_sum = 0.0;
         for (Index row = 0; row < times * official.rows; ++row) {
@@ -367,7 +388,8 @@ void check_loss(json const& entry) {
         batch.labels = inkling::pipeline::to_device<double>(pass, std::span<double const>(labels));
         batch.noise = official.matrix(pass, both("in/noise"), times * official.rows);
         batch.spans = official.segments(pass, spans.offsets);
-        batch.start_noise = official.matrix(pass, official.repeated(official.numbers("in/x_start_noise"), times), times * official.rows);
+        batch.start_noise = official.matrix(pass, official.repeated(official.numbers("in/x_start_noise"), times),
+                                            times * official.rows);
         batch.goals = official.matrix(pass, goals, times * official.sentences);
         batch.row_weights = inkling::pipeline::to_device<Scalar>(pass, std::span<Scalar const>(row_weights));
         batch.pair_weights = inkling::pipeline::to_device<Scalar>(pass, std::span<Scalar const>(pair_weights));
@@ -376,8 +398,9 @@ void check_loss(json const& entry) {
 
         inkling::objective::DiffusionSaved<typename Official<B>::Space, typename Official<B>::Model> saved;
         inkling::objective::DiffusionValues<B> values;
-        auto losses = penalty ? inkling::objective::diffusion_loss(pass, official.space, model, *penalty, batch, saved, {}, &values)
-                              : inkling::objective::diffusion_loss(pass, official.space, model, lower_bound, batch, saved, {}, &values);
+        auto losses = penalty
+            ? inkling::objective::diffusion_loss(pass, official.space, model, *penalty, batch, saved, {}, &values)
+            : inkling::objective::diffusion_loss(pass, official.space, model, lower_bound, batch, saved, {}, &values);
         losses.collect(pass);
         look(losses, values, pass);
     };
@@ -389,10 +412,13 @@ void check_loss(json const& entry) {
     Row row(official.name, official.said("losses"), loss_tolerance);
     auto const against = [&](std::string const& array, std::size_t example, double got) {
         auto const want = file.template get<double>("loss/" + array);
-        row.add(array, worst_relative_error(std::vector<double>{got}, std::vector<double>{want[want.size() == 1 ? 0 : example]}));
+        row.add(
+            array,
+            worst_relative_error(std::vector<double>{got}, std::vector<double>{want[want.size() == 1 ? 0 : example]}));
     };
     evaluate(weights, gradients.data(), [&](auto const& losses, auto const& values, auto& pass) {
-        std::size_t const own = static_cast<std::size_t>(official.rows) * static_cast<std::size_t>(official.space.width());
+        std::size_t const own =
+            static_cast<std::size_t>(official.rows) * static_cast<std::size_t>(official.space.width());
         auto x_start = official.host(values.z0), means = official.host(values.embedded);
         x_start.resize(own), means.resize(own);
         official.compare("x_start", x_start, official.numbers("mid/x_start"), forward_tolerance);
@@ -415,13 +441,17 @@ void check_loss(json const& entry) {
         std::size_t const vocabulary = logits.size() / static_cast<std::size_t>(times * official.rows);
         for (std::size_t s = 0; s < sentences; ++s) {
             double nll = 0.0, count = 0.0;
-            for (std::size_t r = s * static_cast<std::size_t>(official.length); r < (s + 1) * static_cast<std::size_t>(official.length); ++r) {
+            for (std::size_t r = s * static_cast<std::size_t>(official.length);
+                 r < (s + 1) * static_cast<std::size_t>(official.length); ++r) {
                 if (!official.noised[r]) continue;
                 auto const begin = logits.begin() + static_cast<std::ptrdiff_t>(r * vocabulary);
-                double const top = static_cast<double>(*std::max_element(begin, begin + static_cast<std::ptrdiff_t>(vocabulary)));
+                double const top =
+                    static_cast<double>(*std::max_element(begin, begin + static_cast<std::ptrdiff_t>(vocabulary)));
                 double total = 0.0;
-                for (std::size_t v = 0; v < vocabulary; ++v) total += std::exp(static_cast<double>(logits[r * vocabulary + v]) - top);
-                nll += std::log(total) + top - static_cast<double>(logits[r * vocabulary + static_cast<std::size_t>(official.tokens[r])]);
+                for (std::size_t v = 0; v < vocabulary; ++v)
+                    total += std::exp(static_cast<double>(logits[r * vocabulary + v]) - top);
+                nll += std::log(total) + top
+                    - static_cast<double>(logits[r * vocabulary + static_cast<std::size_t>(official.tokens[r])]);
                 count += 1.0;
             }
             against("per_example/nll", s, nll / count);
@@ -439,18 +469,21 @@ void check_loss(json const& entry) {
             for (auto const& term : losses.terms()) {
                 terms.insert(term.name);
                 if (term.name == "regression") {
-                    against("per_example/mse", example, static_cast<double>(times) * term.value);  // Bridge's is of both levels
+                    against("per_example/mse", example,
+                            static_cast<double>(times) * term.value);  // Bridge's is of both levels
                 }
                 if (term.name == "rounding") against("per_example/decoder_nll_before_doubling", example, term.value);
                 if (term.name == "prior") against("per_example/tT_loss_before_doubling", example, term.value);
                 if (term.name == "distance" || term.name == "cosine") distance += 2.0 * term.weight * term.value;
             }
             if (penalty && counted[example])
-                against(penalty->distance == inkling::objective::Distance::cosine ? "per_example/cos_penalty" : "per_example/l2",
+                against(penalty->distance == inkling::objective::Distance::cosine ? "per_example/cos_penalty"
+                                                                                  : "per_example/l2",
                         example, distance);
             against("per_example/loss", example, losses.total());
-            row.add_exact("every term is reported", terms.contains("regression") && terms.contains("rounding") && terms.contains("prior")
-                                                        && terms.contains("distance") == penalty.has_value());
+            row.add_exact("every term is reported",
+                          terms.contains("regression") && terms.contains("rounding") && terms.contains("prior")
+                              && terms.contains("distance") == penalty.has_value());
         });
     }
 }
@@ -479,7 +512,8 @@ void check_sampling(json const& entry) {
     std::vector<Scalar> start;
     for (bool const noised : spans.noised) {
         kept.push_back(noised ? 0 : 1);
-        for (double const share : {noised ? 0.0 : 1.0, noised ? 1.0 : 0.0, 0.0}) start.push_back(static_cast<Scalar>(share));
+        for (double const share : {noised ? 0.0 : 1.0, noised ? 1.0 : 0.0, 0.0})
+            start.push_back(static_cast<Scalar>(share));
     }
     auto const segments = official.segments(pass, spans.offsets);
     auto const clean = pass.take(official.rows, width);
@@ -503,18 +537,22 @@ void check_sampling(json const& entry) {
         pass, official.space, model, plan, packed, encoded, z,
         [&](Index step, MatrixView<Scalar> noise) { upload(official.device, at_step(step_noise, step), noise.data); },
         [&](inkling::pipeline::StepState<B> const& state) {
-            after_row.add(std::to_string(state.step), worst_relative_error(official.host(state.z), at_step(after, state.step)));
+            after_row.add(std::to_string(state.step),
+                          worst_relative_error(official.host(state.z), at_step(after, state.step)));
             estimate_row.add(std::to_string(state.step),
                              worst_relative_error(official.host(state.z0_hat), at_step(estimates, state.step)));
             if (plan.clamp) {  // what was clamped is the embedding of a token: that token must be the official one
                 auto const rounded = [&](typename Official<B>::ConstView rows) {
-                    inkling::embedding::round_to_tokens<typename Official<B>::Space, B>(pass, official.space, rows, nearest);
+                    inkling::embedding::round_to_tokens<typename Official<B>::Space, B>(pass, official.space, rows,
+                                                                                        nearest);
                     return official.host(static_cast<Token const*>(nearest.data), official.rows);
                 };
                 auto const got = rounded(state.z0_hat);
-                std::vector<Scalar> const want(at_step(estimates, state.step).begin(), at_step(estimates, state.step).end());
+                std::vector<Scalar> const want(at_step(estimates, state.step).begin(),
+                                               at_step(estimates, state.step).end());
                 inkling::nn::Scope<B> const scope(official.workspace);
-                token_row.add(std::to_string(state.step), worst_absolute_error(got, rounded(official.matrix(pass, want, official.rows))));
+                token_row.add(std::to_string(state.step),
+                              worst_absolute_error(got, rounded(official.matrix(pass, want, official.rows))));
             } else {
                 token_row.add_exact(std::to_string(state.step), true);
             }
@@ -525,7 +563,8 @@ void check_sampling(json const& entry) {
     // The official answer is read out of the last z, which is the last estimate but for 'gap'.
     VectorView<Token> const best{official.workspace.template take<Token>(official.rows), official.rows};
     inkling::embedding::read_out<typename Official<B>::Space, B>(pass, official.space, z, best);
-    official.compare("logits", official.host(official.logits(pass, z)), official.numbers("out/final_logits"), trajectory_tolerance);
+    official.compare("logits", official.host(official.logits(pass, z)), official.numbers("out/final_logits"),
+                     trajectory_tolerance);
     official.compare_exact("final tokens", official.host(static_cast<Token const*>(best.data), official.rows),
                            file.template get<Token>("out/final_tokens"));
 }
@@ -562,10 +601,12 @@ void check_steps(json const& entry) {
     inkling::embedding::nearest_rows<B>(pass, table, z0_hat, nearest);
     std::vector<Token> tokens(static_cast<std::size_t>(rows));
     download(device, static_cast<Token const*>(nearest.data), std::span<Token>(tokens));
-    check(name, "nearest embeddings" + suffix, worst_absolute_error(tokens, file.template get<Token>("knn/index")), 0.0);
+    check(name, "nearest embeddings" + suffix, worst_absolute_error(tokens, file.template get<Token>("knn/index")),
+          0.0);
     auto const rounded = pass.take(rows, width);
     gather(device, table, inkling::TokenView(nearest), Scalar{1}, rounded);
-    check(name, "clamped estimates" + suffix, worst_relative_error(host(rounded), file.template get<Scalar>("knn/denoised_fn_round")), 0.0);
+    check(name, "clamped estimates" + suffix,
+          worst_relative_error(host(rounded), file.template get<Scalar>("knn/denoised_fn_round")), 0.0);
 
     std::vector<Index> offsets;
     std::vector<bool> noised;
@@ -590,12 +631,14 @@ void check_steps(json const& entry) {
         Index steps = one.at("T"), kept_steps = 0;
         auto table_of = inkling::recipe::diffuseq_table(one.at("schedule").get<std::string>(), steps);
         if (!one.at("respacing").is_null()) {
-            auto const plan = inkling::recipe::diffuseq_step_plan(one.at("respacing").get<std::string>(), steps, kept_steps);
+            auto const plan =
+                inkling::recipe::diffuseq_step_plan(one.at("respacing").get<std::string>(), steps, kept_steps);
             table_of = table_of.respaced(inkling::sampler::kept_steps(plan, steps, kept_steps));
         }
         auto const t = one.at("t").get<std::vector<Index>>();
         std::string const prefix = "case" + std::to_string(one.at("case").get<int>()) + "/";
-        auto const run = [&](std::string const& array, auto const& factors_of, MatrixView<Scalar> x, MatrixView<Scalar> y, MatrixView<Scalar> e) {
+        auto const run = [&](std::string const& array, auto const& factors_of, MatrixView<Scalar> x,
+                             MatrixView<Scalar> y, MatrixView<Scalar> e) {
             std::vector<Scalar> factors;
             for (std::size_t p = 0; p < noised.size(); ++p) {
                 auto own = factors_of(t[static_cast<std::size_t>(offsets[p] / length)]);
@@ -608,12 +651,17 @@ void check_steps(json const& entry) {
             row.add(prefix + array, worst_relative_error(host(out), file.template get<Scalar>(prefix + array)));
         };
         using inkling::schedule::StepCoefficients;
-        run("q_sample_masked", [&](Index step) { return inkling::schedule::noising(table_of.level(step)); }, x0, beside, noise);
-        run("p_sample_round", [&](Index step) {
-            StepCoefficients factors = table_of.ddpm(step, inkling::schedule::StepVariance::beta);
-            if (step == 0) factors.noise = 0.0;
-            return factors;
-        }, rounded, beside, drawn);
+        run(
+            "q_sample_masked", [&](Index step) { return inkling::schedule::noising(table_of.level(step)); }, x0, beside,
+            noise);
+        run(
+            "p_sample_round",
+            [&](Index step) {
+                StepCoefficients factors = table_of.ddpm(step, inkling::schedule::StepVariance::beta);
+                if (step == 0) factors.noise = 0.0;
+                return factors;
+            },
+            rounded, beside, drawn);
     }
 }
 
@@ -626,7 +674,8 @@ inline void check_noise_map(json const& entry) {
         for (bool const noisier : {true, false}) {
             std::string const name = one.at("key").get<std::string>() + (noisier ? "/up_map" : "/down_map");
             std::vector<Index> ends;
-            for (Index t = 0; t < table.steps(); ++t) ends.push_back(pairs.window_end_of(table, t, noisier).value_or(-1));
+            for (Index t = 0; t < table.steps(); ++t)
+                ends.push_back(pairs.window_end_of(table, t, noisier).value_or(-1));
             check(entry.at("file"), name, worst_absolute_error(ends, file.get<Index>(name)), 0.0);
         }
     }

@@ -77,7 +77,8 @@ inline double against(double difference, double size) { return size > 0.0 ? diff
 }  // namespace detail
 
 /// The largest |got - want| over the largest |want|. Infinite when the sizes differ or a number is NaN on either side.
-/// @param mask  as many elements, or each standing for a row of got.size() / mask.size() elements: where it is false nothing is compared
+/// @param mask  as many elements, or each standing for a row of got.size() / mask.size() elements: where it is false
+///   nothing is compared
 template <class Got, class Want, class Mask = std::vector<bool>>
 double worst_relative_error(Got const& got, Want const& want, Mask const& mask = {}) {
     if (std::size(got) != std::size(want)) return std::numeric_limits<double>::infinity();

@@ -424,7 +424,8 @@ double official_log_snr(std::string const& name, Schedule const& schedule, doubl
     return log_snr(schedule, t);
 }
 
-/// The official rev_std of 'linear' is (-b + D) / c, where (-b + √(2 b² - D)) / c would be the time (b = 0.1, c = 19.9); the others are right.
+/// The official rev_std of 'linear' is (-b + D) / c, where (-b + √(2 b² - D)) / c would be the time (b = 0.1, c =
+/// 19.9); the others are right.
 double time_from_official(std::string const& name, double value) {
     if (name != "linear") return held(value);
     double const b = 0.1, c = 19.9, d = value * c + b;

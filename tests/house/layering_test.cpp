@@ -45,8 +45,8 @@ std::vector<std::string> wrong_includes(std::vector<Header> const& headers) {
     return found;
 }
 
-/// One line for each include of a denoiser or an embedding space by its own name: only recipe/ joins policies, all others
-/// work with any.
+/// One line for each include of a denoiser or an embedding space by its own name: only recipe/ joins policies, all
+/// others work with any.
 std::vector<std::string> policy_includes(std::vector<Header> const& headers) {
     std::vector<std::string> found;
     for (Header const& header : headers) {
@@ -64,8 +64,8 @@ std::vector<std::string> policy_includes(std::vector<Header> const& headers) {
     return found;
 }
 
-/// One line for each include by which pipeline/ would know a schedule, a sampler, an objective or a learning rate by its own
-/// name. trainer_defaults.hpp is there to name some; schedule/discrete.hpp is the table of any schedule.
+/// One line for each include by which pipeline/ would know a schedule, a sampler, an objective or a learning rate by
+/// its own name. trainer_defaults.hpp is there to name some; schedule/discrete.hpp is the table of any schedule.
 std::vector<std::string> pipeline_includes(std::vector<Header> const& headers) {
     constexpr std::array<std::string_view, 6> no_policies{"schedule/concept.hpp",  "schedule/discrete.hpp",
                                                           "sampler/concept.hpp",   "sampler/plan.hpp",

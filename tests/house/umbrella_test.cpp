@@ -16,7 +16,8 @@ using house::Header;
 constexpr std::string_view own = "inkling/";
 
 /// Included by their own names: a further library comes with them.
-constexpr std::array<std::string_view, 3> apart{"decode/listener.hpp", "io/npy.hpp", "text/sentencepiece_tokenizer.hpp"};
+constexpr std::array<std::string_view, 3> apart{"decode/listener.hpp", "io/npy.hpp",
+                                                "text/sentencepiece_tokenizer.hpp"};
 
 /// Whether inkling.hpp brings a header: all but the backends, the helpers for tests, and what stands apart.
 bool is_for_all(std::string_view path) {
@@ -33,7 +34,8 @@ std::set<std::string> brought_by(std::string const& path, std::vector<Header> co
     while (!open.empty()) {
         std::string const next = open.back();
         open.pop_back();
-        auto const header = std::find_if(headers.begin(), headers.end(), [&](Header const& h) { return h.path == next; });
+        auto const header =
+            std::find_if(headers.begin(), headers.end(), [&](Header const& h) { return h.path == next; });
         if (header == headers.end() || !found.insert(next).second) continue;
         for (std::string const& name : house::includes_of(header->text))
             if (name.starts_with(own)) open.push_back(name.substr(own.size()));

@@ -137,9 +137,16 @@ TEST_CASE("AtomicFile: what a killed program left is removed when its target is 
     std::string const left = std::filesystem::directory_iterator(folder.path())->path().filename().string();
     CHECK(left == ".a." + dead + "-0.inkling-tmp");
 
-    std::string const locked = ".a." + dead + "-7.inkling-tmp";  // its process lives on another machine or in another container
-    Lines const others{".b." + dead + "-0.inkling-tmp", ".a.txt." + dead + "-0.inkling-tmp", ".a." + dead + "-0.tmp",
-                       ".a.-" + dead + "-0.inkling-tmp", ".a.0-0.inkling-tmp", ".a.1-0.inkling-tmp", ".a..inkling-tmp", "a." + dead};
+    std::string const locked =
+        ".a." + dead + "-7.inkling-tmp";  // its process lives on another machine or in another container
+    Lines const others{".b." + dead + "-0.inkling-tmp",
+                       ".a.txt." + dead + "-0.inkling-tmp",
+                       ".a." + dead + "-0.tmp",
+                       ".a.-" + dead + "-0.inkling-tmp",
+                       ".a.0-0.inkling-tmp",
+                       ".a.1-0.inkling-tmp",
+                       ".a..inkling-tmp",
+                       "a." + dead};
     for (auto const& name : others) put(folder / name, "mine");
     put(folder / locked, "theirs");
     int const lock = ::open((folder / locked).c_str(), O_RDONLY);

@@ -102,6 +102,6 @@ TEST_CASE("hostile input: a damaged compressed text is refused or read, and noth
     auto const valid = gzip(text) + gzip("the second member\n");
     CHECK(parsers::lines(bytes_of(valid)));
     int const accepted = mutate(valid, parsers::lines, 20'000, 5);
-    CHECK(accepted > 0);        // the time of writing may change and the text be good
-    CHECK(accepted < 20'000);   // the check sum sees the rest
+    CHECK(accepted > 0);       // the time of writing may change and the text be good
+    CHECK(accepted < 20'000);  // the check sum sees the rest
 }

@@ -223,8 +223,8 @@ TEST_CASE("safetensors: a header is padded with spaces, and a zero byte in it is
     for (std::string const& padding : {zero, zero + zero, " " + zero + " ", zero + "anything"})
         CHECK(refusal(file_of(good + padding, 8))
               == "inkling::io::Safetensors: file 'x': has a zero byte at byte "
-                     + std::to_string(good.size() + padding.find('\0'))
-                     + " of its header, expected JSON and behind it only spaces");
+                  + std::to_string(good.size() + padding.find('\0'))
+                  + " of its header, expected JSON and behind it only spaces");
     CHECK(refusal(file_of("{" + zero + good.substr(1), 8)).find("has a zero byte at byte 1") != std::string::npos);
 }
 

@@ -40,19 +40,23 @@ struct Problem {
     }
     Pass pass(bool training) {
         workspace.reset();
-        return {device, workspace, weights.data(), training ? gradients.data() : nullptr, dropout,
-                RandomStream{3, Purpose::dropout, 0, 2}};
+        return {device,         workspace,
+                weights.data(), training ? gradients.data() : nullptr,
+                dropout,        RandomStream{3, Purpose::dropout, 0, 2}};
     }
 
     /// @param forward   forward(pass, input views, y, training), keeps what it saved
-    /// @param backward  backward(pass, dy, views of the inputs' gradients): adds to them; they hold 1 everywhere, and must keep it
+    /// @param backward  backward(pass, dy, views of the inputs' gradients): adds to them; they hold 1 everywhere, and
+    ///   must keep it
     template <class Forward, class Backward>
-    void check(std::vector<Index> const& rows, Index cols, Index out_cols, Forward const& forward, Backward const& backward) {
+    void check(std::vector<Index> const& rows, Index cols, Index out_cols, Forward const& forward,
+               Backward const& backward) {
         if (weights.empty()) randomize();
         pull = testing::random_values<double>(rows[0] * out_cols, 2);
         std::vector<Values> inputs, slopes;
         for (Index const count : rows)
-            inputs.push_back(testing::random_values<double>(count * cols, static_cast<std::uint32_t>(10 + inputs.size())));
+            inputs.push_back(
+                testing::random_values<double>(count * cols, static_cast<std::uint32_t>(10 + inputs.size())));
         auto const views = [&](std::vector<Values>& values) {
             std::vector<View> result;
             for (std::size_t i = 0; i < rows.size(); ++i) result.emplace_back(values[i].data(), rows[i], cols);
@@ -84,15 +88,16 @@ struct Problem {
         for (auto const& entry : layout.entries()) {
             auto const first = static_cast<std::size_t>(entry.parameter.offset);
             auto const size = static_cast<std::size_t>(entry.parameter.size());
-            auto const report = testing::check_gradient(std::span(weights).subspan(first, size),
-                                                        std::span(weight_slopes).subspan(first, size),
-                                                        [&] { return run(false); }, limits);
+            auto const report = testing::check_gradient(
+                std::span(weights).subspan(first, size), std::span(weight_slopes).subspan(first, size),
+                [&] { return run(false); }, limits);
             INFO(entry.name, ": ", report.text());
             CHECK(report.passed());
             if (!entry.name.ends_with("k_proj.bias")) CHECK(report.largest > 1e-4);
         }
         for (std::size_t i = 0; i < inputs.size(); ++i) {
-            auto const report = testing::check_gradient(inputs[i], added(slopes[i]), [&] { return run(false); }, limits);
+            auto const report = testing::check_gradient(
+                inputs[i], added(slopes[i]), [&] { return run(false); }, limits);
             INFO("input ", i, ": ", report.text());
             CHECK(report.passed());
         }
@@ -114,50 +119,54 @@ TEST_CASE("Linear: gradients of weight, bias and input, added to or overwritten"
         for (bool const accumulate : {false, true}) {
             Problem problem;
             nn::Linear const linear(problem.layout, "map", 3, 4, bias);
-            problem.check({5}, 3, 4, [&](Pass& p, auto x, View y, bool) { linear.forward(p, x[0], y); },
-                          [&, x = testing::random_values<double>(15, 10)](Pass& p, View dy, auto dx) {
-                              ConstView const input(x.data(), 5, 3);
-                              if (accumulate)
-                                  linear.backward(p, input, dy, dx[0], true);
-                              else
-                                  added_to(p, dx[0], [&](View own) { linear.backward(p, input, dy, own); });
-                          });
+            problem.check(
+                {5}, 3, 4, [&](Pass& p, auto x, View y, bool) { linear.forward(p, x[0], y); },
+                [&, x = testing::random_values<double>(15, 10)](Pass& p, View dy, auto dx) {
+                    ConstView const input(x.data(), 5, 3);
+                    if (accumulate)
+                        linear.backward(p, input, dy, dx[0], true);
+                    else
+                        added_to(p, dx[0], [&](View own) { linear.backward(p, input, dy, own); });
+                });
         }
 }
 
-TEST_CASE("LayerNorm: gradients with and without gain and bias; the slope of the input may take the place of the output's") {
+TEST_CASE(
+    "LayerNorm: gradients with and without gain and bias; the slope of the input may take the place of the output's") {
     for (bool const affine : {false, true}) {
         Problem problem;
         nn::LayerNorm const norm(problem.layout, "norm", 5, affine);
         nn::LayerNorm::Saved<Device> saved;
-        problem.check({4}, 5, 5, [&](Pass& p, auto x, View y, bool t) { norm.forward(p, x[0], y, t ? &saved : nullptr); },
-                      [&](Pass& p, View dy, auto dx) {
-                          added_to(p, dx[0], [&](View own) { norm.backward(p, saved, dy, own); });
-                          Values const apart(dx[0].data, dx[0].data + dx[0].size());
-                          norm.backward(p, saved, dy, dy);
-                          for (std::size_t i = 0; i < apart.size(); ++i) CHECK(apart[i] == dy.data[i] + 1.0);
-                          for (std::size_t i = 0; i < problem.gradients.size(); ++i)  // undoes the second call
-                              problem.gradients[i] = (problem.gradients[i] + 1.0) / 2.0;
-                      });
+        problem.check(
+            {4}, 5, 5, [&](Pass& p, auto x, View y, bool t) { norm.forward(p, x[0], y, t ? &saved : nullptr); },
+            [&](Pass& p, View dy, auto dx) {
+                added_to(p, dx[0], [&](View own) { norm.backward(p, saved, dy, own); });
+                Values const apart(dx[0].data, dx[0].data + dx[0].size());
+                norm.backward(p, saved, dy, dy);
+                for (std::size_t i = 0; i < apart.size(); ++i) CHECK(apart[i] == dy.data[i] + 1.0);
+                for (std::size_t i = 0; i < problem.gradients.size(); ++i)  // undoes the second call
+                    problem.gradients[i] = (problem.gradients[i] + 1.0) / 2.0;
+            });
     }
 }
 
 TEST_CASE("FeedForward: gradients through every nonlinearity") {
-    for (auto const activation : {backend::Activation::relu, backend::Activation::gelu, backend::Activation::silu,
-                                  backend::Activation::tanh})
+    for (auto const activation :
+         {backend::Activation::relu, backend::Activation::gelu, backend::Activation::silu, backend::Activation::tanh})
         for (bool const accumulate : {false, true}) {
             CAPTURE(static_cast<int>(activation));
             Problem problem;
             nn::FeedForward const feed{nn::Linear(problem.layout, "fc1", 3, 6, true),
                                        nn::Linear(problem.layout, "fc2", 6, 2, true), activation};
             nn::FeedForward::Saved<Device> saved;
-            problem.check({5}, 3, 2, [&](Pass& p, auto x, View y, bool t) { feed.forward(p, x[0], y, t ? &saved : nullptr); },
-                          [&](Pass& p, View dy, auto dx) {
-                              if (accumulate)
-                                  feed.backward(p, saved, dy, dx[0], true);
-                              else
-                                  added_to(p, dx[0], [&](View own) { feed.backward(p, saved, dy, own); });
-                          });
+            problem.check(
+                {5}, 3, 2, [&](Pass& p, auto x, View y, bool t) { feed.forward(p, x[0], y, t ? &saved : nullptr); },
+                [&](Pass& p, View dy, auto dx) {
+                    if (accumulate)
+                        feed.backward(p, saved, dy, dx[0], true);
+                    else
+                        added_to(p, dx[0], [&](View own) { feed.backward(p, saved, dy, own); });
+                });
         }
 }
 
@@ -168,13 +177,12 @@ TEST_CASE("Attention: gradients of a sentence's attention to itself, causal or n
             nn::Attention const layer(problem.layout, "attention", 6, heads);
             Batch const batch(problem.device, {3, 1, 4});
             nn::Attention::Saved<Device> saved;
-            problem.check({8}, 6, 6,
-                          [&](Pass& p, auto x, View y, bool t) {
-                              layer.forward_self(p, batch.segments(), causal, x[0], y, t ? &saved : nullptr);
-                          },
-                          [&](Pass& p, View dy, auto dx) {
-                              layer.backward_self(p, batch.segments(), causal, saved, dy, dx[0]);
-                          });
+            problem.check(
+                {8}, 6, 6,
+                [&](Pass& p, auto x, View y, bool t) {
+                    layer.forward_self(p, batch.segments(), causal, x[0], y, t ? &saved : nullptr);
+                },
+                [&](Pass& p, View dy, auto dx) { layer.backward_self(p, batch.segments(), causal, saved, dy, dx[0]); });
         }
 }
 
@@ -185,20 +193,22 @@ TEST_CASE("Attention: gradients of the attention to a second sequence, shorter a
     Batch const keys(problem.device, {1, 5, 2});
     backend::AttentionShape const shape{queries.segments(), keys.segments(), 2, nullptr, false};
     nn::Attention::Saved<Device> saved;
-    problem.check({8, 8}, 6, 6,
-                  [&](Pass& p, auto x, View y, bool t) {
-                      View const keys_values = p.take(8, 12);
-                      layer.key_value().forward(p, x[1], keys_values);
-                      layer.forward_cross(p, shape, x[0], keys_values, y, t ? &saved : nullptr);
-                  },
-                  [&, memory = testing::random_values<double>(48, 11)](Pass& p, View dy, auto dx) {
-                      View const dkeys_values = p.take(8, 12);
-                      layer.backward_cross(p, shape, saved, dy, dx[0], dkeys_values);
-                      layer.key_value().backward(p, ConstView(memory.data(), 8, 6), dkeys_values, dx[1], true);
-                  });
+    problem.check(
+        {8, 8}, 6, 6,
+        [&](Pass& p, auto x, View y, bool t) {
+            View const keys_values = p.take(8, 12);
+            layer.key_value().forward(p, x[1], keys_values);
+            layer.forward_cross(p, shape, x[0], keys_values, y, t ? &saved : nullptr);
+        },
+        [&, memory = testing::random_values<double>(48, 11)](Pass& p, View dy, auto dx) {
+            View const dkeys_values = p.take(8, 12);
+            layer.backward_cross(p, shape, saved, dy, dx[0], dkeys_values);
+            layer.key_value().backward(p, ConstView(memory.data(), 8, 6), dkeys_values, dx[1], true);
+        });
 }
 
-TEST_CASE("TransformerLayer: gradients with the norm before or behind, with a second sequence or without, under dropout") {
+TEST_CASE(
+    "TransformerLayer: gradients with the norm before or behind, with a second sequence or without, under dropout") {
     for (bool const before : {false, true})
         for (bool const cross : {false, true})
             for (double const rate : {0.0, 0.3}) {
@@ -221,18 +231,19 @@ TEST_CASE("TransformerLayer: gradients with the norm before or behind, with a se
                 backend::AttentionShape const shape{queries.segments(), keys.segments(), 2, nullptr, false};
                 nn::TransformerLayer::Saved<Device> saved;
                 auto const key_value = layer.cross_attention.key_value();
-                problem.check({6, 6}, 4, 4,
-                              [&](Pass& p, auto x, View y, bool t) {
-                                  View const keys_values = p.take(6, 8);
-                                  if (cross) key_value.forward(p, x[1], keys_values);
-                                  layer.forward(p, queries.segments(), x[0], y, shape, keys_values, t ? &saved : nullptr);
-                              },
-                              [&, memory = testing::random_values<double>(24, 11)](Pass& p, View dy, auto dx) {
-                                  View const dkeys_values = p.take(6, 8);
-                                  layer.backward(p, queries.segments(), saved, dy, shape, dkeys_values);
-                                  add(p.device, dx[0], dy, dx[0]);
-                                  if (cross) key_value.backward(p, ConstView(memory.data(), 6, 4), dkeys_values, dx[1], true);
-                              });
+                problem.check(
+                    {6, 6}, 4, 4,
+                    [&](Pass& p, auto x, View y, bool t) {
+                        View const keys_values = p.take(6, 8);
+                        if (cross) key_value.forward(p, x[1], keys_values);
+                        layer.forward(p, queries.segments(), x[0], y, shape, keys_values, t ? &saved : nullptr);
+                    },
+                    [&, memory = testing::random_values<double>(24, 11)](Pass& p, View dy, auto dx) {
+                        View const dkeys_values = p.take(6, 8);
+                        layer.backward(p, queries.segments(), saved, dy, shape, dkeys_values);
+                        add(p.device, dx[0], dy, dx[0]);
+                        if (cross) key_value.backward(p, ConstView(memory.data(), 6, 4), dkeys_values, dx[1], true);
+                    });
             }
 }
 
@@ -270,7 +281,8 @@ TEST_CASE("TransformerLayer: a slope whose rows lie apart is refused, not read a
     nn::TransformerLayer::Saved<Device> saved;
     Values values(18);
     CHECK_THROWS_WITH_AS(layer.backward(pass, batch.segments(), saved, View(values.data(), 3, 4, 6)),
-                         "inkling::nn::TransformerLayer: rows of dy lie 6 elements apart, expected 4, its width", Error);
+                         "inkling::nn::TransformerLayer: rows of dy lie 6 elements apart, expected 4, its width",
+                         Error);
 }
 
 TEST_CASE("a causal layer: what comes later in a sentence changes nothing before it") {
@@ -296,10 +308,11 @@ TEST_CASE("a causal layer: what comes later in a sentence changes nothing before
 
 TEST_CASE("Attention: heads that do not divide the width are refused, and the message names the layer") {
     nn::ParameterLayout layout;
-    CHECK_THROWS_WITH_AS(nn::Attention(layout, "encoder.layers.0.self_attn", 6, 4),
-                         "inkling::nn::Attention: encoder.layers.0.self_attn has width 6 and 4 heads, expected the heads to "
-                         "divide the width",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        nn::Attention(layout, "encoder.layers.0.self_attn", 6, 4),
+        "inkling::nn::Attention: encoder.layers.0.self_attn has width 6 and 4 heads, expected the heads to "
+        "divide the width",
+        Error);
 }
 
 TEST_CASE("ParameterLayout: weights lie end to end in the order they were added, by their names and further names") {
@@ -372,10 +385,11 @@ TEST_CASE("ParameterLayout: freezing weights that were joined freezes all of the
     layout.freeze(nn::joined(query, 6));
     CHECK(layout.trained_ranges() == std::vector<std::pair<Index, Index>>{{0, 2}, {20, 33}});
     CHECK_THROWS_AS(layout.freeze({query.offset, 2, 3}), Error);  // half of a weight
-    CHECK_THROWS_WITH_AS(layout.freeze({33, 1, 4}),
-                         "inkling::nn::ParameterLayout: freeze of elements 33 to 37, expected the place of at least one "
-                         "weight",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        layout.freeze({33, 1, 4}),
+        "inkling::nn::ParameterLayout: freeze of elements 33 to 37, expected the place of at least one "
+        "weight",
+        Error);
     CHECK_THROWS_AS(layout.freeze({}), Error);
 }
 
@@ -401,11 +415,11 @@ TEST_CASE("ParameterLayout: weights start as their initializers say, a function 
         return std::array{mean, std::sqrt(square), largest};
     };
     auto const [mean, deviation, largest] = moments(normal);
-    CHECK(std::abs(mean) < 5 * 0.02 / 100);          // five standard errors of 10,000 numbers
+    CHECK(std::abs(mean) < 5 * 0.02 / 100);  // five standard errors of 10,000 numbers
     CHECK(std::abs(deviation / 0.02 - 1) < 5 * 0.00708);
     CHECK(largest < 6 * 0.02);
     auto const [middle, spread, bound] = moments(uniform);
-    double const limit = 0.1;                        // 1 / sqrt(100)
+    double const limit = 0.1;  // 1 / sqrt(100)
     CHECK(std::abs(middle) < 5 * limit / std::sqrt(3.0) / 100);
     CHECK(std::abs(spread / (limit / std::sqrt(3.0)) - 1) < 5 * 0.0045);
     CHECK(bound <= limit);

@@ -35,7 +35,8 @@ TEST_CASE("LevelPairs: the window ends where one step more would differ by more 
         }
 }
 
-TEST_CASE("LevelPairs: a level in the window is beside t, every one can be drawn, and t itself only where there is none") {
+TEST_CASE(
+    "LevelPairs: a level in the window is beside t, every one can be drawn, and t itself only where there is none") {
     auto const levels = table();
     LevelPairs const pairs{.second = SecondLevel::in_window};
     Index const end = *pairs.window_end_of(levels, 100, true);
@@ -61,6 +62,7 @@ TEST_CASE("LevelPairs: steps away, held to the table, where the ends do not coun
 }
 
 TEST_CASE("LevelPairs: options out of their range are refused by name") {
-    CHECK_THROWS_WITH_AS((LevelPairs{.steps = 0}.check()), "inkling::objective::LevelPairs: steps is 0, expected at least 1", Error);
+    CHECK_THROWS_WITH_AS((LevelPairs{.steps = 0}.check()),
+                         "inkling::objective::LevelPairs: steps is 0, expected at least 1", Error);
     CHECK_THROWS_AS((LevelPairs{.window = 0.0}.check()), Error);
 }

@@ -51,10 +51,11 @@ struct Setting {
         nn::Pass<Device> pass{device, workspace, weights.data(), training ? dweights.data() : nullptr};
         objective::Losses<Device> losses(pass);
         View const slopes = clean(dz0, z0), slopes_hat = clean(dz0_hat, z0_hat);
-        chosen.evaluate(pass, space,
-                        objective::Prediction<Device>{target.tokens(), target.segments(), View(z0.data(), target.rows(), width),
-                                                      View(z0_hat.data(), target.rows(), width), slopes, slopes_hat},
-                        losses);
+        chosen.evaluate(
+            pass, space,
+            objective::Prediction<Device>{target.tokens(), target.segments(), View(z0.data(), target.rows(), width),
+                                          View(z0_hat.data(), target.rows(), width), slopes, slopes_hat},
+            losses);
         losses.collect(pass);
         terms.assign(losses.terms().begin(), losses.terms().end());
         return losses.total();
@@ -99,7 +100,8 @@ TEST_CASE("regression is the mean square over all tokens and dimensions") {
     Setting setting;
     double sum = 0.0;
     for (std::size_t i = 0; i < setting.z0.size(); ++i) sum += std::pow(setting.z0[i] - setting.z0_hat[i], 2);
-    CHECK(setting.run(objective::Regression{.weight = 2.0}, false) == doctest::Approx(2.0 * sum / static_cast<double>(setting.z0.size())));
+    CHECK(setting.run(objective::Regression{.weight = 2.0}, false)
+          == doctest::Approx(2.0 * sum / static_cast<double>(setting.z0.size())));
     setting.z0_hat = setting.z0;
     CHECK(setting.run(objective::Regression{}, false) == 0.0);
 }
@@ -127,9 +129,12 @@ TEST_CASE("a batch may be cut anywhere: the mean over its rows is all that count
         objective::Losses<Device> losses(pass);
         auto const at = static_cast<std::size_t>(row * width);
         objective::Anchor{}.evaluate(pass, setting.space,
-                                     objective::Prediction<Device>{{setting.target.tokens().data + row, 1}, {},
+                                     objective::Prediction<Device>{{setting.target.tokens().data + row, 1},
+                                                                   {},
                                                                    MatrixView<double const>(&z0[at], 1, width),
-                                                                   MatrixView<double const>(&z0_hat[at], 1, width), {}, {}},
+                                                                   MatrixView<double const>(&z0_hat[at], 1, width),
+                                                                   {},
+                                                                   {}},
                                      losses);
         losses.collect(pass);
         apart += losses.total() / static_cast<double>(setting.target.rows());
@@ -137,10 +142,10 @@ TEST_CASE("a batch may be cut anywhere: the mean over its rows is all that count
     CHECK(all == doctest::Approx(apart).epsilon(1e-12));
 }
 
-TEST_CASE_TEMPLATE("an objective's options are refused by name where they are out of their range", Chosen, objective::Regression,
-                   objective::Anchor, objective::Rounding) {
+TEST_CASE_TEMPLATE("an objective's options are refused by name where they are out of their range", Chosen,
+                   objective::Regression, objective::Anchor, objective::Rounding) {
     std::string const name = std::same_as<Chosen, objective::Regression> ? "Regression"
-                           : std::same_as<Chosen, objective::Anchor>     ? "Anchor"
+        : std::same_as<Chosen, objective::Anchor>                        ? "Anchor"
                                                                          : "Rounding";
     auto const refused = [&](Chosen const& chosen, std::string const& what) {
         CHECK_THROWS_WITH_AS(chosen.check(), ("inkling::objective::" + name + ": " + what).c_str(), Error);
@@ -172,8 +177,8 @@ TEST_CASE("more terms than there is room for are refused") {
     nn::Pass<Device> pass{setting.device, setting.workspace, setting.weights.data()};
     objective::Losses<Device> losses(pass);
     for (int i = 0; i < 12; ++i) (void)losses.add({{"one", 0.0, 1.0}}, 1.0);
-    CHECK_THROWS_WITH_AS((void)losses.add({{"one", 0.0, 1.0}}, 1.0), "inkling::objective::Losses: 13 terms, expected at most 12",
-                         Error);
+    CHECK_THROWS_WITH_AS((void)losses.add({{"one", 0.0, 1.0}}, 1.0),
+                         "inkling::objective::Losses: 13 terms, expected at most 12", Error);
 }
 
 static_assert(Objective<objective::Anchor, embedding::Learned, Device>);
@@ -200,7 +205,13 @@ struct Step {
 
     Step()
         : model(layout,
-                {.width = 6, .layers = 1, .heads = 2, .hidden = 5, .dropout = 0.0, .longest_source = 4, .longest_target = 4,
+                {.width = 6,
+                 .layers = 1,
+                 .heads = 2,
+                 .hidden = 5,
+                 .dropout = 0.0,
+                 .longest_source = 4,
+                 .longest_target = 4,
                  .activation = backend::Activation::silu,
                  .embedding_norm = std::same_as<Space, embedding::Learned>,  // the other has one of its own
                  .length_classes = 5},
@@ -217,22 +228,27 @@ struct Step {
         nn::Pass<Device> pass{device, workspace, weights.data(), training ? gradients.data() : nullptr};
         objective::NoisedBatch<Device> const batch{{source.segments(), source.tokens(), source.positions()},
                                                    {target.segments(), target.tokens(), target.positions()},
-                                                   classes.vector(), levels.matrix(3), labels.vector(), noise.matrix(width),
+                                                   classes.vector(),
+                                                   levels.matrix(3),
+                                                   labels.vector(),
+                                                   noise.matrix(width),
                                                    self_condition};
-        auto losses = objective::diffusion_loss(pass, space, model, objective::Anchor{}, batch, saved, {.length_weight = 0.3},
-                                                &values);
+        auto losses = objective::diffusion_loss(pass, space, model, objective::Anchor{}, batch, saved,
+                                                {.length_weight = 0.3}, &values);
         losses.collect(pass);
         return losses.total();
     }
 };
 
-TEST_CASE_TEMPLATE("a whole step's gradient is that of central differences", Space, embedding::Learned, embedding::LayerNormed) {
+TEST_CASE_TEMPLATE("a whole step's gradient is that of central differences", Space, embedding::Learned,
+                   embedding::LayerNormed) {
     Step<Space> step;
     double const with = step.run(true);
     CHECK(step.run(false) == with);
     auto const analytic = step.gradients;
-    auto const report = testing::check_gradient(std::span<double>(step.weights), analytic, [&] { return step.run(false); },
-                                                {.magnitude = 30.0, .most_elements = 300});
+    auto const report =
+        testing::check_gradient(std::span<double>(step.weights), analytic, [&] { return step.run(false); },
+                                {.magnitude = 30.0, .most_elements = 300});
     INFO(report.text());
     CHECK(report.passed());
     CHECK(report.largest > 0.0);

@@ -84,8 +84,10 @@ TEST_CASE("a source gives the same text alone, in a piece of the list and in any
     for (std::size_t const first : {std::size_t{7}, std::size_t{0}, std::size_t{3}}) {
         std::size_t const last = first == 7 ? 12 : first == 0 ? 3 : 7;
         options.first_source = static_cast<Index>(first);
-        auto piece = all_of(pipeline, {sources.begin() + static_cast<std::ptrdiff_t>(first),
-                                       sources.begin() + static_cast<std::ptrdiff_t>(last)}, options);
+        auto piece = all_of(
+            pipeline,
+            {sources.begin() + static_cast<std::ptrdiff_t>(first), sources.begin() + static_cast<std::ptrdiff_t>(last)},
+            options);
         std::move(piece.begin(), piece.end(), got.begin() + static_cast<std::ptrdiff_t>(first));
     }
     check_same(got, want);
@@ -151,17 +153,22 @@ TEST_CASE("a model file is refused, with the reason, where it does not fit") {
     Pipeline const pipeline = tiny::talkative();
     pipeline.save(path);
     Pipeline::Options const same{};
-    auto const load = [&](Pipeline::Options const& options) { return Pipeline::load<text::WordTokenizer>(path, options); };
+    auto const load = [&](Pipeline::Options const& options) {
+        return Pipeline::load<text::WordTokenizer>(path, options);
+    };
 
     SUBCASE("another noise schedule") {
         using Other = TextDiffusion<schedule::Cosine, embedding::Learned, Pipeline::ModelType, sampler::Ddpm>;
-        CHECK_SAYS((Other::load<text::WordTokenizer>(path)), "was trained with another noise schedule: its settings are");
-        using Same = TextDiffusion<schedule::Rescaled<schedule::Cosine>, embedding::Learned, Pipeline::ModelType, sampler::Ddpm>;
+        CHECK_SAYS((Other::load<text::WordTokenizer>(path)),
+                   "was trained with another noise schedule: its settings are");
+        using Same =
+            TextDiffusion<schedule::Rescaled<schedule::Cosine>, embedding::Learned, Pipeline::ModelType, sampler::Ddpm>;
         CHECK_SAYS((Same::load<text::WordTokenizer>(path)), "was trained with another noise schedule: its alpha_bar");
     }
     SUBCASE("a truncated file, wherever it ends") {
         std::string const whole = contents_of(path);
-        for (std::size_t const size : {std::size_t{0}, std::size_t{7}, std::size_t{300}, whole.size() / 2, whole.size() - 1}) {
+        for (std::size_t const size :
+             {std::size_t{0}, std::size_t{7}, std::size_t{300}, whole.size() / 2, whole.size() - 1}) {
             put(path, std::string_view(whole).substr(0, size));
             CHECK_SAYS(load(same), "model.inkling");
         }
@@ -173,7 +180,8 @@ TEST_CASE("a model file is refused, with the reason, where it does not fit") {
         std::vector<io::NamedTensor> tensors;
         for (auto const& tensor : file.weights()) {
             values.push_back(tensor.to<float>());
-            tensors.push_back({std::string(tensor.name()), {tensor.shape().begin(), tensor.shape().end()}, values.back().data()});
+            tensors.push_back(
+                {std::string(tensor.name()), {tensor.shape().begin(), tensor.shape().end()}, values.back().data()});
         }
         auto description = file.description();
         auto const write = [&](char const* part, char const* setting, nlohmann::json value) {
@@ -189,7 +197,8 @@ TEST_CASE("a model file is refused, with the reason, where it does not fit") {
         CHECK_SAYS(load(same), "has shape [14, 16], expected [14, 18]");
         write("denoiser", "width", Index{1} << 40);
         CHECK_SAYS(load(same), "'width' is 1099511627776, expected a whole number from 0 to 2^20");
-        write("denoiser", "hidden", Index{1} << 20);  // would ask for much memory, if the shapes were not looked at first
+        write("denoiser", "hidden",
+              Index{1} << 20);  // would ask for much memory, if the shapes were not looked at first
         CHECK_SAYS(load(same), "1048576");
         write("denoiser", "width", "broad");
         CHECK_SAYS(load(same), "'width' is \"broad\", expected a whole number");
@@ -217,7 +226,8 @@ TEST_CASE("sources and options that cannot be are refused with where, what and w
     CHECK_SAYS(generate({"ink", "  "}), where + "source 1 is empty, expected text");
     CHECK_SAYS(generate({"ink ink ink ink ink ink ink ink ink ink ink ink"}),
                where + "source 0 has 13 tokens, expected at most 12, for which the model has positions");
-    CHECK_SAYS(generate(one, {.tokens_per_batch = 0}), "inkling::GenerateOptions: tokens_per_batch is 0, expected at least 1");
+    CHECK_SAYS(generate(one, {.tokens_per_batch = 0}),
+               "inkling::GenerateOptions: tokens_per_batch is 0, expected at least 1");
     CHECK_SAYS(generate(one, {.first_source = -1}), "inkling::GenerateOptions: first_source is -1, expected 0 or more");
     CHECK_SAYS(generate(one, {.beams = {.length_beam = 0}}), "length_beam is 0, expected at least 1");
     CHECK_SAYS(pipeline.generate_tokens(std::vector<std::vector<Token>>{{4}, {4, 99}}, {}),
@@ -228,9 +238,7 @@ TEST_CASE("sources and options that cannot be are refused with where, what and w
     CHECK_SAYS(generate(one), "steps is 0");
 }
 
-TEST_CASE("no sources give no text") {
-    CHECK(tiny::talkative().generate(std::vector<std::string>{}).empty());
-}
+TEST_CASE("no sources give no text") { CHECK(tiny::talkative().generate(std::vector<std::string>{}).empty()); }
 
 TEST_CASE("sources as tokens give what the same sources as text give, and may be empty") {
     Pipeline const pipeline = tiny::talkative();
@@ -294,12 +302,13 @@ TEST_CASE("a stop ends the run between steps; what was finished stays") {
     std::stop_source stop;
     int calls = 0;
     std::vector<std::pair<Index, Index>> progress;
-    GenerateOptions options{.tokens_per_batch = 1, .stop = stop.get_token(),
-                            .on_progress = [&](Index done, Index all) { progress.emplace_back(done, all); }};
-    auto const result = pipeline.generate_with(sources, options, decode::MeanLogProbability{},
-                                               [&](decode::StepData<float> const&) {
-                                                   if (++calls == 15) stop.request_stop();  // in the third batch
-                                               });
+    GenerateOptions options{.tokens_per_batch = 1, .stop = stop.get_token(), .on_progress = [&](Index done, Index all) {
+                                progress.emplace_back(done, all);
+                            }};
+    auto const result =
+        pipeline.generate_with(sources, options, decode::MeanLogProbability{}, [&](decode::StepData<float> const&) {
+            if (++calls == 15) stop.request_stop();  // in the third batch
+        });
     CHECK(calls == 15);
     CHECK(std::count_if(result.begin(), result.end(), [](auto const& one) { return one.finished; }) == 2);
     for (auto const& one : result)
@@ -350,8 +359,8 @@ template <class Space>
 using Reciter = TextDiffusion<schedule::Sqrt, Space, denoiser::Empirical<backend::Cpu<>>, ThisPlan>;
 
 std::vector<std::string> const& known_lines() {
-    static std::vector<std::string> const lines{"the ink is still wet", "a drop falls into clear water", "paper", "ink on the paper",
-                                                "water is clear"};
+    static std::vector<std::string> const lines{"the ink is still wet", "a drop falls into clear water", "paper",
+                                                "ink on the paper", "water is clear"};
     return lines;
 }
 
@@ -360,7 +369,8 @@ Reciter<Space> reciter(Index width = 16) {
     auto const tokenizer = tiny::tokenizer(known_lines());
     typename Reciter<Space>::Options options;
     options.embedding.width = width;
-    options.embedding.standard_deviation = 1.0 / std::sqrt(static_cast<double>(width));  // z0's elements are standard normal
+    options.embedding.standard_deviation =
+        1.0 / std::sqrt(static_cast<double>(width));  // z0's elements are standard normal
     for (auto const& line : known_lines()) options.denoiser.lines.push_back(tokenizer.encode(line));
     options.device = {.threads = 1};
     return {tokenizer, options};
@@ -386,13 +396,16 @@ void for_each_schedule(Use const& use) {
 template <class Schedule, class Use>
 void for_each_plan(Schedule const& schedule, Use const& use) {
     use("ddpm", sampler::Ddpm{.steps = 30, .discrete_steps = 300}.plan(schedule));
-    use("ddpm without last noise, clamped", sampler::Ddpm{.steps = 30, .discrete_steps = 300, .last_noise = false, .clamp = true}.plan(schedule));
+    use("ddpm without last noise, clamped",
+        sampler::Ddpm{.steps = 30, .discrete_steps = 300, .last_noise = false, .clamp = true}.plan(schedule));
     use("ddim", sampler::Ddim{.steps = 20, .discrete_steps = 300}.plan(schedule));
     use("ddim, eta 1", sampler::Ddim{.steps = 30, .eta = 1.0, .discrete_steps = 300}.plan(schedule));
-    use("ddim, adaptive decay", sampler::Ddim{.steps = 20, .discrete_steps = 300, .step_plan = sampler::AdaptiveDecay{}}.plan(schedule));
+    use("ddim, adaptive decay",
+        sampler::Ddim{.steps = 20, .discrete_steps = 300, .step_plan = sampler::AdaptiveDecay{}}.plan(schedule));
     use("continuous ddim", sampler::ContinuousDdim{.steps = 20, .times = {.start = 0.999}}.plan(schedule));
     use("dpm-solver++ 2m", sampler::DpmSolver2M{.steps = 15}.plan(schedule));
-    // CeDi as published asks at much noise alone, where the mean of several lines is the right answer; here its labels fall too.
+    // CeDi as published asks at much noise alone, where the mean of several lines is the right answer; here its labels
+    // fall too.
     use("cedi", sampler::Cedi{.steps = 20, .levels = {0.999, 1e-3}, .labels = {0.999, 0.2}}.plan(schedule));
 }
 
@@ -444,13 +457,15 @@ TEST_CASE_TEMPLATE("Empirical is the posterior mean, as double arithmetic finds 
         auto const time = empirical.embed_times(pass, labels.vector());
         testing::DeviceArray<Device> const z(device, testing::random_values<Real>(sentences * length * width, 8, 1.2));
         auto const z0_hat = pass.take(sentences * length, width);
-        empirical.predict(pass, target, encoded, z.matrix(width), MatrixView<Real const>(time.data, sentences, time.cols, 0), {},
-                          z0_hat);
+        empirical.predict(pass, target, encoded, z.matrix(width),
+                          MatrixView<Real const>(time.data, sentences, time.cols, 0), {}, z0_hat);
 
         double const a = std::sqrt(alpha_bar);
         auto const element = [&](std::vector<Token> const& line, Index place, Index column) {
-            auto const token = place < static_cast<Index>(line.size()) ? line[static_cast<std::size_t>(place)] : Token{1};
-            return space.scale() * static_cast<double>(weights[static_cast<std::size_t>(space.table().offset + token * width + column)]);
+            auto const token =
+                place < static_cast<Index>(line.size()) ? line[static_cast<std::size_t>(place)] : Token{1};
+            return space.scale()
+                * static_cast<double>(weights[static_cast<std::size_t>(space.table().offset + token * width + column)]);
         };
         for (Index s = 0; s < sentences; ++s) {
             std::vector<double> distance;
@@ -469,10 +484,12 @@ TEST_CASE_TEMPLATE("Empirical is the posterior mean, as double arithmetic finds 
             for (Index place = 0; place < length; ++place)
                 for (Index column = 0; column < width; ++column) {
                     double mean = 0.0;
-                    for (std::size_t n = 0; n < lines.size(); ++n) mean += distance[n] / total * element(lines[n], place, column);
+                    for (std::size_t n = 0; n < lines.size(); ++n)
+                        mean += distance[n] / total * element(lines[n], place, column);
                     // A score is a sum of about 20 terms of this size; its error is the share of error of a weight.
                     double const score = static_cast<double>(length * width) / (1.0 - alpha_bar);
-                    double const tolerance = 8.0 * static_cast<double>(std::numeric_limits<Real>::epsilon()) * (1.0 + score);
+                    double const tolerance =
+                        8.0 * static_cast<double>(std::numeric_limits<Real>::epsilon()) * (1.0 + score);
                     CHECK(std::abs(static_cast<double>(z0_hat.row(s * length + place)[column]) - mean) <= tolerance);
                 }
         }

@@ -24,7 +24,8 @@ using View = MatrixView<double>;
 
 constexpr Index width = 8;
 
-/// Three lines of which one begins with 4 and 5; z after every step, from the same noise, with and without rows that are kept.
+/// Three lines of which one begins with 4 and 5; z after every step, from the same noise, with and without rows that
+/// are kept.
 struct Run {
     Device device{{.threads = 1}};
     nn::Workspace<Device> workspace;

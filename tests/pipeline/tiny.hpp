@@ -26,7 +26,8 @@ using Pipeline = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Le
 
 /// Sentences of 1 to 6 words, all different.
 inline std::vector<std::string> sentences(std::size_t count) {
-    std::vector<std::string> const words{"ink", "drop", "water", "paper", "falls", "spreads", "dries", "slowly", "black", "on"};
+    std::vector<std::string> const words{"ink",     "drop",  "water",  "paper", "falls",
+                                         "spreads", "dries", "slowly", "black", "on"};
     RandomStream const stream{5, Purpose::user, 0, 0};
     std::vector<std::string> lines;
     for (std::uint32_t i = 0; i < count; ++i) {

@@ -78,7 +78,8 @@ TEST_CASE("a model learns to say sentences again: its loss falls, and so do all 
     auto const report = Trainer<Pipeline>(pipeline, options).fit(training_text());
     auto const mean = [](std::vector<double> const& values, std::size_t first, std::size_t last) {
         return std::accumulate(values.begin() + static_cast<std::ptrdiff_t>(first),
-                               values.begin() + static_cast<std::ptrdiff_t>(last), 0.0) / static_cast<double>(last - first);
+                               values.begin() + static_cast<std::ptrdiff_t>(last), 0.0)
+            / static_cast<double>(last - first);
     };
     REQUIRE(totals.size() == 1500);
     CHECK(anchors.front() == doctest::Approx(std::log(14.0)).epsilon(0.1));  // at first all words are as likely
@@ -234,8 +235,11 @@ TEST_CASE("a schedule that is a table is drawn from as it is") {
     auto const corpus = training_text();
     auto const trained = [&](Index discrete_steps) {
         auto const sizes = tiny::options();
-        Tabled pipeline(tiny::tokenizer(), {.schedule = schedule::Discrete::sampled(schedule::Sqrt{}, 50),
-                                            .embedding = sizes.embedding, .denoiser = sizes.denoiser, .device = sizes.device});
+        Tabled pipeline(tiny::tokenizer(),
+                        {.schedule = schedule::Discrete::sampled(schedule::Sqrt{}, 50),
+                         .embedding = sizes.embedding,
+                         .denoiser = sizes.denoiser,
+                         .device = sizes.device});
         Trainer<Tabled>::Options options{.steps = 5, .tokens_per_batch = 64, .discrete_steps = discrete_steps};
         (void)Trainer<Tabled>(pipeline, options).fit(corpus);
         auto const weights = pipeline.weights();
@@ -305,7 +309,8 @@ struct Explodes {
 };
 static_assert(LearningRate<Explodes>);
 
-TEST_CASE("a loss that is not finite stops the run, names update, term and tensor, and leaves the last good checkpoint") {
+TEST_CASE(
+    "a loss that is not finite stops the run, names update, term and tensor, and leaves the last good checkpoint") {
     TemporaryFolder const folder;
     auto const corpus = training_text();
     using Exploding = Trainer<Pipeline, objective::Anchor, Explodes>;
@@ -511,9 +516,14 @@ TEST_CASE("a validation that is made up for is told in the columns of an objecti
     auto const corpus = training_text();
     auto const held_out = held_out_text();
     std::stop_source stop;
-    Trainer<Pipeline, WithPrior>::Options options{.steps = 6, .tokens_per_batch = 64, .discrete_steps = 100, .validate_every = 3,
-                                                  .bleu_sentences = 0, .checkpoint = folder / "run",
-                                                  .metrics = folder / "run.csv", .log_every = 1};
+    Trainer<Pipeline, WithPrior>::Options options{.steps = 6,
+                                                  .tokens_per_batch = 64,
+                                                  .discrete_steps = 100,
+                                                  .validate_every = 3,
+                                                  .bleu_sentences = 0,
+                                                  .checkpoint = folder / "run",
+                                                  .metrics = folder / "run.csv",
+                                                  .log_every = 1};
     auto stopping = options;
     stopping.stop = stop.get_token();
     stopping.on_progress = [&](train::Progress const& progress) {
@@ -531,15 +541,18 @@ TEST_CASE("a validation that is made up for is told in the columns of an objecti
 TEST_CASE("the metrics file holds every term, those of an objective of one's own too") {
     TemporaryFolder const folder;
     auto const held_out = held_out_text();
-    Trainer<Pipeline, WithPrior>::Options options{.steps = 4, .tokens_per_batch = 64, .discrete_steps = 100,
-                                                  .validate_every = 2, .bleu_sentences = 2,
+    Trainer<Pipeline, WithPrior>::Options options{.steps = 4,
+                                                  .tokens_per_batch = 64,
+                                                  .discrete_steps = 100,
+                                                  .validate_every = 2,
+                                                  .bleu_sentences = 2,
                                                   .metrics = folder / "run.csv"};
     Pipeline pipeline = fresh();
     (void)Trainer<Pipeline, WithPrior>(pipeline, options).fit(training_text(), &held_out);
     std::string const table = contents_of(folder / "run.csv");
     std::string const header = table.substr(0, table.find('\n'));
-    for (char const* column : {"step,loss,", ",rounding", ",prior", ",length", ",valid_loss", ",valid_bleu", ",nearest_distance",
-                               ",norm_spread", ",gradient_norm"})
+    for (char const* column : {"step,loss,", ",rounding", ",prior", ",length", ",valid_loss", ",valid_bleu",
+                               ",nearest_distance", ",norm_spread", ",gradient_norm"})
         CHECK_MESSAGE(header.find(column) != std::string::npos, header);
     CHECK(std::count(table.begin(), table.end(), '\n') == 4);  // a header, and updates 1, 2 and 4
 }

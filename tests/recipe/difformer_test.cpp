@@ -39,12 +39,29 @@ text::WordTokenizer tokenizer() { return text::WordTokenizer(text::Vocabulary({"
 
 /// A small official model, with the switches of the published ones.
 json small() {
-    return {{"vocab", 7}, {"model_dim", 8}, {"latent_dim", 4}, {"encoder_layers", 1}, {"decoder_layers", 1},
-            {"encoder_attention_heads", 2}, {"decoder_attention_heads", 2}, {"encoder_ffn_embed_dim", 12},
-            {"share_all_embeddings", true}, {"diffusion_steps", 50}, {"noise_schedule", "sqrt"}, {"rescaling_factor", 4.0},
-            {"embed_norm", true}, {"embed_norm_affine", true}, {"self_cond", true}, {"rescale_timesteps", true},
-            {"encoder_learned_pos", true}, {"decoder_learned_pos", true}, {"max_source_positions", 9},
-            {"max_target_positions", 9}, {"pred_length_offset", true}, {"length_loss_factor", 0.1}, {"dropout", 0.0}};
+    return {{"vocab", 7},
+            {"model_dim", 8},
+            {"latent_dim", 4},
+            {"encoder_layers", 1},
+            {"decoder_layers", 1},
+            {"encoder_attention_heads", 2},
+            {"decoder_attention_heads", 2},
+            {"encoder_ffn_embed_dim", 12},
+            {"share_all_embeddings", true},
+            {"diffusion_steps", 50},
+            {"noise_schedule", "sqrt"},
+            {"rescaling_factor", 4.0},
+            {"embed_norm", true},
+            {"embed_norm_affine", true},
+            {"self_cond", true},
+            {"rescale_timesteps", true},
+            {"encoder_learned_pos", true},
+            {"decoder_learned_pos", true},
+            {"max_source_positions", 9},
+            {"max_target_positions", 9},
+            {"pred_length_offset", true},
+            {"length_loss_factor", 0.1},
+            {"dropout", 0.0}};
 }
 json with(json settings, json const& more) {
     settings.update(more);
@@ -56,7 +73,8 @@ template <class Pipeline>
 std::vector<double> surety_of(Pipeline const& pipeline) {
     std::vector<std::string> const sources{"ink on paper", "paper", "on on ink"};
     std::vector<double> result;
-    for (auto const& generated : pipeline.generate_with(sources, {.seed = 5, .beams = {.length_beam = 3, .noise_beam = 2}}))
+    for (auto const& generated :
+         pipeline.generate_with(sources, {.seed = 5, .beams = {.length_beam = 3, .noise_beam = 2}}))
         result.push_back(generated.mean_log_probability);
     return result;
 }
@@ -73,7 +91,8 @@ struct Checkpoint {
             if (!entry.stored) continue;
             auto const* const first = pipeline.weights().data + entry.parameter.offset;
             add(entry.name, entry.shape, {first, first + entry.parameter.size()});
-            for (std::string const& alias : entry.aliases) add(alias, entry.shape, {first, first + entry.parameter.size()});
+            for (std::string const& alias : entry.aliases)
+                add(alias, entry.shape, {first, first + entry.parameter.size()});
         }
         for (char const* name : {"encoder.version", "decoder.version"}) add(name, {1}, {3.0f});
     }
@@ -210,10 +229,11 @@ TEST_CASE("what all published trainings share is one call, for a model of any si
     CHECK(official.length_weight == 0.3);
     CHECK(official.discrete_steps == 50);
 
-    CHECK_THROWS_WITH_AS((void)recipe::difformer_training<recipe::DifformerTrainer<Device>>(asked),
-                         "inkling::recipe::difformer_training: 'rounding_loss' is true, expected false for this trainer; "
-                         "recipe::OfficialDifformerTrainer has both objectives",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        (void)recipe::difformer_training<recipe::DifformerTrainer<Device>>(asked),
+        "inkling::recipe::difformer_training: 'rounding_loss' is true, expected false for this trainer; "
+        "recipe::OfficialDifformerTrainer has both objectives",
+        Error);
     auto const anchored = DifformerSettings::read(with(small(), {{"label_smoothing", 0.2}}));
     CHECK(recipe::difformer_training<recipe::DifformerTrainer<Device>>(anchored).objective.label_smoothing == 0.2);
     using RoundingTrainer = Trainer<Difformer, objective::Rounding, train::InverseSquareRoot>;
@@ -226,7 +246,8 @@ TEST_CASE("an official model is trained on with the objective that its settings 
     for (std::string const& line : lines) corpus.add(tokenizer().encode(line), tokenizer().encode(line));
     for (bool const rounding : {false, true}) {
         auto const settings = DifformerSettings::read(with(small(), {{"rounding_loss", rounding}}));
-        Official model(tokenizer(), recipe::difformer_options<Official>(settings, DifformerDecoding::read(few_steps, settings)));
+        Official model(tokenizer(),
+                       recipe::difformer_options<Official>(settings, DifformerDecoding::read(few_steps, settings)));
         auto options = recipe::difformer_training<recipe::OfficialDifformerTrainer<Device>>(settings);
         options.steps = 1;
         std::set<std::string> terms;
@@ -242,7 +263,8 @@ TEST_CASE("an official model is trained on with the objective that its settings 
     }
 }
 
-TEST_CASE("an official decoding chooses by BLEU among the candidates, or by their log-probability, as its options say") {
+TEST_CASE(
+    "an official decoding chooses by BLEU among the candidates, or by their log-probability, as its options say") {
     auto const settings = DifformerSettings::read(small());
     std::vector<decode::Candidate> const candidates{{"ink on paper", -0.3}, {"paper", -0.1}, {"ink on paper on", -0.2}};
     CHECK(DifformerDecoding::read(json::object(), settings).selection().select(candidates) == 1);
@@ -264,11 +286,19 @@ TEST_CASE("DifformerSettings: official options become ours, and absent ones have
     CHECK(nothing.denoiser.time_scale == 2000.0);
     CHECK(nothing.denoiser.length_target == denoiser::LengthTarget::absolute);
 
-    auto const all = DifformerSettings::read(
-        with(small(), {{"decoder_ffn_embed_dim", 20}, {"vp_rf", true}, {"self_cond_before_proj", true}, {"rounding_loss", true},
-                       {"sg_length_pred", true}, {"activation_fn", "gelu"}, {"layernorm_embedding", true},
-                       {"share_project_in_dim", true}, {"no_scale_embedding", true}, {"encoder_normalize_before", true},
-                       {"label_smoothing", 0.2}, {"max_source_positions", nullptr}}));
+    auto const all = DifformerSettings::read(with(small(),
+                                                  {{"decoder_ffn_embed_dim", 20},
+                                                   {"vp_rf", true},
+                                                   {"self_cond_before_proj", true},
+                                                   {"rounding_loss", true},
+                                                   {"sg_length_pred", true},
+                                                   {"activation_fn", "gelu"},
+                                                   {"layernorm_embedding", true},
+                                                   {"share_project_in_dim", true},
+                                                   {"no_scale_embedding", true},
+                                                   {"encoder_normalize_before", true},
+                                                   {"label_smoothing", 0.2},
+                                                   {"max_source_positions", nullptr}}));
     CHECK(all.variance_preserving == 4.0);
     CHECK(all.training_noise == 4.0);
     CHECK(all.denoiser.encoder_hidden == 12);
@@ -299,31 +329,40 @@ TEST_CASE("DifformerSettings: a setting of another kind, or of what the model ha
         return [=] { (void)DifformerSettings::read(with(small(), {{name, value}}), "config.json"); };
     };
     CHECK_THROWS_WITH_AS(read("model_dim", "wide")(),
-                         "config.json: the setting 'model_dim' is \"wide\", expected a whole number from 1 to 2^30", Error);
+                         "config.json: the setting 'model_dim' is \"wide\", expected a whole number from 1 to 2^30",
+                         Error);
     CHECK_THROWS_WITH_AS(read("encoder_layers", 0)(),
-                         "config.json: the setting 'encoder_layers' is 0, expected a whole number from 1 to 2^30", Error);
-    CHECK_THROWS_WITH_AS(read("self_cond", 1)(), "config.json: the setting 'self_cond' is 1, expected true or false", Error);
-    CHECK_THROWS_WITH_AS(read("dropout", true)(), "config.json: the setting 'dropout' is true, expected a number", Error);
-    CHECK_THROWS_WITH_AS(read("noise_schedule", 3)(), "config.json: the setting 'noise_schedule' is 3, expected a string", Error);
-    CHECK_THROWS_WITH_AS(read("activation_fn", "tanh")(),
-                         "config.json: the setting 'activation_fn' is \"tanh\", expected \"relu\", \"gelu\" or \"silu\"", Error);
-    CHECK_THROWS_WITH_AS(read("no_token_positional_embeddings", true)(),
-                         "config.json: the setting 'no_token_positional_embeddings' is true, expected false: the model has no "
-                         "such option",
+                         "config.json: the setting 'encoder_layers' is 0, expected a whole number from 1 to 2^30",
                          Error);
-    CHECK_THROWS_WITH_AS(read("attention_dropout", 0.1)(),
-                         "config.json: the setting 'attention_dropout' is 0.1, expected 0: dropout is on the output of each "
-                         "part alone; to only decode, set it to 0",
+    CHECK_THROWS_WITH_AS(read("self_cond", 1)(), "config.json: the setting 'self_cond' is 1, expected true or false",
                          Error);
+    CHECK_THROWS_WITH_AS(read("dropout", true)(), "config.json: the setting 'dropout' is true, expected a number",
+                         Error);
+    CHECK_THROWS_WITH_AS(read("noise_schedule", 3)(),
+                         "config.json: the setting 'noise_schedule' is 3, expected a string", Error);
+    CHECK_THROWS_WITH_AS(
+        read("activation_fn", "tanh")(),
+        "config.json: the setting 'activation_fn' is \"tanh\", expected \"relu\", \"gelu\" or \"silu\"", Error);
+    CHECK_THROWS_WITH_AS(
+        read("no_token_positional_embeddings", true)(),
+        "config.json: the setting 'no_token_positional_embeddings' is true, expected false: the model has no "
+        "such option",
+        Error);
+    CHECK_THROWS_WITH_AS(
+        read("attention_dropout", 0.1)(),
+        "config.json: the setting 'attention_dropout' is 0.1, expected 0: dropout is on the output of each "
+        "part alone; to only decode, set it to 0",
+        Error);
     CHECK_THROWS_AS(read("pad", 3)(), Error);
     CHECK_THROWS_AS(read("layer_norm_eps", 1e-12)(), Error);
     CHECK_THROWS_WITH_AS((void)DifformerSettings::read(json::array(), "config.json"),
                          "config.json: the settings are not a JSON object", Error);
     auto const settings = DifformerSettings::read(with(small(), {{"noise_schedule", "steep"}}));
-    CHECK_THROWS_WITH_AS((void)settings.table(),
-                         "inkling::recipe::difformer_table: the noise schedule is 'steep', expected 'linear', 'cosine', 'sqrt', "
-                         "'edm' or 'cdcd'",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        (void)settings.table(),
+        "inkling::recipe::difformer_table: the noise schedule is 'steep', expected 'linear', 'cosine', 'sqrt', "
+        "'edm' or 'cdcd'",
+        Error);
 }
 
 TEST_CASE("DifformerDecoding: official options become a sampler, a schedule and beams") {
@@ -359,7 +398,8 @@ TEST_CASE("DifformerDecoding: official options become a sampler, a schedule and 
     CHECK_THROWS_AS((void)DifformerDecoding::read({{"ppl_mbr", true}}, settings), Error);
 }
 
-TEST_CASE_TEMPLATE("an imported checkpoint says what the model it was taken from says", Pipeline, Difformer, Official, Normed) {
+TEST_CASE_TEMPLATE("an imported checkpoint says what the model it was taken from says", Pipeline, Difformer, Official,
+                   Normed) {
     TemporaryFolder const folder;
     auto settings = small();
     json decoding = few_steps;
@@ -382,16 +422,18 @@ TEST_CASE_TEMPLATE("an imported checkpoint says what the model it was taken from
 TEST_CASE("importing for another embedding, schedule or vocabulary is refused, with a word on what would do") {
     auto const settings = DifformerSettings::read(small());
     auto const decoding = DifformerDecoding::read(few_steps, settings);
-    CHECK_THROWS_WITH_AS((void)recipe::difformer_options<Normed>(settings, decoding),
-                         "inkling::recipe::difformer_options: 'embed_norm_before_proj' is false, expected true for this pipeline; the "
-                         "other one's embedding is embedding::Learned",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        (void)recipe::difformer_options<Normed>(settings, decoding),
+        "inkling::recipe::difformer_options: 'embed_norm_before_proj' is false, expected true for this pipeline; the "
+        "other one's embedding is embedding::Learned",
+        Error);
     auto const other = DifformerDecoding::read({{"decoding_noise_schedule", "cosine"}}, settings);
     CHECK_THROWS_WITH_AS((void)recipe::difformer_options<Difformer>(settings, other),
                          doctest::Contains("recipe::OfficialDifformer has them all"), Error);
     text::WordTokenizer const more(text::Vocabulary({"ink", "on", "paper", "dries"}));
     CHECK_THROWS_WITH_AS((void)recipe::import_difformer<Difformer>(settings, decoding, "none", more),
-                         "inkling::recipe::import_difformer: the tokenizer has 8 tokens, expected the model's 7", Error);
+                         "inkling::recipe::import_difformer: the tokenizer has 8 tokens, expected the model's 7",
+                         Error);
 }
 
 TEST_CASE("read_state_dict: shared weights may have any of their names, but must be equal where they have several") {
@@ -399,7 +441,9 @@ TEST_CASE("read_state_dict: shared weights may have any of their names, but must
     auto const path = folder / "model.safetensors";
     auto const model = stirred<Difformer>(small(), few_steps);
     std::vector<float> const weights(model.weights().data, model.weights().data + model.weights().size);
-    auto const read = [&] { return recipe::read_difformer_weights<float>(io::Safetensors::open(path), model.layout()); };
+    auto const read = [&] {
+        return recipe::read_difformer_weights<float>(io::Safetensors::open(path), model.layout());
+    };
 
     Checkpoint checkpoint(model);
     checkpoint.remove("decoder.embed_tokens.weight");
@@ -412,10 +456,11 @@ TEST_CASE("read_state_dict: shared weights may have any of their names, but must
     Checkpoint torn(model);
     torn.values[torn.at("decoder.output_projection.weight")][3] += 1.0f;
     torn.write(path);
-    CHECK_THROWS_WITH_AS(read(),
-                         doctest::Contains("1 not shared as in this model: 'decoder.output_projection.weight' differs from "
-                                           "'decoder.embed_tokens.weight'"),
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        read(),
+        doctest::Contains("1 not shared as in this model: 'decoder.output_projection.weight' differs from "
+                          "'decoder.embed_tokens.weight'"),
+        Error);
 }
 
 TEST_CASE("read_state_dict: one message names what is missing, of another shape, and without a place") {
@@ -430,9 +475,10 @@ TEST_CASE("read_state_dict: one message names what is missing, of another shape,
     checkpoint.write(path);
     CHECK_THROWS_WITH_AS(
         (void)recipe::read_difformer_weights<float>(io::Safetensors::open(path), model.layout()),
-        doctest::Contains("does not fit: tensors 1 missing: 'decoder.embed_norm.bias'; 1 of another shape: "
-                          "'decoder.embed_length.weight' is [2, 8], expected [256, 8]; 1 without a place in this model: "
-                          "'decoder.extra.weight'"),
+        doctest::Contains(
+            "does not fit: tensors 1 missing: 'decoder.embed_norm.bias'; 1 of another shape: "
+            "'decoder.embed_length.weight' is [2, 8], expected [256, 8]; 1 without a place in this model: "
+            "'decoder.extra.weight'"),
         Error);
 }
 
@@ -445,6 +491,7 @@ TEST_CASE("a fairseq dictionary gives its first word token 4") {
     CHECK(vocabulary.token("paper") == 6);
     CHECK(vocabulary.specials() == text::SpecialTokens{});
     text::MemoryLines broken{wrong};
-    CHECK_THROWS_WITH_AS((void)recipe::read_fairseq_dictionary(broken),
-                         "inkling::recipe::read_fairseq_dictionary: line 2 is 'on', expected a word, a blank and a count", Error);
+    CHECK_THROWS_WITH_AS(
+        (void)recipe::read_fairseq_dictionary(broken),
+        "inkling::recipe::read_fairseq_dictionary: line 2 is 'on', expected a word, a blank and a count", Error);
 }

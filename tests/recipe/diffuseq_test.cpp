@@ -40,7 +40,8 @@ text::WordTokenizer tokenizer() {
 text::ParallelCorpus corpus() {
     auto const words = tokenizer();
     text::ParallelCorpus pairs;
-    for (std::size_t i = 0; i < sources().size(); ++i) pairs.add(words.encode(sources()[i]), words.encode(targets()[i]));
+    for (std::size_t i = 0; i < sources().size(); ++i)
+        pairs.add(words.encode(sources()[i]), words.encode(targets()[i]));
     return pairs;
 }
 
@@ -97,7 +98,8 @@ TEST_CASE("DiffuSeq learns a handful of pairs by heart, writes them, and Bridge'
     auto options = small();
     options.sampler = few;
     auto const loaded = Writer::load<text::WordTokenizer>(folder / "diffuseq.inkling", options);
-    CHECK(loaded.generate(sources(), {.seed = 9, .beams = {.noise_beam = 3}}) == writer.generate(sources(), {.seed = 9, .beams = {.noise_beam = 3}}));
+    CHECK(loaded.generate(sources(), {.seed = 9, .beams = {.noise_beam = 3}})
+          == writer.generate(sources(), {.seed = 9, .beams = {.noise_beam = 3}}));
 }
 
 TEST_CASE("DiffuSeq: a pair that does not fit into one sequence is refused") {
@@ -111,14 +113,23 @@ TEST_CASE("DiffuSeq: a pair that does not fit into one sequence is refused") {
 }
 
 TEST_CASE("an imported checkpoint says what the model it was taken from says, and a wrong one is refused by tensor") {
-    nlohmann::json const official{{"hidden_dim", 8}, {"hidden_size", 12}, {"num_hidden_layers", 1}, {"num_attention_heads", 2},
-                                  {"intermediate_size", 20}, {"hidden_t_dim", 8}, {"max_position_embeddings", 16}, {"seq_len", 14},
-                                  {"vocab_size", tokenizer().vocabulary_size()}, {"diffusion_steps", 50}, {"dropout", 0.0},
+    nlohmann::json const official{{"hidden_dim", 8},
+                                  {"hidden_size", 12},
+                                  {"num_hidden_layers", 1},
+                                  {"num_attention_heads", 2},
+                                  {"intermediate_size", 20},
+                                  {"hidden_t_dim", 8},
+                                  {"max_position_embeddings", 16},
+                                  {"seq_len", 14},
+                                  {"vocab_size", tokenizer().vocabulary_size()},
+                                  {"diffusion_steps", 50},
+                                  {"dropout", 0.0},
                                   {"noise_schedule", "trunc_lin"}};
     auto const settings = recipe::DiffuSeqSettings::read(official);
     auto const decoding = recipe::DiffuSeqDecoding::read({{"sampler", "ddim"}, {"respacing", "adp_5"}}, settings);
     recipe::OfficialDiffuSeq<Device> original(tokenizer(), recipe::diffuseq_options<Device>(settings, decoding));
-    for (Index i = 0; i < original.weights().size; ++i) original.weights().data[i] += 0.1f * static_cast<float>(i % 7 - 3);
+    for (Index i = 0; i < original.weights().size; ++i)
+        original.weights().data[i] += 0.1f * static_cast<float>(i % 7 - 3);
     TemporaryFolder const folder;
     auto const write = [&](std::string const& left_out) {
         std::vector<io::NamedTensor> tensors;
@@ -131,17 +142,20 @@ TEST_CASE("an imported checkpoint says what the model it was taken from says, an
         io::save_tensors(folder / "model.safetensors", tensors);
     };
     write("");
-    auto const imported = recipe::import_diffuseq<Device>(settings, decoding, folder / "model.safetensors", tokenizer());
+    auto const imported =
+        recipe::import_diffuseq<Device>(settings, decoding, folder / "model.safetensors", tokenizer());
     GenerateOptions const options{.seed = 5, .beams = {.noise_beam = 2}};
     auto const said = original.generate_with(sources(), options), again = imported.generate_with(sources(), options);
     for (std::size_t i = 0; i < said.size(); ++i) {
         CHECK(said[i].tokens == again[i].tokens);
         CHECK(said[i].mean_log_probability == again[i].mean_log_probability);
-        CHECK(said[i].tokens.size() == 14 - tokenizer().encode(sources()[i]).size() - 3);  // the place that the source leaves
+        CHECK(said[i].tokens.size()
+              == 14 - tokenizer().encode(sources()[i]).size() - 3);  // the place that the source leaves
     }
     write("LayerNorm.bias");
-    CHECK_THROWS_WITH_AS((void)recipe::import_diffuseq<Device>(settings, decoding, folder / "model.safetensors", tokenizer()),
-                         doctest::Contains("1 missing: 'LayerNorm.bias'"), Error);
+    CHECK_THROWS_WITH_AS(
+        (void)recipe::import_diffuseq<Device>(settings, decoding, folder / "model.safetensors", tokenizer()),
+        doctest::Contains("1 missing: 'LayerNorm.bias'"), Error);
 }
 
 TEST_CASE("the preset of DiffuSeq: z0 is as noisy as the first step of its table") {
@@ -152,7 +166,8 @@ TEST_CASE("the preset of DiffuSeq: z0 is as noisy as the first step of its table
 
 TEST_CASE("official options are read, and those that there are none of refused by name") {
     using recipe::DiffuSeqSettings;
-    auto const settings = DiffuSeqSettings::read({{"hidden_dim", 64}, {"vocab_size", 900}, {"diffusion_steps", 100}, {"seq_len", 32}});
+    auto const settings =
+        DiffuSeqSettings::read({{"hidden_dim", 64}, {"vocab_size", 900}, {"diffusion_steps", 100}, {"seq_len", 32}});
     CHECK(settings.embedding.width == 64);
     CHECK(settings.vocabulary == 900);
     CHECK(settings.denoiser.filled == 32);

@@ -16,7 +16,8 @@ using namespace inkling::sampler;
 
 namespace {
 
-/// Calls `check(name, plan)` with the plan of every sampler whose steps all lead to the level that the next starts from.
+/// Calls `check(name, plan)` with the plan of every sampler whose steps all lead to the level that the next starts
+/// from.
 template <class Schedule, class Check>
 void for_consistent_plans(Schedule const& schedule, Check const& check) {
     check("Ddpm", Ddpm{.steps = 9, .last_noise = false}.plan(schedule));
@@ -230,7 +231,8 @@ TEST_CASE("Cedi: z goes down its grid while the denoiser is told times that stay
     CHECK(plan.steps.size() == 20);
     CHECK(plan.steps.front().time == 1.0);
     CHECK(plan.steps.back().time == doctest::Approx(0.9905));
-    // s(t) = t, and the step before the last leads to t = 1 - 19/20 · 0.999: that is what its answer leaves of z's noise
+    // s(t) = t, and the step before the last leads to t = 1 - 19/20 · 0.999: that is what its answer leaves of z's
+    // noise
     double const told = 1.0 - 18.0 / 20.0 * 0.01;
     CHECK(plan.steps[18].z_t == doctest::Approx((1.0 - 19.0 / 20.0 * 0.999) / told));
     CHECK(same(Cedi{.labels = {1.0, 1e-3}}.plan(schedule::SigmaLinear{}),

@@ -147,8 +147,8 @@ TEST_CASE("dpm_solver_2m is a ddim step where z0_hat does not change") {
 }
 
 TEST_CASE("for normal data half the step length quarters dpm_solver_2m's error and halves ddim's") {
-    // z0 ~ N(0, v): the best guess is z0_hat = √alpha_bar v z / (alpha_bar v + 1 - alpha_bar), and z keeps its place among the
-    // quantiles, z(alpha_bar) ~ √(alpha_bar v + 1 - alpha_bar).
+    // z0 ~ N(0, v): the best guess is z0_hat = √alpha_bar v z / (alpha_bar v + 1 - alpha_bar), and z keeps its place
+    // among the quantiles, z(alpha_bar) ~ √(alpha_bar v + 1 - alpha_bar).
     double const v = 0.25;
     auto const spread = [=](double alpha_bar) { return std::sqrt(alpha_bar * v + 1.0 - alpha_bar); };
     auto const guess = [=](double alpha_bar, double z) {
@@ -245,7 +245,8 @@ TEST_CASE("steps out of range are refused, and the message says what was seen") 
     CHECK_THROWS_AS(ddim(not_a_number, 0.25), Error);
     CHECK_THROWS_AS(posterior_with_beta(0.5, 0.5, 0.25), Error);
     CHECK_THROWS_WITH_AS(posterior_with_beta(1.5, 0.25, 0.5),
-                         "inkling::schedule::posterior_with_beta: beta is 1.500000, expected a number in [0, 1]", Error);
+                         "inkling::schedule::posterior_with_beta: beta is 1.500000, expected a number in [0, 1]",
+                         Error);
     CHECK_THROWS_WITH_AS(noising(1.5),
                          "inkling::schedule::noising: alpha_bar is 1.500000, expected an alpha_bar in [0, 1]", Error);
     CHECK_THROWS_WITH_AS(noising(0.5, 0.0),

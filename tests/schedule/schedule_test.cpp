@@ -234,7 +234,8 @@ TEST_CASE("a setting out of its range is refused, and the message names it") {
         CHECK_THROWS_AS(Rescaled<SigmaLinear>{.variance_preserving = factor}.time_at_noise(1.0), Error);
     }
     for (double const rho : {1e-3, 1e20})
-        CHECK_THROWS_WITH_AS(Edm{.rho = rho}.alpha_bar(0.5), doctest::Contains("inkling::schedule::Edm: rho is "), Error);
+        CHECK_THROWS_WITH_AS(Edm{.rho = rho}.alpha_bar(0.5), doctest::Contains("inkling::schedule::Edm: rho is "),
+                             Error);
     CHECK_THROWS_WITH_AS(Rescaled<Sqrt>{.training_noise = not_a_number}.noise_factor(),
                          "inkling::schedule::Rescaled: training_noise is nan, expected a positive finite number",
                          Error);

@@ -56,10 +56,11 @@ TEST_CASE("a pipeline of parts that have what their concepts ask for, and no mor
     archetypes::Tokenizer const tokenizer(0);
     for (char const* line : {"ink", "paper", "a drop"}) corpus.add(tokenizer.encode(line), tokenizer.encode(line));
     using Learner = Trainer<Pipeline, archetypes::Objective, archetypes::LearningRate>;
-    Learner trainer(model, {.steps = 3,
-                            .objective = archetypes::Objective(0),
-                            .learning_rate = archetypes::LearningRate(0),
-                            .bleu_sentences = 0});
+    Learner trainer(model,
+                    {.steps = 3,
+                     .objective = archetypes::Objective(0),
+                     .learning_rate = archetypes::LearningRate(0),
+                     .bleu_sentences = 0});
     std::vector<float> const before(model.weights().data, model.weights().data + model.weights().size);
     auto const report = trainer.fit(corpus);
     CHECK(report.steps == 3);

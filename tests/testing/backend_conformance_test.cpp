@@ -28,8 +28,8 @@ template <class T>
 void copy(Device& device, T const* from, T* to, Index count) {
     copy(static_cast<Cpu&>(device), from, to, device.wrong == "copy forgets the last" ? count - 1 : count);
 }
-void product(Device& device, In left, backend::Orientation left_orientation, In right, backend::Orientation right_orientation,
-             Out out, bool accumulate = false, InVector bias = {}) {
+void product(Device& device, In left, backend::Orientation left_orientation, In right,
+             backend::Orientation right_orientation, Out out, bool accumulate = false, InVector bias = {}) {
     bool const forgets = device.wrong == "product forgets the bias";
     product(static_cast<Cpu&>(device), left, left_orientation, right, right_orientation, out, accumulate,
             forgets ? InVector{} : bias);
@@ -41,8 +41,8 @@ void add(Device& device, In x, In y, Out out) {
     if (device.wrong == "add gives what is no number") out.row(0)[0] = 0.0f / (out.row(0)[0] - out.row(0)[0]);
 }
 void layer_norm(Device& device, In x, InVector gain, InVector bias, double epsilon, Out out, Out statistics = {}) {
-    layer_norm(static_cast<Cpu&>(device), x, gain, bias, device.wrong == "layer_norm takes another epsilon" ? 1e-2 : epsilon,
-               out, statistics);
+    layer_norm(static_cast<Cpu&>(device), x, gain, bias,
+               device.wrong == "layer_norm takes another epsilon" ? 1e-2 : epsilon, out, statistics);
 }
 void sum_rows(Device& device, In x, OutVector out) {
     if (device.wrong == "sum_rows overwrites") clear(device, out.data, out.size);
@@ -52,7 +52,8 @@ void attention(Device& device, backend::AttentionShape shape, In q, In k, In v, 
     if (device.wrong == "attention sees the future") shape.causal = false;
     attention(static_cast<Cpu&>(device), shape, q, k, v, out, probabilities);
 }
-void fill_normal(Device& device, RandomStream stream, Segments const& segments, VectorView<Index const> sequences, Out out) {
+void fill_normal(Device& device, RandomStream stream, Segments const& segments, VectorView<Index const> sequences,
+                 Out out) {
     if (device.wrong == "fill_normal takes another step") ++stream.step;
     fill_normal(static_cast<Cpu&>(device), stream, segments, sequences, out);
 }
@@ -60,7 +61,8 @@ void dropout(Device& device, RandomStream stream, double rate, In x, Out out) {
     if (device.wrong == "dropout draws one mask for all") stream.sequence = 0;
     dropout(static_cast<Cpu&>(device), stream, device.wrong == "dropout drops too much" ? rate * 1.1 : rate, x, out);
 }
-void readout_argmax(Device& device, In z, In table, InVector bias, VectorView<Token> tokens, OutVector log_probabilities = {}) {
+void readout_argmax(Device& device, In z, In table, InVector bias, VectorView<Token> tokens,
+                    OutVector log_probabilities = {}) {
     readout_argmax(static_cast<Cpu&>(device), z, table, bias, tokens, log_probabilities);
     if (device.wrong == "readout_argmax names the next token" && tokens.size > 0) ++tokens.data[0];
 }
@@ -68,7 +70,8 @@ void squared_norm(Device& device, InVector x, double* sum) {
     squared_norm(static_cast<Cpu&>(device), x, sum);
     if (device.wrong == "squared_norm sums in single precision") *sum = static_cast<double>(static_cast<float>(*sum));
 }
-void adam_step(Device& device, backend::AdamStep step, InVector gradients, OutVector weights, OutVector m, OutVector v) {
+void adam_step(Device& device, backend::AdamStep step, InVector gradients, OutVector weights, OutVector m,
+               OutVector v) {
     if (device.wrong == "adam_step forgets the decay") step.weight_decay = 0.0;
     adam_step(static_cast<Cpu&>(device), step, gradients, weights, m, v);
 }

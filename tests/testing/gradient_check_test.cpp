@@ -47,13 +47,14 @@ TEST_CASE("check_gradient: a right gradient passes at every element, and the val
     CHECK(f.x == before);
 }
 
-TEST_CASE("check_gradient: a slope that is off by a thousandth, has the wrong sign or is no number is found, and named") {
+TEST_CASE(
+    "check_gradient: a slope that is off by a thousandth, has the wrong sign or is no number is found, and named") {
     double const not_a_number = std::numeric_limits<double>::quiet_NaN();
     for (std::size_t element = 0; element < 5; ++element) {
         Waves f;
         Values const right = f.slopes();
-        for (double const wrong : {right[element] * 1.001, -right[element], not_a_number, 0.0,
-                                   std::numeric_limits<double>::infinity()}) {
+        for (double const wrong :
+             {right[element] * 1.001, -right[element], not_a_number, 0.0, std::numeric_limits<double>::infinity()}) {
             Values analytic = right;
             analytic[element] = wrong;
             auto const report = check_gradient(f.x, analytic, f);

@@ -82,7 +82,8 @@ TEST_CASE("SentencePieceTokenizer: a tab is a blank, in training and after it") 
     CHECK(train(text, {.vocabulary_size = 60}).serialise() == tokenizer.serialise());
 }
 
-TEST_CASE("SentencePieceTokenizer: a training line with SentencePiece's own mark is refused by its number, not passed over") {
+TEST_CASE(
+    "SentencePieceTokenizer: a training line with SentencePiece's own mark is refused by its number, not passed over") {
     CHECK_THROWS_WITH_AS(train({"fine", "a bar \u2585"}, {.vocabulary_size = 20}),
                          "inkling::text::SentencePieceTokenizer: line 2: byte 7 begins '\u2585' (U+2585), which "
                          "SentencePiece keeps for itself, expected text without it",
@@ -111,10 +112,11 @@ TEST_CASE("SentencePieceTokenizer: a vocabulary the text cannot fill is refused,
     CHECK(train(made_up_text(), {.vocabulary_size = 50000, .exact_size = false}).vocabulary_size() < 50000);
     CHECK_THROWS_AS(train(made_up_text(), {.vocabulary_size = 10}), Error);  // fewer than the letters
     CHECK_THROWS_AS(train(made_up_text(), {.vocabulary_size = 4}), Error);
-    CHECK_THROWS_WITH_AS(train(made_up_text(), {.vocabulary_size = 2'000'000'000, .exact_size = false}),
-                         "inkling::text::SentencePieceTokenizer: vocabulary_size is 2000000000, expected more than the 4 "
-                         "special tokens and at most 10000000",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        train(made_up_text(), {.vocabulary_size = 2'000'000'000, .exact_size = false}),
+        "inkling::text::SentencePieceTokenizer: vocabulary_size is 2000000000, expected more than the 4 "
+        "special tokens and at most 10000000",
+        Error);
 }
 
 TEST_CASE("SentencePieceTokenizer: no text, text that is not UTF-8 and settings out of range are refused") {
@@ -147,8 +149,9 @@ TEST_CASE("SentencePieceTokenizer: what the source of lines throws arrives uncha
 TEST_CASE("SentencePieceTokenizer: bytes that are no model are refused, and damaged ones refused or read") {
     CHECK_THROWS_AS(SentencePieceTokenizer::from_model(""), Error);
     std::string const said = message_of([] { static_cast<void>(SentencePieceTokenizer::from_model("not a model")); });
-    CHECK(said.starts_with("inkling::text::SentencePieceTokenizer: these 11 bytes are no SentencePiece model, expected "
-                           "those of a '.model' file: "));
+    CHECK(
+        said.starts_with("inkling::text::SentencePieceTokenizer: these 11 bytes are no SentencePiece model, expected "
+                         "those of a '.model' file: "));
     CHECK(said.find(".cc") == std::string::npos);  // where SentencePiece noticed is nothing to a user
     std::string const model = pieces(PieceModel::unigram).model();
     CHECK(SentencePieceTokenizer::from_model(model).encode("the ink") == pieces(PieceModel::unigram).encode("the ink"));

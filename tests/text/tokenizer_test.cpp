@@ -182,8 +182,7 @@ TEST_CASE("WordTokenizer: a training line that is no text is refused by its numb
             static_cast<void>(WordTokenizer::train(lines));
         });
     };
-    CHECK(said("dries \xFF")
-          == "inkling::text::WordTokenizer: line 2: byte 7 is not valid UTF-8, expected UTF-8 text");
+    CHECK(said("dries \xFF") == "inkling::text::WordTokenizer: line 2: byte 7 is not valid UTF-8, expected UTF-8 text");
     CHECK(said(std::string("a\0b", 3)) == "inkling::text::WordTokenizer: line 2: byte 2 is zero, expected UTF-8 text");
 }
 
@@ -203,10 +202,11 @@ TEST_CASE("WordTokenizer: its bytes give it back, and any change to them is noti
 }
 
 TEST_CASE("AnyTokenizer: two tokenizers of one kind are refused, and bytes of no kind") {
-    CHECK_THROWS_WITH_AS((AnyTokenizer<WordTokenizer, OtherWords>::deserialise(words().serialise())),
-                         "inkling::text::AnyTokenizer: two of its tokenizers are of kind 'word', expected a kind of its own "
-                         "for each",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        (AnyTokenizer<WordTokenizer, OtherWords>::deserialise(words().serialise())),
+        "inkling::text::AnyTokenizer: two of its tokenizers are of kind 'word', expected a kind of its own "
+        "for each",
+        Error);
     CHECK_THROWS_AS(AnyTokenizer<WordTokenizer>::deserialise(""), Error);
     CHECK_THROWS_AS(AnyTokenizer<WordTokenizer>::deserialise("inkling tokenizer other 0 0\n"), Error);
 }

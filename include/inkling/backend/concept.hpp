@@ -138,8 +138,8 @@ concept HasReadouts =
 /// first, reads and writes memory it is given, and keeps nothing but the device's own scratch. To add a backend, define
 /// a type with `Scalar`, `Options` and `Buffer<T>`, and the verbs below beside it: a missing one does not compile.
 ///
-/// Every pointer and view is to the device's memory: the `double*` that sums are written to as well, `VectorView<Index const>`
-/// and `VectorView<double const>` too.
+/// Every pointer and view is to the device's memory: the `double*` that sums are written to as well, `VectorView<Index
+/// const>` and `VectorView<double const>` too.
 template <class B>
 concept Backend = std::movable<B>
     && requires { typename B::Scalar; }                             // has 'Scalar'

@@ -35,14 +35,16 @@ using PhiloxBlock = std::array<std::uint32_t, 4>;
         std::uint64_t const product0 = std::uint64_t{0xD2511F53u} * counter[0];
         std::uint64_t const product1 = std::uint64_t{0xCD9E8D57u} * counter[2];
         counter = {static_cast<std::uint32_t>(product1 >> 32) ^ counter[1] ^ key0, static_cast<std::uint32_t>(product1),
-                   static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key1, static_cast<std::uint32_t>(product0)};
+                   static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key1,
+                   static_cast<std::uint32_t>(product0)};
         key0 += 0x9E3779B9u;
         key1 += 0xBB67AE85u;
     }
     return counter;
 }
 
-/// A random number in the open interval (0, 1) from the upper 23 of 32 random bits: exact, and so the same, in float and double.
+/// A random number in the open interval (0, 1) from the upper 23 of 32 random bits: exact, and so the same, in float
+/// and double.
 template <class Real>
 [[nodiscard]] constexpr Real unit_interval(std::uint32_t bits) {
     return (static_cast<Real>(bits >> 9) + Real{0.5}) * Real{0x1p-23};
@@ -52,7 +54,7 @@ template <class Real>
 ///
 /// The same coordinates give the same number whatever the thread count, the batch split or the order of calls.
 struct RandomStream {
-    std::uint64_t seed = 0;      ///< the user's seed
+    std::uint64_t seed = 0;  ///< the user's seed
     Purpose purpose = Purpose::user;
     std::uint32_t sequence = 0;  ///< the sentence, or whatever else tells one sequence of numbers from another
     std::uint32_t step = 0;      ///< the update in training, the denoising step in sampling

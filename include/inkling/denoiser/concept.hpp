@@ -22,9 +22,10 @@ struct NoiseLevel {
 
 /// What removes noise. Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::Empirical.
 ///
-/// `encode` makes of a source what all steps share; `embed_times` makes of the plan's levels, each first turned into a number
-/// by `time_label`, one row each; `predict` writes its estimate of z0 from z_t, such a row, and the estimate of the step
-/// before. `predict_lengths` chooses a class for each source, and `length_of` tells the target length that it stands for.
+/// `encode` makes of a source what all steps share; `embed_times` makes of the plan's levels, each first turned into a
+/// number by `time_label`, one row each; `predict` writes its estimate of z0 from z_t, such a row, and the estimate of
+/// the step before. `predict_lengths` chooses a class for each source, and `length_of` tells the target length that it
+/// stands for.
 // clang-format off
 template <class D>
 concept Denoiser = std::copyable<D>
@@ -58,8 +59,9 @@ concept Denoiser = std::copyable<D>
     && requires(D const& denoiser) { { denoiser.longest_source() } -> std::same_as<Index>; }   // has 'longest_source()', in rows
     && requires(D const& denoiser) { { denoiser.longest_target() } -> std::same_as<Index>; };  // has 'longest_target()', in rows
 
-/// Whether a denoiser reads source and target as one sequence: then what it is given as target, z and all, are the rows of
-/// both, those of the source first, and whoever noises keeps these clean. It says so by `static constexpr bool joins_source`.
+/// Whether a denoiser reads source and target as one sequence: then what it is given as target, z and all, are the rows
+/// of both, those of the source first, and whoever noises keeps these clean. It says so by `static constexpr bool
+/// joins_source`.
 template <class D>
 inline constexpr bool joins_source = [] {
     if constexpr (requires { D::joins_source; })

@@ -31,15 +31,17 @@ void describe(Options& options, Visit const& visit) {
     visit("pad", options.pad);
 }
 
-/// The exact denoiser of a few given lines: E[z0 | z_t] where each of them is as probable as the others. Nothing is trained.
+/// The exact denoiser of a few given lines: E[z0 | z_t] where each of them is as probable as the others. Nothing is
+/// trained.
 ///
 /// The posterior mean is the mean of the lines' embeddings with weights softmax(-|z_t - a z_n|^2 / (2 s^2)), which is
-/// attention with z_t as the query and the lines as keys and values: expand the square, and what is the same for all lines
-/// drops out. Given enough steps sampling lands on one of the lines, whatever schedule and sampler: the reference
+/// attention with z_t as the query and the lines as keys and values: expand the square, and what is the same for all
+/// lines drops out. Given enough steps sampling lands on one of the lines, whatever schedule and sampler: the reference
 /// that all of them are tested with, and a way to see what they do without a network.
 ///
 /// Sources are ignored. Every target has as many tokens as the longest line; shorter lines are continued with `pad`.
-/// Source: the minimiser of the regression loss over a finite data set, as in Karras et al. 2022, arXiv:2206.00364, appendix B.3.
+/// Source: the minimiser of the regression loss over a finite data set, as in Karras et al. 2022, arXiv:2206.00364,
+/// appendix B.3.
 template <Backend B>
 class Empirical {
 public:
@@ -51,9 +53,9 @@ public:
 
     /// The lines in the space as it is now; M lines of L tokens.
     struct Encoded {
-        View lines;                          ///< [M, L * D + 1]: z_n, one row a line, and behind it -|z_n|^2 / 2
-        Segments segments;                   ///< all lines as one sentence of M rows
-        Index const* source_of = nullptr;    ///< not read
+        View lines;                        ///< [M, L * D + 1]: z_n, one row a line, and behind it -|z_n|^2 / 2
+        Segments segments;                 ///< all lines as one sentence of M rows
+        Index const* source_of = nullptr;  ///< not read
     };
 
     /// @throws Error when there is no line, or a token outside of the space's vocabulary
@@ -109,15 +111,16 @@ public:
     /// The share of signal is all it needs to know.
     [[nodiscard]] double time_label(NoiseLevel level) const { return level.alpha_bar; }
 
-    /// [K, 3]: what z_t is multiplied by, and what the lines' last column is, for attention's scores; the third is not used.
-    /// Waits for the device.
+    /// [K, 3]: what z_t is multiplied by, and what the lines' last column is, for attention's scores; the third is not
+    /// used. Waits for the device.
     [[nodiscard]] View embed_times(nn::Pass<B>& pass, VectorView<double const> labels) const {
         std::vector<double> levels(static_cast<std::size_t>(labels.size));
         download(pass.device, labels.data, std::span<double>(levels));
         double const unit = std::sqrt(static_cast<double>(length_ * width_ + 1));  // attention divides by it
         std::vector<Scalar> factors;
         for (double const alpha_bar : levels) {
-            double const variance = std::max(1.0 - alpha_bar, 1e-8);  // without any noise the nearest line is the answer
+            double const variance =
+                std::max(1.0 - alpha_bar, 1e-8);  // without any noise the nearest line is the answer
             for (double const factor : {std::sqrt(alpha_bar) / variance, alpha_bar / variance, 0.0})
                 factors.push_back(static_cast<Scalar>(unit * factor));
         }
@@ -146,7 +149,8 @@ public:
         scale(pass.device, Scalar{1}, View(scaled.data, sentences, row), query.columns(0, row));
         scale(pass.device, Scalar{1}, ConstView(time.data + 1, sentences, 1, time.stride), query.columns(row, 1));
         Segments const queries{one_sentence(pass, sentences), 1, sentences, sentences};
-        attention(pass.device, backend::AttentionShape{queries, source.segments}, query, source.lines, source.lines, mean);
+        attention(pass.device, backend::AttentionShape{queries, source.segments}, query, source.lines, source.lines,
+                  mean);
         scale(pass.device, Scalar{1}, mean.columns(0, row), View(z0_hat.data, sentences, row));
     }
 
@@ -165,9 +169,9 @@ private:
         return memory;
     }
 
-    Index count_;       // M
-    Index width_;       // D
-    Index length_ = 0;  // L
+    Index count_;                // M
+    Index width_;                // D
+    Index length_ = 0;           // L
     std::vector<Token> tokens_;  // [M * L]
     std::function<void(nn::Pass<B>&, TokenView, View)> embed_;
 };

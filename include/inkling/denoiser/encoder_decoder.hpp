@@ -24,34 +24,35 @@ enum class LengthTarget { offset, absolute };
 
 /// Sizes and switches of EncoderDecoder. Sizes are 1 to 2^20; where the encoder's are 0 they are the decoder's.
 struct EncoderDecoderOptions {
-    Index width = 256;                     ///< of the hidden states
-    Index layers = 4;                      ///< of the decoder, 1 to 1024
-    Index heads = 4;                       ///< of the decoder's attention; they divide the width
-    Index hidden = 0;                      ///< of the decoder's feed-forward parts; 0: 4 * width
-    Index encoder_layers = 0;              ///< up to 1024
-    Index encoder_heads = 0;               ///< they divide the width
+    Index width = 256;         ///< of the hidden states
+    Index layers = 4;          ///< of the decoder, 1 to 1024
+    Index heads = 4;           ///< of the decoder's attention; they divide the width
+    Index hidden = 0;          ///< of the decoder's feed-forward parts; 0: 4 * width
+    Index encoder_layers = 0;  ///< up to 1024
+    Index encoder_heads = 0;   ///< they divide the width
     Index encoder_hidden = 0;
-    double dropout = 0.1;                  ///< [0, 1), in training
-    Index longest_source = 256;            ///< rows, bos and eos counted; longer sentences are refused
-    Index longest_target = 256;            ///< likewise
+    double dropout = 0.1;        ///< [0, 1), in training
+    Index longest_source = 256;  ///< rows, bos and eos counted; longer sentences are refused
+    Index longest_target = 256;  ///< likewise
     backend::Activation activation = backend::Activation::relu;  ///< of feed-forward parts, fusion and time
     Positions encoder_positions = Positions::learned;
     Positions decoder_positions = Positions::learned;
     SelfConditioning self_conditioning = SelfConditioning::after_projection;
-    bool encoder_embedding_norm = false;   ///< layer norm on the encoder's input
-    bool embedding_norm = true;            ///< layer norm on the decoder's input
-    bool embedding_norm_affine = true;     ///< ... with gain and bias
-    bool share_embedding = true;           ///< source and target tokens share one table
-    bool share_projection = false;         ///< ... and one map from D to width
-    bool encoder_normalize_before = false; ///< pre-norm layers
+    bool encoder_embedding_norm = false;    ///< layer norm on the encoder's input
+    bool embedding_norm = true;             ///< layer norm on the decoder's input
+    bool embedding_norm_affine = true;      ///< ... with gain and bias
+    bool share_embedding = true;            ///< source and target tokens share one table
+    bool share_projection = false;          ///< ... and one map from D to width
+    bool encoder_normalize_before = false;  ///< pre-norm layers
     bool decoder_normalize_before = false;
-    double time_scale = 1000.0;            ///< the time label is time_scale * t, t in [0, 1]; finite
+    double time_scale = 1000.0;  ///< the time label is time_scale * t, t in [0, 1]; finite
     LengthTarget length_target = LengthTarget::offset;
-    Index length_classes = 256;            ///< lengths beyond the first and the last count as these
-    bool length_trains_encoder = true;     ///< the length loss reaches the encoder
+    Index length_classes = 256;         ///< lengths beyond the first and the last count as these
+    bool length_trains_encoder = true;  ///< the length loss reaches the encoder
 };
 
-/// Names every setting once, for model files and their checks: visit(name, value), with the spellings of an enumeration.
+/// Names every setting once, for model files and their checks: visit(name, value), with the spellings of an
+/// enumeration.
 template <class Options, class Visit>
     requires std::same_as<std::remove_const_t<Options>, EncoderDecoderOptions>
 void describe(Options& options, Visit const& visit) {
@@ -82,12 +83,14 @@ void describe(Options& options, Visit const& visit) {
     visit("length_trains_encoder", options.length_trains_encoder);
 }
 
-/// Difformer's denoiser: a Transformer encoder reads the source, a decoder without causal mask cleans all of z_t at once.
+/// Difformer's denoiser: a Transformer encoder reads the source, a decoder without causal mask cleans all of z_t at
+/// once.
 ///
 /// hidden = LN(fuse(P z_t, P previous) + time + position), Transformer layers over it and over the encoder's output,
 /// and a map back to D. Source tokens use the shared table times sqrt(D) and a map of their own. A classifier over the
 /// encoder's mean output tells the length.
-/// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, figure 2; parameter names and their order are the official code's.
+/// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, figure 2; parameter names and their order are the official
+/// code's.
 template <Backend B>
 class EncoderDecoder {
 public:
@@ -100,9 +103,9 @@ public:
     /// A source, read once.
     struct Encoded {
         PackedSequences source;
-        View output;                          ///< [Ns, width]
-        View keys_values;                     ///< [Ns, layers * 2 width], of every decoder layer
-        Index const* source_of = nullptr;     ///< [S], which source each target belongs to; null: the same number
+        View output;                       ///< [Ns, width]
+        View keys_values;                  ///< [Ns, layers * 2 width], of every decoder layer
+        Index const* source_of = nullptr;  ///< [S], which source each target belongs to; null: the same number
     };
 
     /// Values of the forward pass that the backward pass reads; reused from step to step.
@@ -118,7 +121,7 @@ public:
         // decoder
         ConstView z_t;
         ConstView previous;
-        ConstView fused;                      ///< [Nt, D], what is projected where fusion comes first
+        ConstView fused;  ///< [Nt, D], what is projected where fusion comes first
         nn::FeedForward::Saved<B> fuse;
         nn::Dropout fuse_dropout;
         nn::LayerNorm::Saved<B> embedding_norm;
@@ -149,11 +152,13 @@ public:
         add_positions(layout, "encoder", options_.encoder_positions, options_.longest_source, source_positions_);
         if (options_.encoder_embedding_norm) source_norm_ = nn::LayerNorm(layout, "encoder.layernorm_embedding", width);
         for (Index i = 0; i < options_.encoder_layers; ++i)
-            encoder_layers_.emplace_back(layout, "encoder.layers." + std::to_string(i),
-                                         nn::TransformerLayerOptions{.width = width, .heads = options_.encoder_heads,
-                                                                     .hidden = options_.encoder_hidden,
-                                                                     .activation = options_.activation,
-                                                                     .normalize_before = options_.encoder_normalize_before});
+            encoder_layers_.emplace_back(
+                layout, "encoder.layers." + std::to_string(i),
+                nn::TransformerLayerOptions{.width = width,
+                                            .heads = options_.encoder_heads,
+                                            .hidden = options_.encoder_hidden,
+                                            .activation = options_.activation,
+                                            .normalize_before = options_.encoder_normalize_before});
         if (options_.encoder_normalize_before) encoder_norm_ = nn::LayerNorm(layout, "encoder.layer_norm", width);
         if (latent != width) {
             source_projection_ = nn::Linear(layout, "encoder.project_in_dim", latent, width, false);
@@ -167,15 +172,19 @@ public:
         for (Index i = 0; i < options_.layers; ++i)
             decoder_layers_.emplace_back(
                 layout, "decoder.layers." + std::to_string(i),
-                nn::TransformerLayerOptions{.width = width, .heads = options_.heads, .hidden = options_.hidden,
+                nn::TransformerLayerOptions{.width = width,
+                                            .heads = options_.heads,
+                                            .hidden = options_.hidden,
                                             .activation = options_.activation,
-                                            .normalize_before = options_.decoder_normalize_before, .cross = true});
+                                            .normalize_before = options_.decoder_normalize_before,
+                                            .cross = true});
         if (options_.decoder_normalize_before) decoder_norm_ = nn::LayerNorm(layout, "decoder.layer_norm", width);
         length_table_ = layout.add_matrix("decoder.embed_length.weight", options_.length_classes, width,
                                           nn::Initializer::fan_in(width));
-        require(!(options_.embedding_norm && options_.embedding_norm_affine && layout.find("decoder.embed_norm.weight")),
-                "inkling::denoiser::EncoderDecoder: embedding_norm is true, but the embedding space has that norm, "
-                "'decoder.embed_norm', already; expected false beside embedding::LayerNormed");
+        require(
+            !(options_.embedding_norm && options_.embedding_norm_affine && layout.find("decoder.embed_norm.weight")),
+            "inkling::denoiser::EncoderDecoder: embedding_norm is true, but the embedding space has that norm, "
+            "'decoder.embed_norm', already; expected false beside embedding::LayerNormed");
         if (options_.embedding_norm)
             embedding_norm_ = nn::LayerNorm(layout, "decoder.embed_norm", width, options_.embedding_norm_affine);
         if (options_.self_conditioning != SelfConditioning::none) {
@@ -244,14 +253,15 @@ public:
 
     /// Backward pass of encode.
     ///
-    /// @param doutput      [Ns, width], the gradient that reaches the output by other ways, such as length_loss; overwritten
+    /// @param doutput      [Ns, width], the gradient that reaches the output by other ways, such as length_loss;
+    ///   overwritten
     /// @param dkeys_values [Ns, layers * 2 width] from predict_backward
     void encode_backward(nn::Pass<B>& pass, Encoded const& encoded, Saved const& saved, View doutput,
                          View dkeys_values) const {
         nn::Scope<B> const scope(pass.workspace);
         for (std::size_t i = 0; i < decoder_layers_.size(); ++i)
-            decoder_layers_[i].cross_attention.key_value().backward(pass, ConstView(encoded.output),
-                                                                    ConstView(keys_values(dkeys_values, i)), doutput, true);
+            decoder_layers_[i].cross_attention.key_value().backward(
+                pass, ConstView(encoded.output), ConstView(keys_values(dkeys_values, i)), doutput, true);
         if (encoder_norm_.exists()) encoder_norm_.backward(pass, saved.encoder_norm, ConstView(doutput), doutput);
         for (std::size_t i = encoder_layers_.size(); i-- > 0;)
             encoder_layers_[i].backward(pass, encoded.source.segments, saved.encoder_layers[i], doutput);
@@ -370,30 +380,29 @@ public:
         View const pooled = pool(pass, encoded);
         View dpooled;
         if (!doutput.empty() && options_.length_trains_encoder) dpooled = pass.take_zeros(pooled.rows, pooled.cols);
-        readout_cross_entropy(pass.device, pooled, pass.matrix(length_table_), {}, classes, 0.0, factor, losses, dpooled,
-                              pass.gradients ? pass.matrix_gradient(length_table_) : View{});
+        readout_cross_entropy(pass.device, pooled, pass.matrix(length_table_), {}, classes, 0.0, factor, losses,
+                              dpooled, pass.gradients ? pass.matrix_gradient(length_table_) : View{});
         if (!dpooled.empty()) mean_per_sentence_backward(pass.device, encoded.source.segments, dpooled, doutput);
     }
 
     /// The class that stands for a target of `target` rows to a source of `source` rows.
     [[nodiscard]] Token length_class(Index source, Index target) const {
-        Index const raw = options_.length_target == LengthTarget::offset
-                              ? target - source + options_.length_classes / 2
-                              : target;
+        Index const raw =
+            options_.length_target == LengthTarget::offset ? target - source + options_.length_classes / 2 : target;
         return static_cast<Token>(std::clamp<Index>(raw, 0, options_.length_classes - 1));
     }
     /// The target length, at least 2, that a class stands for.
     [[nodiscard]] Index length_of(Index source, Token length_class) const {
         Index const raw = options_.length_target == LengthTarget::offset
-                              ? source + length_class - options_.length_classes / 2
-                              : Index{length_class};
+            ? source + length_class - options_.length_classes / 2
+            : Index{length_class};
         return std::max<Index>(2, raw);
     }
 
 private:
     static void require_fits(Segments const& segments, Index longest, char const* side) {
-        require(segments.longest <= longest, "inkling::denoiser::EncoderDecoder: a ", side, " sentence has ", segments.longest,
-                " tokens, expected at most ", longest, ", for which there are positions");
+        require(segments.longest <= longest, "inkling::denoiser::EncoderDecoder: a ", side, " sentence has ",
+                segments.longest, " tokens, expected at most ", longest, ", for which there are positions");
     }
 
     void fill_defaults() {
@@ -431,17 +440,17 @@ private:
 
     /// fairseq's tables start behind the padding row: place i of a sentence is row 2 + i.
     static constexpr Token first_position = 2;
-    /// Standard deviation that learned positions start with: of the size of what they are added to. With BERT's 0.02, as
-    /// in the official code, the source stays unread for thousands of updates.
+    /// Standard deviation that learned positions start with: of the size of what they are added to. With BERT's 0.02,
+    /// as in the official code, the source stays unread for thousands of updates.
     static constexpr double position_start = 0.25;
 
     void add_positions(nn::ParameterLayout& layout, std::string const& side, Positions kind, Index longest,
                        nn::Parameter& table) const {
         table = kind == Positions::learned
-                    ? layout.add_matrix(side + ".embed_positions.weight", longest + first_position, options_.width,
-                                        nn::Initializer::normal(position_start))
-                    : layout.add_matrix(side + ".embed_positions.fixed", longest + first_position, options_.width,
-                                        nn::Initializer::sinusoidal(first_position - 1));
+            ? layout.add_matrix(side + ".embed_positions.weight", longest + first_position, options_.width,
+                                nn::Initializer::normal(position_start))
+            : layout.add_matrix(side + ".embed_positions.fixed", longest + first_position, options_.width,
+                                nn::Initializer::sinusoidal(first_position - 1));
     }
     [[nodiscard]] static nn::Parameter from_first(nn::Parameter table) {
         return {table.offset + first_position * table.cols, table.rows - first_position, table.cols};
@@ -449,14 +458,15 @@ private:
     void add_position(nn::Pass<B>& pass, nn::Parameter table, PackedSequences const& sequences, View hidden) const {
         gather(pass.device, pass.matrix(from_first(table)), sequences.positions, Scalar{1}, hidden, true);
     }
-    void position_backward(nn::Pass<B>& pass, nn::Parameter table, PackedSequences const& sequences, ConstView dhidden) const {
+    void position_backward(nn::Pass<B>& pass, nn::Parameter table, PackedSequences const& sequences,
+                           ConstView dhidden) const {
         scatter_add(pass.device, dhidden, sequences.positions, Scalar{1}, pass.matrix_gradient(from_first(table)));
     }
 
-    [[nodiscard]] nn::FeedForward feed_forward(nn::ParameterLayout& layout, std::string const& name, Index in, Index hidden,
-                                               Index out) const {
-        return {nn::Linear(layout, name + ".0", in, hidden, true),
-                nn::Linear(layout, name + ".2", hidden, out, true), options_.activation};
+    [[nodiscard]] nn::FeedForward feed_forward(nn::ParameterLayout& layout, std::string const& name, Index in,
+                                               Index hidden, Index out) const {
+        return {nn::Linear(layout, name + ".0", in, hidden, true), nn::Linear(layout, name + ".2", hidden, out, true),
+                options_.activation};
     }
 
     [[nodiscard]] View keys_values(View all, std::size_t layer) const {

@@ -16,15 +16,16 @@ namespace inkling::denoiser {
 
 /// Sizes and switches of EncoderOnly. Sizes are 1 to 2^20.
 struct EncoderOnlyOptions {
-    Index width = 256;       ///< of the hidden states
-    Index layers = 4;        ///< 1 to 1024
-    Index heads = 4;         ///< they divide the width
-    Index hidden = 0;        ///< of the feed-forward parts; 0: 4 * width
-    Index time_width = 0;    ///< of the features of a time; 0: D
-    double dropout = 0.1;    ///< [0, 1), in training
-    Index longest = 128;     ///< rows of source and target together; longer sequences are refused
-    Index filled = 0;        ///< rows of every sequence, up to `longest`: the target's place is all that the source leaves, and
-                             ///< a shorter target is filled with pad tokens, which the model learns to write; 0: `longest`
+    Index width = 256;     ///< of the hidden states
+    Index layers = 4;      ///< 1 to 1024
+    Index heads = 4;       ///< they divide the width
+    Index hidden = 0;      ///< of the feed-forward parts; 0: 4 * width
+    Index time_width = 0;  ///< of the features of a time; 0: D
+    double dropout = 0.1;  ///< [0, 1), in training
+    Index longest = 128;   ///< rows of source and target together; longer sequences are refused
+    /// rows of every sequence, up to `longest`: the target's place is all that the source leaves, and a shorter target
+    /// is filled with pad tokens, which the model learns to write; 0: `longest`
+    Index filled = 0;
     double time_scale = 1000.0;  ///< the time label is time_scale * t, t in [0, 1]; finite
 };
 
@@ -46,9 +47,9 @@ void describe(Options& options, Visit const& visit) {
 /// DiffuSeq's denoiser: one BERT-shaped encoder over [source ; target]. It joins the two: what other denoisers call the
 /// target are here the rows of both, of which those of the source are kept clean by whoever noises.
 ///
-/// hidden = LN(up(z) + position + time), post-norm layers with GELU, z0_hat = down(hidden); up and down are Linear, tanh,
-/// Linear, and left out where D is the width. Nothing is read of an encoded source, and nothing of the last estimate. There
-/// is no dropout on attention's weights, which the official BERT has.
+/// hidden = LN(up(z) + position + time), post-norm layers with GELU, z0_hat = down(hidden); up and down are Linear,
+/// tanh, Linear, and left out where D is the width. Nothing is read of an encoded source, and nothing of the last
+/// estimate. There is no dropout on attention's weights, which the official BERT has.
 /// Source: Gong et al. 2023, "DiffuSeq", arXiv:2210.08933, section 3; parameter names are the official code's.
 template <Backend B>
 class EncoderOnly {
@@ -65,9 +66,9 @@ public:
     /// A source: nothing is made of it before it is joined to a target.
     struct Encoded {
         PackedSequences source;
-        View output{};                        ///< empty
-        View keys_values{};                   ///< empty
-        Index const* source_of = nullptr;     ///< not read
+        View output{};                     ///< empty
+        View keys_values{};                ///< empty
+        Index const* source_of = nullptr;  ///< not read
     };
 
     /// Values of the forward pass that the backward pass reads; reused from step to step.
@@ -84,7 +85,8 @@ public:
     ///
     /// @param latent  D, width of z, 1 to 2^20
     /// @throws Error naming the option that is out of its range
-    EncoderOnly(nn::ParameterLayout& layout, Options const& options, Index latent) : options_(options), latent_(latent) {
+    EncoderOnly(nn::ParameterLayout& layout, Options const& options, Index latent)
+        : options_(options), latent_(latent) {
         check_options();
         if (options_.hidden == 0) options_.hidden = 4 * options_.width;
         if (options_.time_width == 0) options_.time_width = latent;
@@ -98,11 +100,14 @@ public:
         for (Index i = 0; i < options_.layers; ++i) {
             std::string const name = "input_transformers.layer." + std::to_string(i);
             layers_.emplace_back(layout, name, nn::TransformerLayerNames::bert(name),
-                                 nn::TransformerLayerOptions{.width = width, .heads = options_.heads,
+                                 nn::TransformerLayerOptions{.width = width,
+                                                             .heads = options_.heads,
                                                              .hidden = options_.hidden,
-                                                             .activation = backend::Activation::gelu, .epsilon = epsilon});
+                                                             .activation = backend::Activation::gelu,
+                                                             .epsilon = epsilon});
         }
-        positions_ = layout.add_matrix("position_embeddings.weight", options_.longest, width, nn::Initializer::normal(1.0));
+        positions_ =
+            layout.add_matrix("position_embeddings.weight", options_.longest, width, nn::Initializer::normal(1.0));
         norm_ = nn::LayerNorm(layout, "LayerNorm", width, true, epsilon);
         if (latent != width)
             down_ = {nn::Linear(layout, "output_down_proj.0", width, width, true),
@@ -123,7 +128,9 @@ public:
     [[nodiscard]] bool self_conditioned() const { return false; }
 
     /// Remembers where the source is. @param saved not read
-    [[nodiscard]] Encoded encode(nn::Pass<B>&, PackedSequences const& source, Saved* = nullptr) const { return {source}; }
+    [[nodiscard]] Encoded encode(nn::Pass<B>&, PackedSequences const& source, Saved* = nullptr) const {
+        return {source};
+    }
     /// Does nothing, as nothing was done.
     void encode_backward(nn::Pass<B>&, Encoded const&, Saved const&, View, View) const {}
 
@@ -148,10 +155,11 @@ public:
     /// @param time   [S, width] from embed_times, or one row for all sentences with stride 0
     /// @param saved  null outside training; else z_t must outlive the backward pass
     /// @throws Error when a sequence is longer than the options' longest
-    void predict(nn::Pass<B>& pass, PackedSequences const& target, Encoded const&, ConstView z_t, ConstView time, ConstView,
-                 View z0_hat, Saved* saved = nullptr) const {
+    void predict(nn::Pass<B>& pass, PackedSequences const& target, Encoded const&, ConstView z_t, ConstView time,
+                 ConstView, View z0_hat, Saved* saved = nullptr) const {
         require(target.segments.longest <= options_.longest, "inkling::denoiser::EncoderOnly: a sequence has ",
-                target.segments.longest, " tokens, expected at most ", options_.longest, ", for which there are positions");
+                target.segments.longest, " tokens, expected at most ", options_.longest,
+                ", for which there are positions");
         auto const mark = pass.workspace.mark();
         Index const width = options_.width;
         View hidden = pass.take(z_t.rows, width);
@@ -172,7 +180,8 @@ public:
         }
         for (std::size_t i = 0; i < layers_.size(); ++i) {
             View const next = saved ? pass.take(hidden.rows, width) : hidden;
-            layers_[i].forward(pass, target.segments, ConstView(hidden), next, {}, {}, saved ? &saved->layers[i] : nullptr);
+            layers_[i].forward(pass, target.segments, ConstView(hidden), next, {}, {},
+                               saved ? &saved->layers[i] : nullptr);
             hidden = next;
         }
         if (down_.first.exists())
@@ -194,7 +203,8 @@ public:
             down_.backward(pass, saved.down, dz0_hat, dhidden);
         else
             scale(pass.device, Scalar{1}, dz0_hat, dhidden);
-        for (std::size_t i = layers_.size(); i-- > 0;) layers_[i].backward(pass, target.segments, saved.layers[i], dhidden);
+        for (std::size_t i = layers_.size(); i-- > 0;)
+            layers_[i].backward(pass, target.segments, saved.layers[i], dhidden);
         saved.dropout.apply(pass, dhidden);
         norm_.backward(pass, saved.norm, ConstView(dhidden), dhidden);
         sum_per_sentence(pass.device, target.segments, dhidden, dtime);
@@ -216,9 +226,7 @@ public:
     /// Every target is of the one class.
     [[nodiscard]] Token length_class(Index, Index) const { return 0; }
     /// Rows of a target to a source of `source` rows, at least 1.
-    [[nodiscard]] Index length_of(Index source, Token) const {
-        return std::max<Index>(1, options_.filled - source);
-    }
+    [[nodiscard]] Index length_of(Index source, Token) const { return std::max<Index>(1, options_.filled - source); }
 
 private:
     /// Of all layer norms, as BERT has it.
@@ -227,8 +235,8 @@ private:
     /// Options as they are given, 0 included where that stands for another one.
     void check_options() const {
         auto const size = [](char const* name, Index value, Index least = 1, Index most = Index{1} << 20) {
-            require(value >= least && value <= most, "inkling::denoiser::EncoderOnly: ", name, " is ", value, ", expected ",
-                    least, " to ", most);
+            require(value >= least && value <= most, "inkling::denoiser::EncoderOnly: ", name, " is ", value,
+                    ", expected ", least, " to ", most);
         };
         size("the width of z", latent_);
         size("width", options_.width);
@@ -240,8 +248,8 @@ private:
         size("filled", options_.filled, 0, options_.longest);
         require(options_.dropout >= 0.0 && options_.dropout < 1.0, "inkling::denoiser::EncoderOnly: dropout is ",
                 options_.dropout, ", expected a number in [0, 1)");
-        require(std::isfinite(options_.time_scale), "inkling::denoiser::EncoderOnly: time_scale is ", options_.time_scale,
-                ", expected a finite number");
+        require(std::isfinite(options_.time_scale), "inkling::denoiser::EncoderOnly: time_scale is ",
+                options_.time_scale, ", expected a finite number");
     }
 
     EncoderOnlyOptions options_;

@@ -10,9 +10,9 @@ namespace inkling {
 /// Where tokens live: maps them to vectors of width D and reads tokens out of vectors. Models: embedding::Learned,
 /// embedding::LayerNormed.
 ///
-/// A space holds places of parameters alone. `table()` is its matrix [V, D]; `readout()` the matrix [V, D] whose product
-/// with z gives the logits; `scale()` the factor that a row of the table is read with. A space may also have `readout_bias()`,
-/// `start_noise()` and `nearest(pass, z, tokens)`: see the functions below.
+/// A space holds places of parameters alone. `table()` is its matrix [V, D]; `readout()` the matrix [V, D] whose
+/// product with z gives the logits; `scale()` the factor that a row of the table is read with. A space may also have
+/// `readout_bias()`, `start_noise()` and `nearest(pass, z, tokens)`: see the functions below.
 template <class S>
 concept EmbeddingSpace = std::copyable<S>
     && requires { typename S::Options; }                                                      // has 'Options'
@@ -23,7 +23,8 @@ concept EmbeddingSpace = std::copyable<S>
     && requires(S const& space) { { space.table() } -> std::same_as<nn::Parameter>; }          // has 'table()'
     && requires(S const& space) { { space.readout() } -> std::same_as<nn::Parameter>; };       // has 'readout()'
 
-/// A space whose vectors can be made, and trained, on backend B. `Saved<B>` is what the backward pass needs of the forward one.
+/// A space whose vectors can be made, and trained, on backend B. `Saved<B>` is what the backward pass needs of the
+/// forward one.
 // clang-format off
 template <class S, class B>
 concept EmbeddingSpaceOn = EmbeddingSpace<S>
@@ -40,20 +41,25 @@ concept EmbeddingSpaceOn = EmbeddingSpace<S>
 
 namespace embedding {
 
-/// What a space adds to all logits, [V]; a parameter that does not exist where the space says nothing of a `readout_bias()`.
+/// What a space adds to all logits, [V]; a parameter that does not exist where the space says nothing of a
+/// `readout_bias()`.
 template <EmbeddingSpace Space>
 [[nodiscard]] nn::Parameter readout_bias(Space const& space) {
-    if constexpr (requires { { space.readout_bias() } -> std::same_as<nn::Parameter>; })
+    if constexpr (requires {
+                      { space.readout_bias() } -> std::same_as<nn::Parameter>;
+                  })
         return space.readout_bias();
     else
         return {};
 }
 
-/// Standard deviation of the noise that training adds to an embedding to make it z0; 0 where the space says nothing of a
-/// `start_noise()`.
+/// Standard deviation of the noise that training adds to an embedding to make it z0; 0 where the space says nothing of
+/// a `start_noise()`.
 template <EmbeddingSpace Space>
 [[nodiscard]] double start_noise(Space const& space) {
-    if constexpr (requires { { space.start_noise() } -> std::same_as<double>; })
+    if constexpr (requires {
+                      { space.start_noise() } -> std::same_as<double>;
+                  })
         return space.start_noise();
     else
         return 0.0;
@@ -64,13 +70,15 @@ template <EmbeddingSpace Space>
 template <EmbeddingSpace Space, Backend B>
 void read_out(nn::Pass<B>& pass, Space const& space, MatrixView<typename B::Scalar const> z, VectorView<Token> tokens,
               VectorView<typename B::Scalar> log_probabilities = {}) {
-    readout_argmax(pass.device, z, pass.matrix(space.readout()), pass.vector(readout_bias(space)), tokens, log_probabilities);
+    readout_argmax(pass.device, z, pass.matrix(space.readout()), pass.vector(readout_bias(space)), tokens,
+                   log_probabilities);
 }
 
-/// The token [N] that clamping takes each row of z [N, D] for: the nearest where the space has `nearest(pass, z, tokens)`,
-/// else the likeliest.
+/// The token [N] that clamping takes each row of z [N, D] for: the nearest where the space has `nearest(pass, z,
+/// tokens)`, else the likeliest.
 template <EmbeddingSpace Space, Backend B>
-void round_to_tokens(nn::Pass<B>& pass, Space const& space, MatrixView<typename B::Scalar const> z, VectorView<Token> tokens) {
+void round_to_tokens(nn::Pass<B>& pass, Space const& space, MatrixView<typename B::Scalar const> z,
+                     VectorView<Token> tokens) {
     if constexpr (requires { space.nearest(pass, z, tokens); })
         space.nearest(pass, z, tokens);
     else

@@ -7,18 +7,18 @@ namespace inkling::embedding {
 
 /// Settings of LayerNormed.
 struct LayerNormedOptions {
-    Index width = 128;                 ///< D, 1 to 2^20
-    bool scaled = true;                ///< multiply rows by sqrt(D) first
-    bool tied = true;                  ///< the read-out is the table
-    double standard_deviation = 0.0;   ///< of the starting values, finite; 0: 1 / sqrt(D)
-    bool affine = true;                ///< the norm has gain and bias
+    Index width = 128;                ///< D, 1 to 2^20
+    bool scaled = true;               ///< multiply rows by sqrt(D) first
+    bool tied = true;                 ///< the read-out is the table
+    double standard_deviation = 0.0;  ///< of the starting values, finite; 0: 1 / sqrt(D)
+    bool affine = true;               ///< the norm has gain and bias
 };
 
 /// z0 = LayerNorm(sqrt(D) E[w]): all tokens lie at the same distance from the origin, so that training cannot spread
 /// them without bound.
 ///
-/// Its norm is there in place of the one on the denoiser's input, and has its name, as in the official checkpoints: beside
-/// denoiser::EncoderDecoder set `.denoiser = {.embedding_norm = false}`.
+/// Its norm is there in place of the one on the denoiser's input, and has its name, as in the official checkpoints:
+/// beside denoiser::EncoderDecoder set `.denoiser = {.embedding_norm = false}`.
 /// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412 version 1, section 3.3 (the official 'before projection').
 class LayerNormed {
 public:
@@ -33,7 +33,9 @@ public:
     /// @throws Error when the vocabulary is not positive, or an option out of its range
     LayerNormed(nn::ParameterLayout& layout, Index vocabulary, Options const& options)
         : learned_(layout, vocabulary,
-                   {.width = options.width, .scaled = options.scaled, .tied = options.tied,
+                   {.width = options.width,
+                    .scaled = options.scaled,
+                    .tied = options.tied,
                     .standard_deviation = options.standard_deviation}),
           norm_(layout, "decoder.embed_norm", options.width, options.affine) {}
 
@@ -45,7 +47,8 @@ public:
 
     /// z0 [N, D] of tokens [N]. @param saved null outside training
     template <Backend B>
-    void embed(nn::Pass<B>& pass, TokenView tokens, MatrixView<typename B::Scalar> z0, Saved<B>* saved = nullptr) const {
+    void embed(nn::Pass<B>& pass, TokenView tokens, MatrixView<typename B::Scalar> z0,
+               Saved<B>* saved = nullptr) const {
         auto const mark = pass.workspace.mark();
         auto const raw = pass.take(z0.rows, z0.cols);
         learned_.embed(pass, tokens, raw);

@@ -11,10 +11,10 @@ namespace inkling::embedding {
 
 /// Settings of Learned.
 struct LearnedOptions {
-    Index width = 128;                 ///< D, 1 to 2^20
-    bool scaled = true;                ///< multiply rows by sqrt(D)
-    bool tied = true;                  ///< the read-out is the table
-    double standard_deviation = 0.0;   ///< of the starting values, finite; 0: 1 / sqrt(D)
+    Index width = 128;                ///< D, 1 to 2^20
+    bool scaled = true;               ///< multiply rows by sqrt(D)
+    bool tied = true;                 ///< the read-out is the table
+    double standard_deviation = 0.0;  ///< of the starting values, finite; 0: 1 / sqrt(D)
 };
 
 /// z0 = sqrt(D) E[w] with a trained table E [V, D]; logits = R z with R = E (tied), or a table of its own.
@@ -31,18 +31,18 @@ public:
     /// @throws Error when the vocabulary is not positive, or an option out of its range
     Learned(nn::ParameterLayout& layout, Index vocabulary, Options const& options)
         : options_(checked(options)),
-          table_(layout.add_matrix("decoder.embed_tokens.weight", vocabulary, options.width,
-                                   start(options))) {
+          table_(layout.add_matrix("decoder.embed_tokens.weight", vocabulary, options.width, start(options))) {
         if (options.tied)
             layout.add_alias(readout_ = table_, "decoder.output_projection.weight");
         else
-            readout_ = layout.add_matrix("decoder.output_projection.weight", vocabulary, options.width,
-                                         start(options));
+            readout_ = layout.add_matrix("decoder.output_projection.weight", vocabulary, options.width, start(options));
     }
 
     [[nodiscard]] Index width() const { return options_.width; }
     [[nodiscard]] Index vocabulary() const { return table_.rows; }
-    [[nodiscard]] double scale() const { return options_.scaled ? std::sqrt(static_cast<double>(options_.width)) : 1.0; }
+    [[nodiscard]] double scale() const {
+        return options_.scaled ? std::sqrt(static_cast<double>(options_.width)) : 1.0;
+    }
     [[nodiscard]] nn::Parameter table() const { return table_; }
     [[nodiscard]] nn::Parameter readout() const { return readout_; }
 
@@ -53,7 +53,8 @@ public:
     }
     /// Adds the gradient of z0 to that of the table; dz0 may be overwritten.
     template <Backend B>
-    void embed_backward(nn::Pass<B>& pass, TokenView tokens, Saved<B> const&, MatrixView<typename B::Scalar> dz0) const {
+    void embed_backward(nn::Pass<B>& pass, TokenView tokens, Saved<B> const&,
+                        MatrixView<typename B::Scalar> dz0) const {
         scatter_add(pass.device, dz0, tokens, static_cast<typename B::Scalar>(scale()), pass.matrix_gradient(table_));
     }
 

@@ -18,21 +18,23 @@ enum class Rounding {
 
 /// Settings of NoisyLearned.
 struct NoisyLearnedOptions {
-    Index width = 128;                ///< D, 1 to 2^20
-    double start_noise = 0.0;         ///< standard deviation of what training adds to make z0, [0, 1); DiffuSeq: the noise of
-                                      ///< its table's first step
-    bool tied = true;                 ///< the read-out is the table
-    bool readout_bias = true;         ///< the read-out adds a number to each token's logit
+    Index width = 128;         ///< D, 1 to 2^20
+    double start_noise = 0.0;  ///< standard deviation of what training adds to make z0, [0, 1); DiffuSeq: the noise of
+                               ///< its table's first step
+    bool tied = true;          ///< the read-out is the table
+    bool readout_bias = true;  ///< the read-out adds a number to each token's logit
     Rounding clamping = Rounding::nearest;
     double standard_deviation = 1.0;  ///< of the starting values; positive
 };
 
-/// z0 = E[w] + start_noise * noise with a trained table E [V, D]; logits = R z + b with R = E (tied), or a table of its own.
+/// z0 = E[w] + start_noise * noise with a trained table E [V, D]; logits = R z + b with R = E (tied), or a table of its
+/// own.
 ///
 /// That z0 is a little off its embedding makes the read-out leave room around each: the rounding loss is then of use.
 /// Sampling adds nothing. Clamping takes the embedding that is nearest in L2, which unlike the read-out does not favour
 /// long ones.
-/// Source: Li et al. 2022, "Diffusion-LM", arXiv:2205.14217, section 4.2 and code; parameter names are those of DiffuSeq's.
+/// Source: Li et al. 2022, "Diffusion-LM", arXiv:2205.14217, section 4.2 and code; parameter names are those of
+/// DiffuSeq's.
 class NoisyLearned {
 public:
     using Options = NoisyLearnedOptions;
@@ -62,14 +64,16 @@ public:
     [[nodiscard]] nn::Parameter readout_bias() const { return bias_; }
     [[nodiscard]] double start_noise() const { return options_.start_noise; }
 
-    /// The embeddings [N, D] of tokens [N], without noise. The last argument is what the concept asks for; nothing is saved.
+    /// The embeddings [N, D] of tokens [N], without noise. The last argument is what the concept asks for; nothing is
+    /// saved.
     template <Backend B>
     void embed(nn::Pass<B>& pass, TokenView tokens, MatrixView<typename B::Scalar> z0, Saved<B>* = nullptr) const {
         gather(pass.device, pass.matrix(table_), tokens, typename B::Scalar{1}, z0);
     }
     /// Adds the gradient of z0 to that of the table; dz0 may be overwritten.
     template <Backend B>
-    void embed_backward(nn::Pass<B>& pass, TokenView tokens, Saved<B> const&, MatrixView<typename B::Scalar> dz0) const {
+    void embed_backward(nn::Pass<B>& pass, TokenView tokens, Saved<B> const&,
+                        MatrixView<typename B::Scalar> dz0) const {
         scatter_add(pass.device, dz0, tokens, typename B::Scalar{1}, pass.matrix_gradient(table_));
     }
 
@@ -86,7 +90,8 @@ private:
     [[nodiscard]] static Options const& checked(Options const& options) {
         constexpr Index widest = Index{1} << 20;
         constexpr char const* where = "inkling::embedding::NoisyLearned: ";
-        require(options.width >= 1 && options.width <= widest, where, "width is ", options.width, ", expected 1 to ", widest);
+        require(options.width >= 1 && options.width <= widest, where, "width is ", options.width, ", expected 1 to ",
+                widest);
         require(options.start_noise >= 0.0 && options.start_noise < 1.0, where, "start_noise is ", options.start_noise,
                 ", expected a number in [0, 1)");
         require(options.standard_deviation > 0.0 && std::isfinite(options.standard_deviation), where,

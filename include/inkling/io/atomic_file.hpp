@@ -25,10 +25,10 @@ namespace inkling::io {
 /// Writes a file that is either wholly there or not there at all.
 ///
 /// Bytes go to a temporary file in the target's folder; `commit` makes them durable (fsync), puts them in the target's
-/// place (rename) and makes the new name durable (fsync of the folder). Until `commit` returns, the old file is untouched.
-/// Destroying the object without `commit`, or any failure, removes the temporary file; what a program that was killed has
-/// left of one is removed when the same target is next written to. A target that is a symbolic link stays one: the file it
-/// points to is replaced. An existing file's permissions are kept. POSIX only.
+/// place (rename) and makes the new name durable (fsync of the folder). Until `commit` returns, the old file is
+/// untouched. Destroying the object without `commit`, or any failure, removes the temporary file; what a program that
+/// was killed has left of one is removed when the same target is next written to. A target that is a symbolic link
+/// stays one: the file it points to is replaced. An existing file's permissions are kept. POSIX only.
 ///
 ///     io::AtomicFile file("weights.bin");
 ///     file.write(bytes);
@@ -55,7 +55,8 @@ public:
         std::string const stem = stem_();
         remove_leftovers_(stem);
         for (int attempt = 0; attempt < 10'000 && !file_.is_open(); ++attempt) {
-            temporary_ = folder_ / (stem + std::to_string(::getpid()) + "-" + std::to_string(attempt) + std::string(ending_));
+            temporary_ =
+                folder_ / (stem + std::to_string(::getpid()) + "-" + std::to_string(attempt) + std::string(ending_));
             file_ = detail::FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
             if (!file_.is_open() && errno != EEXIST) {
                 std::string const reason = detail::last_error();
@@ -80,7 +81,8 @@ public:
     ~AtomicFile() { discard_(); }
 
     /// Appends bytes.
-    /// @throws Error when they cannot be written (a full disk, say); the temporary file is then removed and the object is closed
+    /// @throws Error when they cannot be written (a full disk, say); the temporary file is then removed and the
+    ///         object is closed
     void write(std::span<std::byte const> bytes) {
         if (!file_.is_open()) fail_("nothing can be written after commit or after a failure");
         if (buffer_.size() + bytes.size() > buffer_size) flush_();
@@ -94,8 +96,9 @@ public:
     void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
 
     /// Puts what was written in the target's place. Returns once it would survive a power cut.
-    /// @throws Error on failure; the old file is then untouched and the temporary file removed. One exception: when only
-    ///         the last fsync, that of the folder, fails, the new file is in place already, and the message says so.
+    /// @throws Error on failure; the old file is then untouched and the temporary file removed. One exception:
+    ///         when only the last fsync, that of the folder, fails, the new file is in place already, and the message
+    ///         says so.
     void commit() {
         if (!file_.is_open()) fail_("nothing can be committed twice or after a failure");
         flush_();
@@ -131,14 +134,16 @@ private:
         std::string name = target_.filename().string();
         if (name.size() > longest) {
             std::size_t end = longest;
-            while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U) --end;  // not amid a letter of UTF-8
+            while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U)
+                --end;  // not amid a letter of UTF-8
             name.resize(end);
         }
         return "." + name + ".";
     }
 
-    /// Removes the temporary files of this target whose processes are gone: no process of this machine has their number,
-    /// and nobody, of another container or machine that shares the folder, holds their lock. In doubt a file stays.
+    /// Removes the temporary files of this target whose processes are gone: no process of this machine has their
+    /// number, and nobody, of another container or machine that shares the folder, holds their lock. In doubt a file
+    /// stays.
     void remove_leftovers_(std::string const& stem) const {
         std::error_code problem;
         for (auto entry = std::filesystem::directory_iterator(folder_, problem);

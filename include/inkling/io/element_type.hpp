@@ -115,8 +115,8 @@ template <class T>
     return value;
 }
 
-/// A value as another type, or nothing where that would not be the same number. A double may round to the nearest float;
-/// nothing may overflow.
+/// A value as another type, or nothing where that would not be the same number. A double may round to the nearest
+/// float; nothing may overflow.
 template <Element To, class From>
 [[nodiscard]] std::optional<To> convert(From value) {
     if constexpr (std::same_as<To, From>) {

@@ -55,8 +55,8 @@ public:
 
     /// Overwrites `line` with the next line, without its end.
     /// @return false when there are no more
-    /// @throws Error, naming the line, when it is too long or no UTF-8, and when the input cannot be read or is gzip that is
-    ///         damaged or ends too early; no line is handed out then, and calling again throws again
+    /// @throws Error, naming the line, when it is too long or no UTF-8, and when the input cannot be read or is
+    ///         gzip that is damaged or ends too early; no line is handed out then, and calling again throws again
     [[nodiscard]] bool next(std::string& line) {
         line.clear();
         if (broken_) fail_("nothing can be read after a failure");
@@ -201,7 +201,8 @@ private:
             if (Traits::eq_int_type(next, Traits::eof())) {
                 try {
                     stream_->setstate(std::ios::eofbit);
-                } catch (std::ios_base::failure const&) {}  // it may be told to throw then; the state is set all the same
+                } catch (std::ios_base::failure const&) {
+                }  // it may be told to throw then; the state is set all the same
                 break;
             }
             buffer_[count++] = Traits::to_char_type(next);

@@ -30,8 +30,8 @@ struct ModelDescription {
 /// One file that is a whole model: weights, configuration, tokenizer and the version of this format.
 ///
 /// The form: a safetensors file, so that other programs can look into it. Its metadata hold "inkling_format" (a whole
-/// number, now 1), "inkling_configuration" and "inkling_tokenizer_kind"; the tensor "inkling.tokenizer" of type U8 holds the
-/// tokenizer's bytes; all other tensors are weights.
+/// number, now 1), "inkling_configuration" and "inkling_tokenizer_kind"; the tensor "inkling.tokenizer" of type U8
+/// holds the tokenizer's bytes; all other tensors are weights.
 ///
 ///     io::save_model("de-en.inkling", {configuration.dump(), std::string(tokenizer.kind()), tokenizer.serialise()}, weights);
 ///     auto const file = io::ModelFile::open("de-en.inkling");
@@ -116,7 +116,8 @@ private:
 };
 
 /// Writes a model file, wholly or not at all: an old file of that name stays until the new one is complete.
-/// @throws Error when the configuration is no JSON, a weight is called "inkling.tokenizer", or as write_safetensors does
+/// @throws Error when the configuration is no JSON, a weight is called "inkling.tokenizer", or as write_safetensors
+///         does
 inline void save_model(std::filesystem::path const& path, ModelDescription const& description,
                        std::span<NamedTensor const> weights) {
     std::string const where = "inkling::io::save_model: file '" + path.string() + "': ";

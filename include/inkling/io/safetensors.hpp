@@ -35,10 +35,10 @@ namespace inkling::io {
 ///
 /// The form: 8 bytes with the header's length N (little-endian), N bytes of JSON, then the arrays' bytes without holes.
 /// Refused: a truncated file; a header longer than the file or 100 MB; anything in it but the expected JSON and spaces
-/// behind it, zero bytes too; a name twice; unknown element types; shapes whose size overflows or differs from the bytes
-/// given; arrays that overlap, leave holes or reach beyond the file. What the numbers are (NaN, say) is not looked at. Copies share the bytes. While a file is
-/// mapped nobody must shorten it: the system ends a program that looks at bytes that are gone (replacing the file whole, as
-/// AtomicFile does, is safe).
+/// behind it, zero bytes too; a name twice; unknown element types; shapes whose size overflows or differs from the
+/// bytes given; arrays that overlap, leave holes or reach beyond the file. What the numbers are (NaN, say) is not
+/// looked at. Copies share the bytes. While a file is mapped nobody must shorten it: the system ends a program that
+/// looks at bytes that are gone (replacing the file whole, as AtomicFile does, is safe).
 /// Source: https://huggingface.co/docs/safetensors (the format), its reference reader's limits.
 class Safetensors {
 public:
@@ -108,7 +108,8 @@ private:
         if (text.empty() || text.front() != std::byte{'{'}) fail_("has a header that does not begin with '{'");
         // The parser would take a zero byte for the end of the text, and what follows for nothing.
         if (auto const zero = std::find(text.begin(), text.end(), std::byte{0}); zero != text.end())
-            fail_("has a zero byte at byte ", zero - text.begin(), " of its header, expected JSON and behind it only spaces");
+            fail_("has a zero byte at byte ", zero - text.begin(),
+                  " of its header, expected JSON and behind it only spaces");
 
         detail::SafetensorsHeader header;
         auto const* const first = reinterpret_cast<char const*>(text.data());
@@ -133,8 +134,7 @@ private:
             auto const taken = record.end - record.begin;
             auto const each = static_cast<std::uint64_t>(size_of(record.type));
             if (!elements || static_cast<std::uint64_t>(*elements) > std::numeric_limits<std::uint64_t>::max() / each)
-                fail_("tensor '", record.name, "' has shape ", shape_text(record.shape),
-                      ", which is too large");
+                fail_("tensor '", record.name, "' has shape ", shape_text(record.shape), ", which is too large");
             if (static_cast<std::uint64_t>(*elements) * each != taken)
                 fail_("tensor '", record.name, "' of type ", name_of(record.type), " and shape ",
                       shape_text(record.shape), " lies in ", taken, " bytes, expected ",
@@ -181,10 +181,11 @@ template <Element T>
 
 /// Writes a safetensors file, wholly or not at all (see AtomicFile).
 ///
-/// Wider element types come first and the header is padded with spaces to a multiple of 8, so every array is aligned in the
-/// file; within one width arrays keep their order. The same input gives the same bytes.
-/// @throws Error when a name is used twice, is "__metadata__" or no UTF-8, the bytes of an array are not what its type and shape
-///         need, the header would be longer than 100 MB, or the file cannot be written; an old file then stays as it was
+/// Wider element types come first and the header is padded with spaces to a multiple of 8, so every array is aligned in
+/// the file; within one width arrays keep their order. The same input gives the same bytes.
+/// @throws Error when a name is used twice, is "__metadata__" or no UTF-8, the bytes of an array are not what
+///         its type and shape need, the header would be longer than 100 MB, or the file cannot be written; an old file
+///         then stays as it was
 inline void write_safetensors(std::filesystem::path const& path, std::span<TensorToWrite const> tensors,
                               std::map<std::string, std::string> const& metadata = {}) {
     std::string const where = "inkling::io::write_safetensors: file '" + path.string() + "': ";

@@ -70,7 +70,8 @@ public:
     }
 
     /// @return the elements where they lie, without a copy
-    /// @throws Error when T is not the stored type, or the file keeps the array at an address that T cannot be read from
+    /// @throws Error when T is not the stored type, or the file keeps the array at an address that T cannot be read
+    ///         from
     template <Element T>
         requires(!std::same_as<T, bool>)
     [[nodiscard]] std::span<T const> as() const {

@@ -47,8 +47,8 @@ inline constexpr std::size_t bleu_order = 4;
 
 /// What BLEU needs to know of a corpus: the sum of what it needs to know of its sentences.
 struct BleuStatistics {
-    std::array<Index, bleu_order>
-        matches{};  ///< n-grams of orders 1 to 4 that a reference has too, each as often as there at most
+    /// n-grams of orders 1 to 4 that a reference has too, each as often as there at most
+    std::array<Index, bleu_order> matches{};
     std::array<Index, bleu_order> totals{};  ///< n-grams of the hypotheses
     Index hypothesis_length = 0;             ///< tokens
     Index reference_length = 0;  ///< tokens of the references that are closest in length, the shorter one of two
@@ -109,8 +109,8 @@ struct BleuScore {
 
 /// BLEU = penalty · exp(mean over n of log precision_n): the one place where the formula stands.
 ///
-/// penalty = min(1, exp(1 - reference length / hypothesis length)). A hypothesis without any match scores 0, whatever the
-/// smoothing.
+/// penalty = min(1, exp(1 - reference length / hypothesis length)). A hypothesis without any match scores 0, whatever
+/// the smoothing.
 /// Source: Papineni et al. 2002, "BLEU"; smoothing as Chen and Cherry 2014 and sacreBLEU 2.2.1 have it.
 /// @throws Error when the smoothing value is negative or not a number
 [[nodiscard]] inline BleuScore bleu_score(BleuStatistics const& statistics, BleuOptions const& options = {}) {
@@ -246,8 +246,9 @@ struct SentenceBleu {
 };
 static_assert(SentenceMetric<SentenceBleu>);
 
-/// What has to be said beside a BLEU score so that it can be compared: "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|inkling:"
-/// and the version. It is sacreBLEU's signature but for the last part.
+/// What has to be said beside a BLEU score so that it can be compared:
+/// "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|inkling:" and the version. It is sacreBLEU's signature but for the
+/// last part.
 /// @param references  how many references each sentence had
 [[nodiscard]] inline std::string signature(BleuOptions const& options, Index references = 1) {
     std::string smoothing;

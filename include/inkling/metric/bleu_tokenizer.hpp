@@ -47,8 +47,8 @@ inline void replace_all(std::string& text, std::string_view what, std::string_vi
         text.replace(at, what.size(), by);
 }
 
-/// Rewrites each pair of neighbours for which `wanted` holds as `before` + first + `between` + second + `after`, from the
-/// left; a pair that was rewritten shares no character with the next.
+/// Rewrites each pair of neighbours for which `wanted` holds as `before` + first + `between` + second + `after`, from
+/// the left; a pair that was rewritten shares no character with the next.
 template <class Text, class Wanted>
 [[nodiscard]] Text split_pairs(Text const& text, Wanted const& wanted, bool before, bool after) {
     Text result;

@@ -7,8 +7,8 @@
 
 namespace inkling {
 
-/// Tells how good a hypothesis is in the light of one reference: more is better, and hypothesis and reference are not alike.
-/// Models: metric::SentenceBleu, metric::Method4Bleu, metric::RougeL, metric::ExactMatch.
+/// Tells how good a hypothesis is in the light of one reference: more is better, and hypothesis and reference are not
+/// alike. Models: metric::SentenceBleu, metric::Method4Bleu, metric::RougeL, metric::ExactMatch.
 template <class M>
 concept SentenceMetric =
     std::copyable<M>

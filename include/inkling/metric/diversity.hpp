@@ -73,8 +73,8 @@ namespace inkling::metric {
     return sum / static_cast<double>(texts.size());
 }
 
-/// The mean of a metric over all pairs i < j, i as the hypothesis: how alike the members of a set are. With Method4Bleu it is what
-/// DiffuSeq calls self-BLEU.
+/// The mean of a metric over all pairs i < j, i as the hypothesis: how alike the members of a set are. With Method4Bleu
+/// it is what DiffuSeq calls self-BLEU.
 /// @return 0 for fewer than two sequences
 template <SentenceMetric Metric>
 [[nodiscard]] double pairwise_similarity(std::span<std::span<Token const> const> sequences, Metric const& metric) {

@@ -16,8 +16,9 @@ namespace inkling::metric {
 
 /// BLEU of one sentence as NLTK computes it with its smoothing method 4, which DiffuSeq reports and selects by.
 ///
-/// The k-th order without a match counts as log(length) / (5 · 2^k) of one, so short hypotheses are given less; a hypothesis
-/// without a common token scores 0. Orders that the hypothesis is too short for count as one n-gram without a match.
+/// The k-th order without a match counts as log(length) / (5 · 2^k) of one, so short hypotheses are given less; a
+/// hypothesis without a common token scores 0. Orders that the hypothesis is too short for count as one n-gram without
+/// a match.
 /// Source: Chen and Cherry 2014, "A Systematic Comparison of Smoothing Techniques for Sentence-Level BLEU"; NLTK 3.8
 /// `SmoothingFunction.method4`, whose form of the formula this is.
 struct Method4Bleu {

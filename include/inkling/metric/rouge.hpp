@@ -100,8 +100,8 @@ namespace detail {
 
 /// ROUGE-1, -2 and -L of two texts as torchmetrics computes them.
 ///
-/// Words are runs of a-z and 0-9 after lower-casing: everything else separates, so a text in letters beyond those (German
-/// umlauts included) is cut to pieces. Use `rouge_n` and `rouge_l` on tokens where that is not wanted.
+/// Words are runs of a-z and 0-9 after lower-casing: everything else separates, so a text in letters beyond those
+/// (German umlauts included) is cut to pieces. Use `rouge_n` and `rouge_l` on tokens where that is not wanted.
 /// Source: torchmetrics 0.11.4, ROUGEScore.
 /// @throws Error when a text is not valid UTF-8
 [[nodiscard]] inline RougeScores rouge(std::string_view hypothesis, std::string_view reference) {

@@ -64,13 +64,13 @@ inline void add_common(std::span<Token const> a, std::span<Token const> b, std::
 
 }  // namespace detail
 
-/// ROUGE-1, -2 and -L by the rule of the Python package `rouge`, which differs from torchmetrics' in nearly everything: sentences
-/// end at each full stop, words stand between white space, case counts, n-grams and words are sets (a second
-/// occurrence adds nothing), ROUGE-L is the union of the subsequences between all pairs of sentences, and
-/// F = 2pr / (p + r + 1e-8).
+/// ROUGE-1, -2 and -L by the rule of the Python package `rouge`, which differs from torchmetrics' in nearly everything:
+/// sentences end at each full stop, words stand between white space, case counts, n-grams and words are sets (a second
+/// occurrence adds nothing), ROUGE-L is the union of the subsequences between all pairs of sentences, and F = 2pr / (p
+/// + r + 1e-8).
 /// Source: pltrdy/rouge c1b90a7, `Rouge().get_scores`; ROUGE-L of summaries: Lin 2004, section 3.2.
-/// @throws Error when either text has no sentence (nothing but full stops), for which the package has no answer, or is not
-///         valid UTF-8
+/// @throws Error when either text has no sentence (nothing but full stops), for which the package has no
+///         answer, or is not valid UTF-8
 [[nodiscard]] inline RougeScores rouge_sets(std::string_view hypothesis, std::string_view reference) {
     detail::WordNumbers words;
     auto const ours = detail::rouge_sentences(hypothesis, words), theirs = detail::rouge_sentences(reference, words);

@@ -33,12 +33,12 @@ struct Attention {
     template <Backend B>
     struct Saved {
         using Scalar = typename B::Scalar;
-        MatrixView<Scalar const> input;        ///< [Nq, width]
-        MatrixView<Scalar const> query;        ///< [Nq, width]
-        MatrixView<Scalar const> key;          ///< [Nk, width]
-        MatrixView<Scalar const> value;        ///< [Nk, width]
-        MatrixView<Scalar> probabilities;      ///< [Nq, heads * longest]
-        MatrixView<Scalar const> mixed;        ///< [Nq, width], in front of the output map
+        MatrixView<Scalar const> input;    ///< [Nq, width]
+        MatrixView<Scalar const> query;    ///< [Nq, width]
+        MatrixView<Scalar const> key;      ///< [Nk, width]
+        MatrixView<Scalar const> value;    ///< [Nk, width]
+        MatrixView<Scalar> probabilities;  ///< [Nq, heads * longest]
+        MatrixView<Scalar const> mixed;    ///< [Nq, width], in front of the output map
     };
 
     Attention() = default;

@@ -21,7 +21,8 @@ struct LayerNorm {
     };
 
     LayerNorm() = default;
-    LayerNorm(ParameterLayout& layout, std::string const& name, Index width_, bool affine = true, double epsilon_ = 1e-5)
+    LayerNorm(ParameterLayout& layout, std::string const& name, Index width_, bool affine = true,
+              double epsilon_ = 1e-5)
         : width(width_), epsilon(epsilon_) {
         if (!affine) return;
         gain = layout.add_vector(name + ".weight", width, Initializer::one());

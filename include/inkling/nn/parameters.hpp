@@ -27,8 +27,8 @@ struct Parameter {
     [[nodiscard]] Index size() const { return rows * cols; }
 };
 
-/// `first` and what lies directly behind it, read as one matrix of `rows` rows, or as one vector of `cols` elements: query,
-/// key and value weights in one product. Nothing checks that as many lie there.
+/// `first` and what lies directly behind it, read as one matrix of `rows` rows, or as one vector of `cols` elements:
+/// query, key and value weights in one product. Nothing checks that as many lie there.
 [[nodiscard]] inline Parameter joined(Parameter first, Index rows) { return {first.offset, rows, first.cols}; }
 [[nodiscard]] inline Parameter joined_vector(Parameter first, Index cols) { return {first.offset, 1, cols}; }
 
@@ -43,11 +43,13 @@ struct Initializer {
     static Initializer normal(double standard_deviation) { return {Kind::normal, standard_deviation}; }
     /// Uniform in +-1 / sqrt(in): what a linear map of `in` inputs starts as in PyTorch.
     static Initializer fan_in(Index in) { return {Kind::uniform, 1.0 / std::sqrt(static_cast<double>(in))}; }
-    /// Row p, for p above `value`: [sin(p f_i) | cos(p f_i)], f_i = 10000^(-i / (D/2 - 1)); lower rows are 0. Not trained.
+    /// Row p, for p above `value`: [sin(p f_i) | cos(p f_i)], f_i = 10000^(-i / (D/2 - 1)); lower rows are 0. Not
+    /// trained.
     static Initializer sinusoidal(Index padding_row) { return {Kind::sinusoidal, static_cast<double>(padding_row)}; }
 };
 
-/// Names, shapes and places of all weights of a model in one flat buffer; gradients and optimiser state lie the same way.
+/// Names, shapes and places of all weights of a model in one flat buffer; gradients and optimiser state lie the same
+/// way.
 class ParameterLayout {
 public:
     /// One weight, whatever its shape: its place, its names and what becomes of it.
@@ -62,7 +64,8 @@ public:
     };
 
     /// Adds a matrix [rows, cols] behind all that is there.
-    /// @throws Error when the name is taken, a size is not positive, or the weights together are more than an Index counts
+    /// @throws Error when the name is taken, a size is not positive, or the weights together are more than an Index
+    ///         counts
     Parameter add_matrix(std::string name, Index rows, Index cols, Initializer initializer) {
         return add(std::move(name), {rows, cols}, {size_, rows, cols}, initializer);
     }
@@ -122,7 +125,8 @@ public:
         return ranges;
     }
 
-    /// Fills a host copy of the flat buffer with starting values: a pure function of the seed and of each entry's number.
+    /// Fills a host copy of the flat buffer with starting values: a pure function of the seed and of each entry's
+    /// number.
     template <class Real>
     void initialize(std::uint64_t seed, std::span<Real> weights) const {
         require(static_cast<Index>(weights.size()) == size_, "inkling::nn::ParameterLayout: weights hold ",
@@ -141,8 +145,8 @@ private:
         require(parameter.rows > 0 && parameter.cols > 0, "inkling::nn::ParameterLayout: '", name, "' is ",
                 parameter.rows, " x ", parameter.cols, ", expected at least 1 x 1");
         require(parameter.rows <= (std::numeric_limits<Index>::max() - size_) / parameter.cols,
-                "inkling::nn::ParameterLayout: '", name, "' is ", parameter.rows, " x ", parameter.cols, " behind ", size_,
-                " elements, more than can be counted");
+                "inkling::nn::ParameterLayout: '", name, "' is ", parameter.rows, " x ", parameter.cols, " behind ",
+                size_, " elements, more than can be counted");
         require_new(name);
         bool const fixed = initializer.kind == Initializer::Kind::sinusoidal;
         names_.emplace(name, entries_.size());
@@ -155,12 +159,13 @@ private:
         require(find(name) == nullptr, "inkling::nn::ParameterLayout: the name '", name, "' is given twice");
     }
 
-    /// The number of the first entry that begins at element `offset` or behind it; entries lie in the order of their places.
+    /// The number of the first entry that begins at element `offset` or behind it; entries lie in the order of their
+    /// places.
     [[nodiscard]] std::size_t first_from(Index offset) const {
         return static_cast<std::size_t>(
             std::partition_point(entries_.begin(), entries_.end(),
-                                 [=](Entry const& entry) { return entry.parameter.offset < offset; }) -
-            entries_.begin());
+                                 [=](Entry const& entry) { return entry.parameter.offset < offset; })
+            - entries_.begin());
     }
 
     template <class Real>
@@ -177,7 +182,8 @@ private:
                 break;
             case Initializer::Kind::uniform:
                 for (std::size_t i = 0; i < values.size(); ++i)
-                    values[i] = static_cast<Real>(how.value * (2.0 * stream.uniform(static_cast<std::uint32_t>(i)) - 1.0));
+                    values[i] =
+                        static_cast<Real>(how.value * (2.0 * stream.uniform(static_cast<std::uint32_t>(i)) - 1.0));
                 break;
             case Initializer::Kind::sinusoidal: {
                 Index const half = std::max<Index>(1, entry.parameter.cols / 2);
@@ -188,7 +194,9 @@ private:
                         double const angle = static_cast<double>(row) * rate;
                         bool const used = static_cast<double>(row) > how.value && col < 2 * half;
                         values[static_cast<std::size_t>(row * entry.parameter.cols + col)] =
-                            static_cast<Real>(!used ? 0.0 : col < half ? std::sin(angle) : std::cos(angle));
+                            static_cast<Real>(!used            ? 0.0
+                                                  : col < half ? std::sin(angle)
+                                                               : std::cos(angle));
                     }
                 break;
             }

@@ -14,13 +14,15 @@ struct Pass {
 
     B& device;
     Workspace<B>& workspace;
-    Scalar const* weights = nullptr;   ///< the flat buffer
-    Scalar* gradients = nullptr;       ///< laid out as the weights; null outside training
-    double dropout_rate = 0.0;         ///< [0, 1); 0 outside training
-    RandomStream dropout_stream{};     ///< its sequence counts the dropouts of this pass
+    Scalar const* weights = nullptr;  ///< the flat buffer
+    Scalar* gradients = nullptr;      ///< laid out as the weights; null outside training
+    double dropout_rate = 0.0;        ///< [0, 1); 0 outside training
+    RandomStream dropout_stream{};    ///< its sequence counts the dropouts of this pass
 
     [[nodiscard]] MatrixView<Scalar const> matrix(Parameter p) const { return {weights + p.offset, p.rows, p.cols}; }
-    [[nodiscard]] MatrixView<Scalar> matrix_gradient(Parameter p) const { return {gradients + p.offset, p.rows, p.cols}; }
+    [[nodiscard]] MatrixView<Scalar> matrix_gradient(Parameter p) const {
+        return {gradients + p.offset, p.rows, p.cols};
+    }
     /// A vector, or an empty view where the parameter does not exist.
     [[nodiscard]] VectorView<Scalar const> vector(Parameter p) const {
         return p.exists() ? VectorView<Scalar const>{weights + p.offset, p.size()} : VectorView<Scalar const>{};

@@ -12,15 +12,16 @@ namespace inkling::nn {
 struct TransformerLayerOptions {
     Index width = 256;
     Index heads = 4;
-    Index hidden = 1024;           ///< width of the feed-forward part
+    Index hidden = 1024;  ///< width of the feed-forward part
     backend::Activation activation = backend::Activation::relu;
-    bool normalize_before = false; ///< layer norm in front of each part (pre-norm) in place of behind it (post-norm)
-    bool cross = false;            ///< attends to a second sequence as well
+    bool normalize_before = false;  ///< layer norm in front of each part (pre-norm) in place of behind it (post-norm)
+    bool cross = false;             ///< attends to a second sequence as well
     bool causal = false;
-    double epsilon = 1e-5;         ///< of the layer norms, positive
+    double epsilon = 1e-5;  ///< of the layer norms, positive
 };
 
-/// What the parts of a layer without a second sequence are called. Those of fairseq stand in the layer's own constructor.
+/// What the parts of a layer without a second sequence are called. Those of fairseq stand in the layer's own
+/// constructor.
 struct TransformerLayerNames {
     AttentionNames attention;
     std::string self_norm;
@@ -31,11 +32,12 @@ struct TransformerLayerNames {
     /// BERT's names below `name`, as in Hugging Face's BertLayer.
     [[nodiscard]] static TransformerLayerNames bert(std::string const& name) {
         std::string const attention = name + ".attention.";
-        return {{attention + "self.query", attention + "self.key", attention + "self.value", attention + "output.dense"},
-                attention + "output.LayerNorm",
-                name + ".intermediate.dense",
-                name + ".output.dense",
-                name + ".output.LayerNorm"};
+        return {
+            {attention + "self.query", attention + "self.key", attention + "self.value", attention + "output.dense"},
+            attention + "output.LayerNorm",
+            name + ".intermediate.dense",
+            name + ".output.dense",
+            name + ".output.LayerNorm"};
     }
 };
 
@@ -76,8 +78,7 @@ struct TransformerLayer {
             cross_norm = LayerNorm(layout, name + ".encoder_attn_layer_norm", width, true, options.epsilon);
         }
         feed_forward = {Linear(layout, name + ".fc1", width, options.hidden, true),
-                        Linear(layout, name + ".fc2", options.hidden, width, true),
-                        options.activation};
+                        Linear(layout, name + ".fc2", options.hidden, width, true), options.activation};
         final_norm = LayerNorm(layout, name + ".final_layer_norm", width, true, options.epsilon);
     }
     /// A layer without a second sequence under other names; `name` is what a message calls it.
@@ -104,20 +105,19 @@ struct TransformerLayer {
                  MatrixView<typename B::Scalar> y, backend::AttentionShape const& cross_shape = {},
                  MatrixView<typename B::Scalar const> keys_values = {}, Saved<B>* saved = nullptr) const {
         auto const mark = pass.workspace.mark();
-        auto current = residual(
-            pass, self_norm, x, saved ? &saved->self_branch : nullptr, MatrixView<typename B::Scalar>{},
-            [&](auto in, auto out) {
-                self_attention.forward_self(pass, segments, options.causal, in, out, saved ? &saved->self : nullptr);
-            });
+        auto current = residual(pass, self_norm, x, saved ? &saved->self_branch : nullptr,
+                                MatrixView<typename B::Scalar>{}, [&](auto in, auto out) {
+                                    self_attention.forward_self(pass, segments, options.causal, in, out,
+                                                                saved ? &saved->self : nullptr);
+                                });
         if (options.cross)
             current = residual(pass, cross_norm, current, saved ? &saved->cross_branch : nullptr,
                                MatrixView<typename B::Scalar>{}, [&](auto in, auto out) {
                                    cross_attention.forward_cross(pass, cross_shape, in, keys_values, out,
                                                                  saved ? &saved->cross : nullptr);
                                });
-        residual(pass, final_norm, current, saved ? &saved->feed_branch : nullptr, y, [&](auto in, auto out) {
-            feed_forward.forward(pass, in, out, saved ? &saved->feed : nullptr);
-        });
+        residual(pass, final_norm, current, saved ? &saved->feed_branch : nullptr, y,
+                 [&](auto in, auto out) { feed_forward.forward(pass, in, out, saved ? &saved->feed : nullptr); });
         if (!saved) pass.workspace.release(mark);
     }
 
@@ -125,9 +125,10 @@ struct TransformerLayer {
     /// @throws Error when the rows of dy lie apart
     template <Backend B>
     void backward(Pass<B>& pass, Segments const& segments, Saved<B> const& saved, MatrixView<typename B::Scalar> dy,
-                  backend::AttentionShape const& cross_shape = {}, MatrixView<typename B::Scalar> dkeys_values = {}) const {
-        require(dy.contiguous(), "inkling::nn::TransformerLayer: rows of dy lie ", dy.stride, " elements apart, expected ",
-                dy.cols, ", its width");
+                  backend::AttentionShape const& cross_shape = {},
+                  MatrixView<typename B::Scalar> dkeys_values = {}) const {
+        require(dy.contiguous(), "inkling::nn::TransformerLayer: rows of dy lie ", dy.stride,
+                " elements apart, expected ", dy.cols, ", its width");
         residual_backward(pass, final_norm, saved.feed_branch, dy,
                           [&](auto dout, auto din) { feed_forward.backward(pass, saved.feed, dout, din, true); });
         if (options.cross)
@@ -142,8 +143,9 @@ struct TransformerLayer {
 private:
     /// post-norm: norm(x + dropout(part(x))); pre-norm: x + dropout(part(norm(x))). Writes to `to`, or to new memory.
     template <Backend B, class Part>
-    MatrixView<typename B::Scalar> residual(Pass<B>& pass, LayerNorm const& norm, MatrixView<typename B::Scalar const> x,
-                                            Branch<B>* saved, MatrixView<typename B::Scalar> to, Part const& part) const {
+    MatrixView<typename B::Scalar> residual(Pass<B>& pass, LayerNorm const& norm,
+                                            MatrixView<typename B::Scalar const> x, Branch<B>* saved,
+                                            MatrixView<typename B::Scalar> to, Part const& part) const {
         auto const sum = pass.take(x.rows, x.cols);
         auto const out = to.empty() ? pass.take(x.rows, x.cols) : to;
         MatrixView<typename B::Scalar const> in = x;

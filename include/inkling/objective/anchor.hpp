@@ -21,16 +21,16 @@ void add_cross_entropy(nn::Pass<B>& pass, Space const& space, std::string_view n
     double const share = prediction.share();
     double* const sums = losses.add({{"nll", 0.0, 0.0}, {name, 0.0, weight}}, share);
     nn::Parameter const bias = embedding::readout_bias(space);
-    readout_cross_entropy(pass.device, z, pass.matrix(space.readout()), pass.vector(bias), prediction.targets, smoothing,
-                          weight * share, sums, dz,
+    readout_cross_entropy(pass.device, z, pass.matrix(space.readout()), pass.vector(bias), prediction.targets,
+                          smoothing, weight * share, sums, dz,
                           pass.gradients ? pass.matrix_gradient(space.readout()) : MatrixView<Scalar>{},
                           pass.gradients ? pass.vector_gradient(bias) : VectorView<Scalar>{}, prediction.row_weights);
 }
 
 }  // namespace detail
 
-/// regression + cross-entropy of the read-out of **z0_hat**: tokens must be readable from the estimate itself, which keeps
-/// embeddings apart where the rounding loss lets them collapse.
+/// regression + cross-entropy of the read-out of **z0_hat**: tokens must be readable from the estimate itself, which
+/// keeps embeddings apart where the rounding loss lets them collapse.
 ///
 /// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, equation 5; label smoothing as in the official scripts.
 struct Anchor {
@@ -45,8 +45,8 @@ struct Anchor {
         detail::check_weight("Anchor", "regression_weight", regression_weight);
     }
 
-    /// Adds the terms "regression", "nll" and "anchor", and their gradients to those of z0 [N, D], z0_hat [N, D] and the
-    /// read-out [V, D]; empty views take none.
+    /// Adds the terms "regression", "nll" and "anchor", and their gradients to those of z0 [N, D], z0_hat [N, D] and
+    /// the read-out [V, D]; empty views take none.
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
         Regression{regression_weight}.evaluate(pass, space, prediction, losses);
@@ -70,8 +70,8 @@ struct Rounding {
         detail::check_weight("Rounding", "regression_weight", regression_weight);
     }
 
-    /// Adds the terms "regression", "nll" and "rounding", and their gradients to those of z0 [N, D], z0_hat [N, D] and the
-    /// read-out [V, D]; empty views take none.
+    /// Adds the terms "regression", "nll" and "rounding", and their gradients to those of z0 [N, D], z0_hat [N, D] and
+    /// the read-out [V, D]; empty views take none.
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
         Regression{regression_weight}.evaluate(pass, space, prediction, losses);
@@ -82,7 +82,8 @@ struct Rounding {
 
 /// Names every setting of Anchor or Rounding once, for checkpoints and their checks.
 template <class Objective, class Visit>
-    requires std::same_as<std::remove_const_t<Objective>, Anchor> || std::same_as<std::remove_const_t<Objective>, Rounding>
+    requires std::same_as<std::remove_const_t<Objective>, Anchor>
+    || std::same_as<std::remove_const_t<Objective>, Rounding>
 void describe(Objective& objective, Visit const& visit) {
     visit("label_smoothing", objective.label_smoothing);
     visit("weight", objective.weight);

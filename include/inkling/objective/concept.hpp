@@ -15,7 +15,7 @@ namespace objective {
 struct Term {
     std::string_view name;  ///< of static storage
     double value = 0.0;
-    double weight = 0.0;    ///< its share in the total: total = sum of weight * value
+    double weight = 0.0;  ///< its share in the total: total = sum of weight * value
 };
 
 /// The parts of one batch's loss. Sums stay in the backend's memory until collect() fetches all of them at once.
@@ -64,19 +64,21 @@ private:
 template <Backend B>
 struct Prediction {
     using Scalar = typename B::Scalar;
-    TokenView targets;                 ///< [N]
-    Segments segments;                 ///< of the targets
-    MatrixView<Scalar const> z0;       ///< [N, D]
-    MatrixView<Scalar const> z0_hat;   ///< [N, D]
-    MatrixView<Scalar> dz0;            ///< [N, D], to be added to
-    MatrixView<Scalar> dz0_hat;        ///< [N, D], to be added to
-    MatrixView<Scalar const> embedded{};       ///< [N, D], z0 without the noise that its space adds; empty: z0 itself
-    MatrixView<Scalar const> goals{};          ///< [S, 3], (share of z0, share of `embedded`, 0) in what z0_hat is to be; empty: z0
-    VectorView<Scalar const> row_weights{};    ///< [N], of each row in a mean over rows; empty: 1 / N
-    VectorView<Scalar const> pair_weights{};   ///< [N / 2], where the batch is its first half twice, at other noise levels: of
-                                               ///< each row of it in a mean over pairs; empty: 2 / N
-    double pair_weight_sum = 1.0;              ///< of pair_weights
-    double last_signal = 0.0;                  ///< a at the schedule's noisiest level
+    TokenView targets;                    ///< [N]
+    Segments segments;                    ///< of the targets
+    MatrixView<Scalar const> z0;          ///< [N, D]
+    MatrixView<Scalar const> z0_hat;      ///< [N, D]
+    MatrixView<Scalar> dz0;               ///< [N, D], to be added to
+    MatrixView<Scalar> dz0_hat;           ///< [N, D], to be added to
+    MatrixView<Scalar const> embedded{};  ///< [N, D], z0 without the noise that its space adds; empty: z0 itself
+    /// [S, 3], (share of z0, share of `embedded`, 0) in what z0_hat is to be; empty: z0
+    MatrixView<Scalar const> goals{};
+    VectorView<Scalar const> row_weights{};  ///< [N], of each row in a mean over rows; empty: 1 / N
+    /// [N / 2], where the batch is its first half twice, at other noise levels: of each row of it in a mean over pairs;
+    /// empty: 2 / N
+    VectorView<Scalar const> pair_weights{};
+    double pair_weight_sum = 1.0;  ///< of pair_weights
+    double last_signal = 0.0;      ///< a at the schedule's noisiest level
 
     /// What z0_hat is compared with by an objective that has no goal of its own.
     [[nodiscard]] MatrixView<Scalar const> goal(nn::Pass<B>& pass) const {
@@ -89,8 +91,8 @@ struct Prediction {
     [[nodiscard]] double share() const { return row_weights.empty() ? 1.0 / static_cast<double>(z0.rows) : 1.0; }
 };
 
-/// Whether an objective compares two estimates of one text, so that a batch must hold every sentence twice. It says so by
-/// `static constexpr bool paired`, and has `pairs`, LevelPairs, by which the second level is drawn.
+/// Whether an objective compares two estimates of one text, so that a batch must hold every sentence twice. It says so
+/// by `static constexpr bool paired`, and has `pairs`, LevelPairs, by which the second level is drawn.
 template <class O>
 inline constexpr bool is_paired = [] {
     if constexpr (requires { O::paired; })
@@ -101,8 +103,8 @@ inline constexpr bool is_paired = [] {
 
 }  // namespace objective
 
-/// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression, objective::DiffuSeq, and
-/// objective::DistancePenalty of any.
+/// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression, objective::DiffuSeq,
+/// and objective::DistancePenalty of any.
 ///
 /// `evaluate(pass, space, prediction, losses)` adds its terms to `losses`, and its gradients to prediction.dz0,
 /// prediction.dz0_hat and pass.gradients where pass.gradients is not null. An objective with options may have
@@ -111,7 +113,8 @@ template <class O, class Space, class Device>
 concept Objective = std::copyable<O>
     && requires(O const& objective, nn::Pass<Device>& pass, Space const& space,
                 inkling::objective::Prediction<Device> const& prediction, inkling::objective::Losses<Device>& losses) {
-           objective.evaluate(pass, space, prediction, losses);  // has 'evaluate(pass, space, prediction, losses) const'
+           objective.evaluate(pass, space, prediction,
+                              losses);  // has 'evaluate(pass, space, prediction, losses) const'
        };
 
 }  // namespace inkling

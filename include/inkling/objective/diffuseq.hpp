@@ -9,17 +9,17 @@ namespace inkling::objective {
 
 /// regression + cross-entropy of the read-out of z0 + the mean of (a(1) z0)^2: the loss of DiffuSeq and Diffusion-LM.
 ///
-/// Over all rows, a clean source's too. z0 is the embedding with its space's noise; nothing is detached. The last part, the
-/// prior's, keeps the embeddings from growing so long that something of them is left in pure noise.
-/// Source: Gong et al. 2023, "DiffuSeq", arXiv:2210.08933, equation 7; Li et al. 2022, "Diffusion-LM", arXiv:2205.14217,
-/// equation 2; the sum is that of the code.
+/// Over all rows, a clean source's too. z0 is the embedding with its space's noise; nothing is detached. The last part,
+/// the prior's, keeps the embeddings from growing so long that something of them is left in pure noise.
+/// Source: Gong et al. 2023, "DiffuSeq", arXiv:2210.08933, equation 7; Li et al. 2022, "Diffusion-LM",
+/// arXiv:2205.14217, equation 2; the sum is that of the code.
 struct DiffuSeq {
     double label_smoothing = 0.0;    ///< [0, 1)
     double weight = 1.0;             ///< of the cross-entropy; finite, 0 or more
     double regression_weight = 1.0;  ///< finite, 0 or more
     double prior_weight = 1.0;       ///< finite, 0 or more
-    bool clean_goal = false;         ///< z0_hat is to be the embedding, without its space's noise: Bridge's way. If not, that
-                                     ///< is so only where the batch says so: DiffuSeq at the cleanest level
+    bool clean_goal = false;  ///< z0_hat is to be the embedding, without its space's noise: Bridge's way. If not, that
+                              ///< is so only where the batch says so: DiffuSeq at the cleanest level
 
     /// @throws Error naming the first option that is out of its range
     void check() const {
@@ -29,8 +29,8 @@ struct DiffuSeq {
         detail::check_weight("DiffuSeq", "prior_weight", prior_weight);
     }
 
-    /// Adds the terms "regression", "nll", "rounding" and "prior", and their gradients to those of z0 [N, D], z0_hat [N, D]
-    /// and the read-out; empty views take none.
+    /// Adds the terms "regression", "nll", "rounding" and "prior", and their gradients to those of z0 [N, D], z0_hat
+    /// [N, D] and the read-out; empty views take none.
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
         Prediction<B> own = prediction;
@@ -39,12 +39,13 @@ struct DiffuSeq {
             own.goals = {};
         }
         Regression{regression_weight}.evaluate(pass, space, own, losses);
-        detail::add_cross_entropy(pass, space, "rounding", weight, label_smoothing, prediction, prediction.z0, prediction.dz0,
-                                  losses);
+        detail::add_cross_entropy(pass, space, "rounding", weight, label_smoothing, prediction, prediction.z0,
+                                  prediction.dz0, losses);
         double const signal = prediction.last_signal;
         double const share = signal * signal * prediction.share() / static_cast<double>(prediction.z0.cols);
         double* const sum = losses.add({{"prior", 0.0, prior_weight}}, share);
-        squared_error(pass.device, prediction.z0, {}, prior_weight * share, sum, prediction.dz0, {}, prediction.row_weights);
+        squared_error(pass.device, prediction.z0, {}, prior_weight * share, sum, prediction.dz0, {},
+                      prediction.row_weights);
     }
 };
 

@@ -10,15 +10,16 @@ struct NoisedBatch {
     using Scalar = typename B::Scalar;
     PackedSequences source;
     PackedSequences target;
-    TokenView length_classes;             ///< [S]
-    MatrixView<Scalar const> levels;      ///< [P, 3] = (signal a, 1, noise factor * noise s); (1, 1, 0) keeps clean
-    VectorView<double const> labels;      ///< [S], the denoiser's time labels
-    MatrixView<Scalar const> noise;       ///< [Nt, D], standard normal
-    bool self_condition = false;          ///< this batch gets a first estimate of z0 as input
-    Segments spans{};                     ///< the P parts that have a noise level each, such as a source that stays clean and
-                                          ///< what is to be written to it; without offsets: the S sentences
-    MatrixView<Scalar const> start_noise{};   ///< [Nt, D], standard normal, for a space that adds noise to make z0; or empty
-    MatrixView<Scalar const> goals{};         ///< see Prediction, as all below
+    TokenView length_classes;         ///< [S]
+    MatrixView<Scalar const> levels;  ///< [P, 3] = (signal a, 1, noise factor * noise s); (1, 1, 0) keeps clean
+    VectorView<double const> labels;  ///< [S], the denoiser's time labels
+    MatrixView<Scalar const> noise;   ///< [Nt, D], standard normal
+    bool self_condition = false;      ///< this batch gets a first estimate of z0 as input
+    Segments spans{};  ///< the P parts that have a noise level each, such as a source that stays clean and
+                       ///< what is to be written to it; without offsets: the S sentences
+    /// [Nt, D], standard normal, for a space that adds noise to make z0; or empty
+    MatrixView<Scalar const> start_noise{};
+    MatrixView<Scalar const> goals{};  ///< see Prediction, as all below
     VectorView<Scalar const> row_weights{};
     VectorView<Scalar const> pair_weights{};
     double pair_weight_sum = 1.0;
@@ -50,9 +51,11 @@ struct DiffusionSaved {
 
 /// Loss of one batch, and where pass.gradients is set its gradient, added there.
 ///
-/// z0 = the embedding, plus the space's own noise; z_t = a z0 + F s noise, by levels of whole sentences or of parts of them; where the batch is self-conditioned a first estimate of z0 is made without gradient and fed to
-/// the second; total = objective + length_weight * length.
-/// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, section 3; Chen et al. 2022, "Analog Bits", arXiv:2208.04202 (self-conditioning).
+/// z0 = the embedding, plus the space's own noise; z_t = a z0 + F s noise, by levels of whole sentences or of parts of
+/// them; where the batch is self-conditioned a first estimate of z0 is made without gradient and fed to the second;
+/// total = objective + length_weight * length.
+/// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, section 3; Chen et al. 2022, "Analog Bits", arXiv:2208.04202
+/// (self-conditioning).
 template <EmbeddingSpace Space, TrainableDenoiser Model, class Objective_>
     requires Objective<Objective_, Space, typename Model::Device>
 Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& pass, Space const& space,
@@ -97,11 +100,11 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
         dz0_hat = pass.take_zeros(rows, latent);
         doutput = pass.take_zeros(encoded.output.rows, encoded.output.cols);
     }
-    objective.evaluate(pass, space,
-                       Prediction<B>{batch.target.tokens, batch.target.segments, z0, z0_hat, dz0, dz0_hat, embedded,
-                                     batch.goals, batch.row_weights, batch.pair_weights, batch.pair_weight_sum,
-                                     batch.last_signal},
-                       losses);
+    objective.evaluate(
+        pass, space,
+        Prediction<B>{batch.target.tokens, batch.target.segments, z0, z0_hat, dz0, dz0_hat, embedded, batch.goals,
+                      batch.row_weights, batch.pair_weights, batch.pair_weight_sum, batch.last_signal},
+        losses);
     double const share = 1.0 / static_cast<double>(batch.source.segments.count);
     double* const length_sums = losses.add({{"length", 0.0, options.length_weight}, {"", 0.0, 0.0}}, share);
     denoiser.length_loss(pass, encoded, batch.length_classes, options.length_weight * share, length_sums, doutput);
@@ -110,7 +113,8 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
     View const dz_t = pass.take_zeros(rows, latent);
     View const dtime = pass.take(time.rows, time.cols);
     View const dkeys_values = pass.take(encoded.keys_values.rows, encoded.keys_values.cols);
-    denoiser.predict_backward(pass, batch.target, encoded, saved.denoiser, ConstView(dz0_hat), dz_t, dtime, dkeys_values);
+    denoiser.predict_backward(pass, batch.target, encoded, saved.denoiser, ConstView(dz0_hat), dz_t, dtime,
+                              dkeys_values);
     denoiser.embed_times_backward(pass, saved.denoiser, ConstView(dtime));
     denoiser.encode_backward(pass, encoded, saved.denoiser, doutput, dkeys_values);
     combine(pass.device, batch.noised_parts(), batch.levels, dz_t, dz0, {}, dz0);

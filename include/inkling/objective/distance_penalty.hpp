@@ -18,19 +18,21 @@ enum class Distance {
     cosine    ///< 1 - cos(x, y), of each token; where estimates are pushed apart 1 + cos
 };
 
-/// Base + weight / 2 * mean distance of two estimates of one text from noise at two levels: they are to agree, so that few
-/// steps lead where many do.
+/// Base + weight / 2 * mean distance of two estimates of one text from noise at two levels: they are to agree, so that
+/// few steps lead where many do.
 ///
-/// The batch must be its first half twice, at other levels and with noise of its own (see LevelPairs); then the mean of Base
-/// over it is that over both halves. Made for post-training a model that is there. Gradients go through both estimates.
-/// Source: Tang et al. 2023, "Can Diffusion Model Achieve Better Performance in Text Generation? Bridging the Gap between
-/// Training and Inference!", arXiv:2305.04465, section 3.1, and its code, whose simi_lambda is minus our weight.
+/// The batch must be its first half twice, at other levels and with noise of its own (see LevelPairs); then the mean of
+/// Base over it is that over both halves. Made for post-training a model that is there. Gradients go through both
+/// estimates.
+/// Source: Tang et al. 2023, "Can Diffusion Model Achieve Better Performance in Text Generation? Bridging the Gap
+/// between Training and Inference!", arXiv:2305.04465, section 3.1, and its code, whose simi_lambda is minus our
+/// weight.
 template <class Base = DiffuSeq>
 struct DistancePenalty {
     Base base{};
     Distance distance = Distance::squared;
-    double weight = 2.0;   ///< finite; below 0 pushes the estimates apart
-    LevelPairs pairs{};    ///< how training draws the second level
+    double weight = 2.0;  ///< finite; below 0 pushes the estimates apart
+    LevelPairs pairs{};   ///< how training draws the second level
 
     /// The batch holds every sentence twice.
     static constexpr bool paired = true;
@@ -38,7 +40,8 @@ struct DistancePenalty {
     /// @throws Error naming the first option that is out of its range
     void check() const {
         if constexpr (requires { base.check(); }) base.check();
-        require(std::isfinite(weight), "inkling::objective::DistancePenalty: weight is ", weight, ", expected a finite number");
+        require(std::isfinite(weight), "inkling::objective::DistancePenalty: weight is ", weight,
+                ", expected a finite number");
         pairs.check();
     }
 
@@ -60,13 +63,16 @@ struct DistancePenalty {
         if (distance == Distance::squared) {
             double const share = mean / static_cast<double>(first.cols);
             double* const sum = losses.add({{"distance", 0.0, 0.5 * weight}}, share);
-            squared_error(pass.device, first, second, 0.5 * weight * share, sum, dfirst, dsecond, prediction.pair_weights);
+            squared_error(pass.device, first, second, 0.5 * weight * share, sum, dfirst, dsecond,
+                          prediction.pair_weights);
         } else {  // |weight| / 2 of 1 -+ cos: the 1 first, as what a sum is multiplied by is of the backend's memory alone
             double const size = 0.5 * std::abs(weight);
-            double* const one = losses.add({{"distance", 0.0, size}}, prediction.pair_weights.empty() ? 1.0 : prediction.pair_weight_sum);
+            double* const one = losses.add({{"distance", 0.0, size}},
+                                           prediction.pair_weights.empty() ? 1.0 : prediction.pair_weight_sum);
             upload(pass.device, std::span<double const>(unit), one);
             double* const sum = losses.add({{"cosine", 0.0, -0.5 * weight}}, mean);
-            cosine_similarity(pass.device, first, second, -0.5 * weight * mean, sum, dfirst, dsecond, prediction.pair_weights);
+            cosine_similarity(pass.device, first, second, -0.5 * weight * mean, sum, dfirst, dsecond,
+                              prediction.pair_weights);
         }
     }
 

@@ -32,8 +32,8 @@ struct LevelPairs {
                 ", expected a number above 0 and up to 1");
     }
 
-    /// The last step in that direction whose noise differs from step t's by no more than the window; nothing where the table
-    /// ends before the window does.
+    /// The last step in that direction whose noise differs from step t's by no more than the window; nothing where the
+    /// table ends before the window does.
     /// @throws Error when there is no step t
     [[nodiscard]] std::optional<Index> window_end_of(schedule::Discrete const& table, Index t, bool noisier) const {
         auto const noise = [&](Index step) { return std::sqrt(1.0 - table.level(step)); };
@@ -48,7 +48,8 @@ struct LevelPairs {
     /// @param noisier  which way it lies
     /// @param uniform  in [0, 1), for SecondLevel::in_window
     [[nodiscard]] Index second_of(schedule::Discrete const& table, Index t, bool noisier, double uniform) const {
-        if (second == SecondLevel::steps) return std::clamp<Index>(t + (noisier ? steps : -steps), 0, table.steps() - 1);
+        if (second == SecondLevel::steps)
+            return std::clamp<Index>(t + (noisier ? steps : -steps), 0, table.steps() - 1);
         Index const end = window_end_of(table, t, noisier).value_or(t);
         if (second == SecondLevel::window_end || end == t) return end;
         auto const share = static_cast<Index>(uniform * static_cast<double>(std::abs(end - t)));  // 0 to |end - t| - 1

@@ -64,9 +64,7 @@ void from_json(nlohmann::json const& json, Options& options, std::string_view wh
         } else {
             try {
                 value = found->template get<Value>();
-            } catch (nlohmann::json::exception const&) {
-                wrong("a list");
-            }
+            } catch (nlohmann::json::exception const&) { wrong("a list"); }
         }
     });
 }

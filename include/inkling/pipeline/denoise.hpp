@@ -16,24 +16,25 @@ namespace inkling::pipeline {
 /// What one denoising step leaves, for whoever watches: views of the backend's memory, valid until the next step.
 template <Backend B>
 struct StepState {
-    Index step = 0;                                ///< from 0
+    Index step = 0;  ///< from 0
     Index steps = 0;
-    double time = 1.0;                             ///< [0, 1], of the z that was cleaned
-    MatrixView<typename B::Scalar const> z;        ///< [N, D], after the step
-    MatrixView<typename B::Scalar const> z0_hat;   ///< [N, D], the estimate it used
+    double time = 1.0;                            ///< [0, 1], of the z that was cleaned
+    MatrixView<typename B::Scalar const> z;       ///< [N, D], after the step
+    MatrixView<typename B::Scalar const> z0_hat;  ///< [N, D], the estimate it used
 };
 
-/// The parts of each sentence, and which of them stay as they are: a source beside what is to be written to it, or the text
-/// around gaps. What is kept is clean from the start and in every step, and the denoiser sees it.
+/// The parts of each sentence, and which of them stay as they are: a source beside what is to be written to it, or the
+/// text around gaps. What is kept is clean from the start and in every step, and the denoiser sees it.
 struct Parts {
-    Segments segments{};                     ///< P parts, each within one sentence, of the same N rows
-    std::span<std::uint8_t const> kept{};    ///< [P], on the host; not 0: the part stays as it is. Empty: all rows are cleaned
+    Segments segments{};  ///< P parts, each within one sentence, of the same N rows
+    /// [P], on the host; not 0: the part stays as it is. Empty: all rows are cleaned
+    std::span<std::uint8_t const> kept{};
 };
 
 namespace detail {
 
-/// The factors of every step for `combine`, [steps * P, 3], with P = 1 where there are no parts: (z0_hat, z_t, noise), or with
-/// `back` (previous z0_hat, z, 0).
+/// The factors of every step for `combine`, [steps * P, 3], with P = 1 where there are no parts: (z0_hat, z_t, noise),
+/// or with `back` (previous z0_hat, z, 0).
 template <Backend B>
 [[nodiscard]] MatrixView<typename B::Scalar const> step_factors(nn::Pass<B>& pass, sampler::Plan const& plan,
                                                                 std::span<std::uint8_t const> kept, bool back) {
@@ -57,8 +58,8 @@ template <Backend B>
 
 /// Walks noise back to an estimate of clean text, one plan for all sentences; returns the last z0_hat [N, D].
 ///
-/// z_next = c0 z0_hat + c1 z + c2 noise + c3 (the step before's z0_hat). The source's encoding and the plan's time embeddings
-/// are made once; after the first step nothing is allocated.
+/// z_next = c0 z0_hat + c1 z + c2 noise + c3 (the step before's z0_hat). The source's encoding and the plan's time
+/// embeddings are made once; after the first step nothing is allocated.
 /// @param plan        a valid one: sampler::require_valid
 /// @param z           [N, D], the starting noise, and clean text where parts are kept; overwritten
 /// @param draw_noise  called as draw_noise(step, view [N, D]) where a step needs noise
@@ -93,8 +94,8 @@ MatrixView<typename Model::Device::Scalar> denoise(nn::Pass<typename Model::Devi
     if (plan.clamp) nearest = {pass.workspace.template take<Token>(z.rows), z.rows};
     for (Index i = 0; i < steps; ++i) {
         sampler::Step const& step = plan.steps[static_cast<std::size_t>(i)];
-        denoiser.predict(pass, target, source, ConstView(z), ConstView(times.row(i), target.segments.count, times.cols, 0),
-                         ConstView(previous), z0_hat);
+        denoiser.predict(pass, target, source, ConstView(z),
+                         ConstView(times.row(i), target.segments.count, times.cols, 0), ConstView(previous), z0_hat);
         if (plan.clamp) {
             embedding::round_to_tokens<Space, B>(pass, space, z0_hat, nearest);
             space.embed(pass, TokenView(nearest), z0_hat);

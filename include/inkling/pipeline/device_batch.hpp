@@ -18,8 +18,9 @@ namespace inkling::pipeline {
 /// @param longest  rows that the denoiser has positions for
 /// @throws Error when a sentence is empty or longer than `longest`
 template <Backend B>
-[[nodiscard]] PackedSequences to_device(nn::Pass<B>& pass, std::span<Index const> offsets, std::span<Token const> tokens,
-                                        std::vector<Token>& places, Index longest, char const* side) {
+[[nodiscard]] PackedSequences to_device(nn::Pass<B>& pass, std::span<Index const> offsets,
+                                        std::span<Token const> tokens, std::vector<Token>& places, Index longest,
+                                        char const* side) {
     Index const count = static_cast<Index>(offsets.size()) - 1;
     Index const rows = offsets.back();
     Index most = 0;
@@ -31,7 +32,8 @@ template <Backend B>
         require(end - begin <= longest, "inkling::pipeline: ", side, " sentence ", sentence, " of the batch has ",
                 end - begin, " tokens, expected at most ", longest, ", for which the model has positions");
         most = std::max(most, end - begin);
-        for (Index row = begin; row < end; ++row) places[static_cast<std::size_t>(row)] = static_cast<Token>(row - begin);
+        for (Index row = begin; row < end; ++row)
+            places[static_cast<std::size_t>(row)] = static_cast<Token>(row - begin);
     }
     auto* const device_offsets = pass.workspace.template take<Index>(count + 1);
     auto* const device_places = pass.workspace.template take<Token>(rows);

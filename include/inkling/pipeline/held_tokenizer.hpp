@@ -15,8 +15,8 @@ namespace inkling::pipeline {
 /// Any tokenizer, held by value behind one type: a pipeline's type does not depend on how its text is cut.
 class HeldTokenizer {
 public:
-    /// The requirement stands inside: as a constraint it would ask whether a pipeline, which is made from one of these, is
-    /// copyable, while that very question is being answered.
+    /// The requirement stands inside: as a constraint it would ask whether a pipeline, which is made from one of these,
+    /// is copyable, while that very question is being answered.
     template <class T>
         requires(!std::same_as<T, HeldTokenizer>)
     HeldTokenizer(T tokenizer) : held_(std::make_shared<Model<T> const>(std::move(tokenizer))) {

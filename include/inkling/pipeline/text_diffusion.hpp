@@ -34,13 +34,14 @@ namespace inkling {
 
 /// How text is generated. Everything here is optional.
 struct GenerateOptions {
-    std::uint64_t seed = 0;          ///< the same seed gives the same text, whatever the threads and the batches
-    Index first_source = 0;          ///< number of the first source: random numbers are keyed by it, so that a long list can be
-                                     ///< generated in pieces
-    decode::Beams beams{};           ///< candidates a sentence: lengths x noises
-    Index tokens_per_batch = 4096;   ///< rows cleaned at once, at least 1, each candidate counted as long as its source and 2;
-                                     ///< a source whose candidates are more has a batch of its own
-    std::stop_token stop{};          ///< asked between steps; a stopped run returns what is finished
+    std::uint64_t seed = 0;  ///< the same seed gives the same text, whatever the threads and the batches
+    Index first_source = 0;  ///< number of the first source: random numbers are keyed by it, so that a long list can be
+                             ///< generated in pieces
+    decode::Beams beams{};   ///< candidates a sentence: lengths x noises
+    /// rows cleaned at once, at least 1, each candidate counted as long as its source and 2; a source whose candidates
+    /// are more has a batch of its own
+    Index tokens_per_batch = 4096;
+    std::stop_token stop{};  ///< asked between steps; a stopped run returns what is finished
     /// Called after every batch with (sentences done, sentences in all); empty: nobody is told.
     std::function<void(Index, Index)> on_progress{};
 
@@ -70,7 +71,7 @@ struct Generated {
 /// @tparam Steps     turns the schedule into a plan of denoising steps
 template <class Schedule, class Space, class Model, class Steps>
     requires NoiseSchedule<Schedule> && EmbeddingSpace<Space> && Denoiser<Model> && Sampler<Steps>
-          && EmbeddingSpaceOn<Space, typename Model::Device> && DenoiserOver<Model, Space>
+    && EmbeddingSpaceOn<Space, typename Model::Device> && DenoiserOver<Model, Space>
 class TextDiffusion {
 public:
     using Device = typename Model::Device;
@@ -107,8 +108,8 @@ public:
     /// All weights, in the backend's memory.
     [[nodiscard]] VectorView<Scalar> weights() { return {weights_.data(), layout_.size()}; }
     [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
-    /// How sentences enter the model: source eos; bos target eos. Where it joins them, bos source eos eos bos target eos, and pad
-    /// tokens behind.
+    /// How sentences enter the model: source eos; bos target eos. Where it joins them, bos source eos eos bos target
+    /// eos, and pad tokens behind.
     [[nodiscard]] text::Wrapping wrapping() const {
         text::Wrapping wrapping{.specials = tokenizer_.specials()};
         if constexpr (joins_source<Model>) {
@@ -141,13 +142,14 @@ public:
 
     /// The same with everything that is known of each sentence, chosen by `selection` and watched by `on_step`.
     ///
-    /// @param listener  called with a decode::StepData (or decode::StepView) after every step of every batch, candidates in
-    ///                  the order of decode::Beams, sources shortest first (where the model joins source and target, a sentence is
-    ///                  both); where it returns false its batch ends early.
-    ///                  Without one nothing is read out or copied between steps
+    /// @param listener  called with a decode::StepData (or decode::StepView) after every step of every
+    ///                  batch, candidates in the order of decode::Beams, sources shortest first (where the model joins
+    ///                  source and target, a sentence is both); where it returns false its batch ends early. Without
+    ///                  one nothing is read out or copied between steps
     template <class Choice = decode::MinimumBayesRisk, class ListenerType = decode::NoListener>
-    [[nodiscard]] std::vector<Generated> generate_with(std::span<std::string const> sources, GenerateOptions const& options,
-                                                       Choice const& selection = {}, ListenerType&& listener = {}) const {
+    [[nodiscard]] std::vector<Generated> generate_with(std::span<std::string const> sources,
+                                                       GenerateOptions const& options, Choice const& selection = {},
+                                                       ListenerType&& listener = {}) const {
         std::vector<std::vector<Token>> tokens(sources.size());
         for (std::size_t i = 0; i < sources.size(); ++i) {
             tokens[i] = tokenizer_.encode(sources[i]);
@@ -161,16 +163,17 @@ public:
     [[nodiscard]] std::vector<Generated> generate_tokens(std::span<std::vector<Token> const> sources,
                                                          GenerateOptions const& options, Choice const& selection = {},
                                                          ListenerType&& listener = {}) const {
-        static_assert(Selection<Choice>, "inkling::TextDiffusion: argument 3 is not a Selection: it needs "
-                                         "'Index select(std::span<decode::Candidate const>) const', and to be copyable.");
+        static_assert(Selection<Choice>,
+                      "inkling::TextDiffusion: argument 3 is not a Selection: it needs "
+                      "'Index select(std::span<decode::Candidate const>) const', and to be copyable.");
         static_assert(Listener<ListenerType, Scalar>,
                       "inkling::TextDiffusion: argument 4 is not a Listener: it needs "
                       "'operator()(decode::StepData<Scalar> const&)' that returns bool or nothing.");
         options.check();
         for (std::size_t i = 0; i < sources.size(); ++i) {
             Index const rows = wrapping().source_length(static_cast<Index>(sources[i].size()));
-            require(rows <= model_.longest_source(), where_, ": source ", i, " has ", rows, " tokens, expected at most ",
-                    model_.longest_source(), ", for which the model has positions");
+            require(rows <= model_.longest_source(), where_, ": source ", i, " has ", rows,
+                    " tokens, expected at most ", model_.longest_source(), ", for which the model has positions");
             for (Token const token : sources[i])
                 require(token >= 0 && token < space_.vocabulary(), where_, ": source ", i, " has the token ", token,
                         ", expected one of a vocabulary of ", space_.vocabulary());
@@ -199,14 +202,16 @@ public:
         std::vector<io::NamedTensor> tensors;
         for (auto const& entry : layout_.entries())
             if (entry.stored) tensors.push_back({entry.name, entry.shape, values.data() + entry.parameter.offset});
-        io::save_model(path, {configuration().dump(1), std::string(tokenizer_.kind()), tokenizer_.serialise()}, tensors);
+        io::save_model(path, {configuration().dump(1), std::string(tokenizer_.kind()), tokenizer_.serialise()},
+                       tensors);
     }
 
     /// Reads a model file that a pipeline of this type wrote: `load<text::WordTokenizer>(path)`, with every kind of
     /// tokenizer that it may hold.
     ///
-    /// @param options  sampler and device; sizes and the schedule's settings are those of the file. A schedule that does
-    ///                 not name its settings (see pipeline::Described) is given here, and held against the file's levels
+    /// @param options  sampler and device; sizes and the schedule's settings are those of the file. A
+    ///                 schedule that does not name its settings (see pipeline::Described) is given here, and held
+    ///                 against the file's levels
     /// @throws Error when the file is damaged, of another model or schedule, or a tensor misses or has another shape
     template <Tokenizer... Tokenizers>
     [[nodiscard]] static TextDiffusion load(std::filesystem::path const& path, Options options = {}) {
@@ -214,13 +219,14 @@ public:
         auto const& description = file.description();
         std::string const where = "inkling::TextDiffusion::load: file '" + path.string() + "'";
         auto const json = nlohmann::json::parse(description.configuration);
-        require(json.is_object() && json.contains("embedding") && json.contains("denoiser") && json.contains("schedule"),
-                where, ": the configuration lacks 'embedding', 'denoiser' or 'schedule'");
+        require(
+            json.is_object() && json.contains("embedding") && json.contains("denoiser") && json.contains("schedule"),
+            where, ": the configuration lacks 'embedding', 'denoiser' or 'schedule'");
         pipeline::from_json(json.at("embedding"), options.embedding, where + ", 'embedding'");
         pipeline::from_json(json.at("denoiser"), options.denoiser, where + ", 'denoiser'");
         auto const other_schedule = [&](nlohmann::json const& expected, char const* what) {
-            fail(where, ": was trained with another noise schedule: ", what, " are ", expected.dump(), ", those of this pipeline's ",
-                 schedule_samples(options.schedule).dump());
+            fail(where, ": was trained with another noise schedule: ", what, " are ", expected.dump(),
+                 ", those of this pipeline's ", schedule_samples(options.schedule).dump());
         };
         if constexpr (pipeline::Described<Schedule>) {
             auto const settings = json.value("schedule_settings", nlohmann::json());
@@ -232,7 +238,8 @@ public:
             other_schedule(samples, "its alpha_bar at t = 0, 1/4, 1/2, 3/4, 1 and its training noise factor");
         TextDiffusion loaded(WithoutWeights{}, text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer),
                              std::move(options));
-        for (auto const& entry : loaded.layout_.entries())  // before memory is asked for, whose size the file might lie about
+        for (auto const& entry :
+             loaded.layout_.entries())  // before memory is asked for, whose size the file might lie about
             if (entry.stored) file.contents().at(entry.name).require_shape(entry.shape);
         loaded.make_room();
         std::vector<float> values(static_cast<std::size_t>(loaded.layout_.size()));
@@ -253,7 +260,8 @@ public:
         nlohmann::json settings{{"embedding", pipeline::to_json(options_.embedding)},
                                 {"denoiser", pipeline::to_json(options_.denoiser)},
                                 {"schedule", schedule_samples(options_.schedule)}};
-        if constexpr (pipeline::Described<Schedule>) settings["schedule_settings"] = pipeline::to_json(options_.schedule);
+        if constexpr (pipeline::Described<Schedule>)
+            settings["schedule_settings"] = pipeline::to_json(options_.schedule);
         return settings;
     }
 
@@ -280,7 +288,8 @@ private:
     /// Tells one noise schedule from another without knowing its type.
     [[nodiscard]] static nlohmann::json schedule_samples(Schedule const& schedule) {
         nlohmann::json samples = nlohmann::json::array();
-        for (double const t : {0.0, 0.25, 0.5, 0.75, 1.0}) samples.push_back(std::round(schedule.alpha_bar(t) * 1e9) / 1e9);
+        for (double const t : {0.0, 0.25, 0.5, 0.75, 1.0})
+            samples.push_back(std::round(schedule.alpha_bar(t) * 1e9) / 1e9);
         samples.push_back(std::round(schedule::training_noise_factor(schedule) * 1e9) / 1e9);
         return samples;
     }
@@ -290,7 +299,9 @@ private:
                                                           GenerateOptions const& options) const {
         std::vector<Index> order(tokens.size());
         std::iota(order.begin(), order.end(), Index{0});
-        auto const length = [&](Index i) { return std::max(static_cast<Index>(tokens[static_cast<std::size_t>(i)].size()) + 2, wrapping().filled); };
+        auto const length = [&](Index i) {
+            return std::max(static_cast<Index>(tokens[static_cast<std::size_t>(i)].size()) + 2, wrapping().filled);
+        };
         std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return length(a) < length(b); });
         std::vector<std::vector<Index>> groups;
         Index rows = 0;
@@ -329,7 +340,8 @@ private:
         beams.longest = std::min(beams.longest, model_.longest_target());
         beams.shortest = std::min(beams.shortest, beams.longest);
         Index const candidates = beams.candidates();
-        text::JoinedBatch joined;         // of what each candidate's rows are: its target, and the source where the model joins them
+        text::JoinedBatch
+            joined;  // of what each candidate's rows are: its target, and the source where the model joins them
         std::vector<Index> sequences;
         std::vector<Index> sources;
         for (Index s = 0; s < count; ++s) {
@@ -339,10 +351,13 @@ private:
             for (Index const length : decode::candidate_lengths(predicted, beams)) {
                 std::span<Token const> prefix;
                 if constexpr (joins_source<Model>)
-                    prefix = std::span<Token const>(batch.source_tokens).subspan(static_cast<std::size_t>(batch.source_offsets[at]), static_cast<std::size_t>(rows));
+                    prefix = std::span<Token const>(batch.source_tokens)
+                                 .subspan(static_cast<std::size_t>(batch.source_offsets[at]),
+                                          static_cast<std::size_t>(rows));
                 Index const room = model_.longest_target() - static_cast<Index>(prefix.size());
                 joined.add(prefix, {}, std::min(length, room), tokenizer_.specials().pad);
-                sequences.push_back((options.first_source + group[at]) * candidates + static_cast<Index>(sequences.size()) % candidates);
+                sequences.push_back((options.first_source + group[at]) * candidates
+                                    + static_cast<Index>(sequences.size()) % candidates);
                 sources.push_back(s);
             }
         }
@@ -381,14 +396,17 @@ private:
     }
 
     /// Puts the embeddings of what is kept in the place of its noise.
-    void start_clean(nn::Pass<Device>& pass, pipeline::Parts const& parts, PackedSequences const& target, MatrixView<Scalar> z) const {
+    void start_clean(nn::Pass<Device>& pass, pipeline::Parts const& parts, PackedSequences const& target,
+                     MatrixView<Scalar> z) const {
         auto const clean = pass.take(z.rows, z.cols);
         space_.embed(pass, target.tokens, clean);
         std::vector<Scalar> shares;
         for (std::uint8_t const kept : parts.kept)
-            for (double const share : {kept != 0 ? 1.0 : 0.0, kept != 0 ? 0.0 : 1.0, 0.0}) shares.push_back(static_cast<Scalar>(share));
+            for (double const share : {kept != 0 ? 1.0 : 0.0, kept != 0 ? 0.0 : 1.0, 0.0})
+                shares.push_back(static_cast<Scalar>(share));
         auto const factors = pipeline::to_device<Scalar>(pass, std::span<Scalar const>(shares));
-        combine(pass.device, parts.segments, MatrixView<Scalar const>(factors.data, parts.segments.count, 3), clean, z, {}, z);
+        combine(pass.device, parts.segments, MatrixView<Scalar const>(factors.data, parts.segments.count, 3), clean, z,
+                {}, z);
     }
 
     /// Copies what a step has come to for the listener. @return whether to go on
@@ -405,8 +423,9 @@ private:
         download(pass.device, static_cast<Token const*>(nearest.data), std::span<Token>(worker.tokens));
         download(pass.device, state.z.data, std::span<Scalar>(worker.z));
         download(pass.device, state.z0_hat.data, std::span<Scalar>(worker.z0_hat));
-        return decode::notify(listener, decode::StepData<Scalar>{state.step, state.steps, state.time, space_.width(),
-                                                                 worker.z, worker.z0_hat, worker.tokens, offsets});
+        return decode::notify(listener,
+                              decode::StepData<Scalar>{state.step, state.steps, state.time, space_.width(), worker.z,
+                                                       worker.z0_hat, worker.tokens, offsets});
     }
 
     template <class Choice>
@@ -434,7 +453,8 @@ private:
                 std::span<Token const> const own(host_tokens.data() + begin, length);
                 double score = 0.0;
                 for (std::size_t i = begin; i < begin + length; ++i) score += static_cast<double>(host_scores[i]);
-                all.push_back({tokenizer_.decode(own), {own.begin(), own.end()}, score / static_cast<double>(length), true});
+                all.push_back(
+                    {tokenizer_.decode(own), {own.begin(), own.end()}, score / static_cast<double>(length), true});
             }
             for (Generated const& one : all)
                 choice.push_back({one.text, one.mean_log_probability, beams.group(static_cast<Index>(choice.size()))});

@@ -35,17 +35,17 @@ namespace inkling {
 
 /// Trains a pipeline on pairs of sentences.
 ///
-/// Every random number is a function of the seed, the update and the sentence, and a checkpoint holds all the rest: a resumed
-/// run ends in bit-identical weights, unless its learning rate was changed. A NaN or infinity stops it with an Error that
-/// names update, term and tensor, and leaves the last good checkpoint: one is written only of weights whose loss is finite.
-/// trainer_defaults.hpp, which pipeline.hpp brings, names an objective and a learning rate for whoever names none:
-/// `Trainer<Model>`.
+/// Every random number is a function of the seed, the update and the sentence, and a checkpoint holds all the rest: a
+/// resumed run ends in bit-identical weights, unless its learning rate was changed. A NaN or infinity stops it with an
+/// Error that names update, term and tensor, and leaves the last good checkpoint: one is written only of weights whose
+/// loss is finite. trainer_defaults.hpp, which pipeline.hpp brings, names an objective and a learning rate for whoever
+/// names none: `Trainer<Model>`.
 /// @tparam Pipeline    what is trained: a TextDiffusion
 /// @tparam Objective_  what training lowers
 /// @tparam Rate        how large each update is
 template <class Pipeline, class Objective_, LearningRate Rate>
     requires TrainableDenoiser<typename Pipeline::ModelType>
-          && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
+    && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
 class Trainer {
 public:
     using Device = typename Pipeline::Device;
@@ -72,7 +72,8 @@ public:
         check(options_.clip >= 0.0, "clip", options_.clip, "0 (no clipping) or more");
         check(options_.length_weight >= 0.0 && std::isfinite(options_.length_weight), "length_weight",
               options_.length_weight, "0 or more");
-        check(options_.ema_decay >= 0.0 && options_.ema_decay < 1.0, "ema_decay", options_.ema_decay, "a number in [0, 1)");
+        check(options_.ema_decay >= 0.0 && options_.ema_decay < 1.0, "ema_decay", options_.ema_decay,
+              "a number in [0, 1)");
         check(options_.validate_every > 0, "validate_every", options_.validate_every, "at least 1");
         check(options_.bleu_sentences >= 0, "bleu_sentences", options_.bleu_sentences, "0 or more");
         check(options_.average_best >= 0, "average_best", options_.average_best, "0 or more");
@@ -80,8 +81,8 @@ public:
         check(options_.discrete_steps >= 0, "discrete_steps", options_.discrete_steps, "0 or more");
         check(options_.log_every > 0, "log_every", options_.log_every, "at least 1");
         if constexpr (objective::is_paired<Objective_>)
-            check(options_.discrete_steps > 0 || schedule::is_table<typename Pipeline::NoiseScheduleType>, "discrete_steps",
-                  options_.discrete_steps, "at least 1, as the objective compares levels of a table");
+            check(options_.discrete_steps > 0 || schedule::is_table<typename Pipeline::NoiseScheduleType>,
+                  "discrete_steps", options_.discrete_steps, "at least 1, as the objective compares levels of a table");
         options_.generate.check();
         if constexpr (requires { options_.objective.check(); }) options_.objective.check();
         if (options_.discrete_steps > 0 || schedule::is_table<typename Pipeline::NoiseScheduleType>)
@@ -93,20 +94,21 @@ public:
 
     /// Trains on `corpus` until the budget is spent; where a checkpoint is there, goes on from it.
     ///
-    /// What cannot work (a folder that cannot be written to, say) is found before the first update. A run that was stopped or
-    /// interrupted leaves the weights as its last update left them; without a checkpoint, another call goes on with them, and
-    /// with the batches from the start.
+    /// What cannot work (a folder that cannot be written to, say) is found before the first update. A run that was
+    /// stopped or interrupted leaves the weights as its last update left them; without a checkpoint, another call goes
+    /// on with them, and with the batches from the start.
     /// @param held_out  pairs to validate on; null or empty: the last weights, or their moving average, are the result
-    /// @throws Error when a sentence is too long for the model or of another vocabulary, a file cannot be read or written,
-    ///         a checkpoint is of other options or texts, or the loss is not finite. The weights are then as the last
-    ///         update left them
+    /// @throws Error when a sentence is too long for the model or of another vocabulary, a file cannot be read
+    ///         or written, a checkpoint is of other options or texts, or the loss is not finite. The weights are then
+    ///         as the last update left them
     TrainingReport fit(text::ParallelCorpus const& corpus, text::ParallelCorpus const* held_out = nullptr) {
         bool const validates = held_out != nullptr && !held_out->empty();
         require_fits(corpus, "training");
         text::BatchPlan plan = batches(corpus, options_.seed);
         if (validates) {
             require_fits(*held_out, "held-out");
-            (void)batches(*held_out, held_out_seed);  // refuses a sentence over the budget now, not at the first validation
+            (void)batches(*held_out,
+                          held_out_seed);  // refuses a sentence over the budget now, not at the first validation
             if (scores_bleu())
                 sampler::require_valid(pipeline_->options().sampler.plan(pipeline_->schedule()), "inkling::Trainer");
         }
@@ -116,8 +118,9 @@ public:
         best_.reset();
         best_validation_.reset();
         if (validates && !options_.checkpoint.empty() && options_.average_best > 0)
-            best_.emplace(options_.checkpoint, train::BestCheckpointsOptions{.keep = options_.average_best,
-                                                                             .higher_is_better = scores_bleu()});
+            best_.emplace(
+                options_.checkpoint,
+                train::BestCheckpointsOptions{.keep = options_.average_best, .higher_is_better = scores_bleu()});
         run_options_ = run_options(corpus, validates ? held_out : nullptr);
         double seconds_before = 0.0;
         if (!options_.checkpoint.empty()) {
@@ -129,7 +132,8 @@ public:
         if (!options_.metrics.empty()) train::MetricsLog(options_.metrics, {.resumed_step = first_step});
         auto const open_log = [&] {  // once a loss has named its terms
             if (!options_.metrics.empty() && !log)
-                log.emplace(options_.metrics, train::MetricsLogOptions{.resumed_step = first_step, .columns = columns_});
+                log.emplace(options_.metrics,
+                            train::MetricsLogOptions{.resumed_step = first_step, .columns = columns_});
         };
         train::Budget budget({.minutes = options_.minutes, .steps = options_.steps}, seconds_before, step_);
 
@@ -146,7 +150,8 @@ public:
             if (log) log->append(step_, numbers_);
         };
         bool last = budget.spent(step_);
-        if (validates && step_ > 0 && validated_step_ != step_ && (last || step_ % options_.validate_every == 0)) validate_late();
+        if (validates && step_ > 0 && validated_step_ != step_ && (last || step_ % options_.validate_every == 0))
+            validate_late();
         while (!last && !asked_to_end()) {
             sentences = plan.next();
             auto const losses = update(step_ + 1, corpus, sentences, pace.tokens);
@@ -158,9 +163,10 @@ public:
             tell(losses, budget, pace.tokens_per_second);
             bool const validate_now = validates && (last || step_ % options_.validate_every == 0);
             bool const complete = !validate_now || validate(*held_out);
-            if (log && complete && (validate_now || step_ % options_.log_every == 0 || step_ == 1)) log->append(step_, numbers_);
-            bool const save_now = !options_.checkpoint.empty()
-                               && budget.seconds() - last_saved >= 60.0 * options_.checkpoint_minutes;
+            if (log && complete && (validate_now || step_ % options_.log_every == 0 || step_ == 1))
+                log->append(step_, numbers_);
+            bool const save_now =
+                !options_.checkpoint.empty() && budget.seconds() - last_saved >= 60.0 * options_.checkpoint_minutes;
             if (save_now) {
                 require_sound(corpus, sentences);
                 save(plan, budget.seconds());
@@ -184,8 +190,12 @@ public:
         report.validation = best_validation_;
         if (options_.on_progress) {
             std::array<train::NamedNumber, 1> const loss{{{"loss", report.loss}}};
-            options_.on_progress({.step = step_, .steps = options_.steps, .seconds = report.seconds,
-                                  .tokens_per_second = pace.tokens_per_second, .losses = loss, .finished = true});
+            options_.on_progress({.step = step_,
+                                  .steps = options_.steps,
+                                  .seconds = report.seconds,
+                                  .tokens_per_second = pace.tokens_per_second,
+                                  .losses = loss,
+                                  .finished = true});
         }
         return report;
     }
@@ -220,13 +230,14 @@ private:
         return options_.stop.stop_requested() || (guard_ != nullptr && guard_->requested());
     }
 
-    /// Sets the weights that are the result: the mean of the best, or the best alone where it scores higher (in a short run
-    /// they may lie far apart); without validations the moving average, or what is there. Asked to end meanwhile, it leaves
-    /// the mean.
+    /// Sets the weights that are the result: the mean of the best, or the best alone where it scores higher (in a short
+    /// run they may lie far apart); without validations the moving average, or what is there. Asked to end meanwhile,
+    /// it leaves the mean.
     void use_the_best(text::ParallelCorpus const* held_out) {
         if (!best_ || best_->snapshots().empty()) {
             if (average_)
-                copy(device_, static_cast<Scalar const*>(average_->values().data), pipeline_->weights().data, average_->values().size);
+                copy(device_, static_cast<Scalar const*>(average_->values().data), pipeline_->weights().data,
+                     average_->values().size);
             return;
         }
         best_->load_mean(device_, pipeline_->layout(), pipeline_->weights());
@@ -240,7 +251,9 @@ private:
     [[nodiscard]] bool scores_bleu() const { return options_.bleu_sentences > 0; }
 
     [[nodiscard]] text::BatchPlan batches(text::ParallelCorpus const& corpus, std::uint64_t seed) const {
-        return {corpus, {.tokens_per_batch = options_.tokens_per_batch, .pool = options_.length_pool, .seed = seed}, pipeline_->wrapping()};
+        return {corpus,
+                {.tokens_per_batch = options_.tokens_per_batch, .pool = options_.length_pool, .seed = seed},
+                pipeline_->wrapping()};
     }
 
     /// @throws Error naming the first sentence that the model has no positions or no embeddings for
@@ -253,18 +266,21 @@ private:
                     " tokens, expected at most ", longest,
                     ", for which the model has positions (leave long sentences out when reading)");
             for (Token const token : tokens)
-                require(token >= 0 && token < vocabulary, "inkling::Trainer: ", name, " sentence ", i, " has the ", side,
-                        " token ", token, ", expected one of a vocabulary of ", vocabulary,
+                require(token >= 0 && token < vocabulary, "inkling::Trainer: ", name, " sentence ", i, " has the ",
+                        side, " token ", token, ", expected one of a vocabulary of ", vocabulary,
                         " (was it read with another tokenizer?)");
         };
         for (Index i = 0; i < corpus.size(); ++i) {
             auto const source = corpus.source(i);
             auto const target = corpus.target(i);
-            check(i, "source", source, wrapping.source_length(static_cast<Index>(source.size())), model.longest_source());
-            check(i, "target", target, wrapping.target_length(static_cast<Index>(target.size())), model.longest_target());
+            check(i, "source", source, wrapping.source_length(static_cast<Index>(source.size())),
+                  model.longest_source());
+            check(i, "target", target, wrapping.target_length(static_cast<Index>(target.size())),
+                  model.longest_target());
             if (wrapping.filled > 0)
                 check(i, "source and target", target,
-                      wrapping.source_length(static_cast<Index>(source.size())) + wrapping.wrapped_target(static_cast<Index>(target.size())),
+                      wrapping.source_length(static_cast<Index>(source.size()))
+                          + wrapping.wrapped_target(static_cast<Index>(target.size())),
                       wrapping.filled);
         }
     }
@@ -304,7 +320,8 @@ private:
         constexpr bool joins = joins_source<typename Pipeline::ModelType>;
         if constexpr (joins) {
             join(wrapping);
-            result.target = pipeline::to_device<Device>(pass, joined_.offsets, joined_.tokens, places_, model.longest_target(), "target");
+            result.target = pipeline::to_device<Device>(pass, joined_.offsets, joined_.tokens, places_,
+                                                        model.longest_target(), "target");
             result.spans = pipeline::parts_to_device(pass, joined_);
         } else {
             result.target = pipeline::to_device<Device>(pass, batch_.target_offsets, batch_.target_tokens, places_,
@@ -318,7 +335,8 @@ private:
         double const factor = schedule::training_noise_factor(pipeline_->schedule());
         std::size_t const half = sentences.size();
         for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
-            RandomStream const stream{seed, Purpose::training_time, static_cast<std::uint32_t>(batch_.sentences[s]), draw};
+            RandomStream const stream{seed, Purpose::training_time, static_cast<std::uint32_t>(batch_.sentences[s]),
+                                      draw};
             double time = 0.0;
             double alpha_bar = 0.0;
             Index index = -1;
@@ -341,9 +359,11 @@ private:
             }
             auto const level = schedule::noising(alpha_bar, factor);
             if constexpr (joins)
-                for (double const c : {1.0, 1.0, 0.0}) levels_.push_back(static_cast<Scalar>(c));  // the source stays clean
+                for (double const c : {1.0, 1.0, 0.0})
+                    levels_.push_back(static_cast<Scalar>(c));  // the source stays clean
             for (double const c : {level.z0, 1.0, level.noise}) levels_.push_back(static_cast<Scalar>(c));
-            for (double const c : {index == 0 ? 0.0 : 1.0, index == 0 ? 1.0 : 0.0, 0.0}) goals_.push_back(static_cast<Scalar>(c));
+            for (double const c : {index == 0 ? 0.0 : 1.0, index == 0 ? 1.0 : 0.0, 0.0})
+                goals_.push_back(static_cast<Scalar>(c));
             labels_.push_back(model.time_label({time, alpha_bar}));
             classes_.push_back(model.length_class(batch_.source_offsets[s + 1] - batch_.source_offsets[s],
                                                   batch_.target_offsets[s + 1] - batch_.target_offsets[s]));
@@ -351,13 +371,16 @@ private:
         Index const count = batch_.size();
         Index const rows = result.target.segments.rows;
         result.length_classes = pipeline::to_device<Token>(pass, std::span<Token const>(classes_));
-        result.levels = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data, joins ? 2 * count : count, 3};
+        result.levels = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data,
+                         joins ? 2 * count : count, 3};
         result.labels = pipeline::to_device<double>(pass, std::span<double const>(labels_));
-        result.last_signal = table_ ? std::sqrt(table_->level(table_->steps() - 1)) : schedule::signal(pipeline_->schedule(), 1.0);
+        result.last_signal =
+            table_ ? std::sqrt(table_->level(table_->steps() - 1)) : schedule::signal(pipeline_->schedule(), 1.0);
         auto const keys = pipeline::to_device<Index>(pass, std::span<Index const>(batch_.sentences));
         if (embedding::start_noise(pipeline_->space()) > 0.0) {  // of a text, and so the same for both of a pair
             View const start = pass.take(rows, pipeline_->space().width());
-            fill_normal(pass.device, RandomStream{seed, Purpose::start_noise, 0, draw}, result.target.segments, keys, start);
+            fill_normal(pass.device, RandomStream{seed, Purpose::start_noise, 0, draw}, result.target.segments, keys,
+                        start);
             result.start_noise = start;
             result.goals = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(goals_)).data, count, 3};
         }
@@ -370,14 +393,16 @@ private:
                 result.pair_weight_sum += static_cast<double>(weight);
             }
             result.pair_weights = pipeline::to_device<Scalar>(pass, std::span<Scalar const>(pair_weights_));
-            for (std::size_t s = half; s < batch_.sentences.size(); ++s) batch_.sentences[s] += corpus.size();  // noise of its own
+            for (std::size_t s = half; s < batch_.sentences.size(); ++s)
+                batch_.sentences[s] += corpus.size();  // noise of its own
             noise_keys = pipeline::to_device<Index>(pass, std::span<Index const>(batch_.sentences));
         }
         View const noise = pass.take(rows, pipeline_->space().width());
-        fill_normal(pass.device, RandomStream{seed, Purpose::training_noise, 0, draw}, result.target.segments, noise_keys, noise);
+        fill_normal(pass.device, RandomStream{seed, Purpose::training_noise, 0, draw}, result.target.segments,
+                    noise_keys, noise);
         result.noise = noise;
         result.self_condition = training && model.self_conditioned()
-                             && RandomStream{seed, Purpose::self_conditioning, 0, draw}.uniform(0) < options_.self_conditioning;
+            && RandomStream{seed, Purpose::self_conditioning, 0, draw}.uniform(0) < options_.self_conditioning;
         return result;
     }
 
@@ -386,8 +411,12 @@ private:
     Losses update(Index step, text::ParallelCorpus const& corpus, std::span<Index const> sentences, Index& tokens) {
         auto const draw = static_cast<std::uint32_t>(step);
         workspace_.reset();
-        nn::Pass<Device> pass{device_, workspace_, pipeline_->weights().data, gradients_.data(),
-                              pipeline_->model().dropout(), RandomStream{options_.seed, Purpose::dropout, 0, draw}};
+        nn::Pass<Device> pass{device_,
+                              workspace_,
+                              pipeline_->weights().data,
+                              gradients_.data(),
+                              pipeline_->model().dropout(),
+                              RandomStream{options_.seed, Purpose::dropout, 0, draw}};
         auto const batch = noised(pass, corpus, sentences, options_.seed, draw, true);
         tokens += batch.source.segments.rows + batch.target.segments.rows;
         auto const [losses, clipped] = gradient("update ", step, pass, batch);
@@ -410,7 +439,8 @@ private:
     };
     /// Loss of a batch, and its gradient in gradients().
     /// @throws Error naming the term and the tensor where they are not finite
-    Gradient gradient(char const* when, Index step, nn::Pass<Device>& pass, objective::NoisedBatch<Device> const& batch) {
+    Gradient gradient(char const* when, Index step, nn::Pass<Device>& pass,
+                      objective::NoisedBatch<Device> const& batch) {
         clear(device_, gradients_.data(), gradients_.size());
         Losses const losses = loss(pass, batch);
         auto const clipped = train::clip(device_, optimizer_.trained_ranges(), gradients(), options_.clip);
@@ -420,8 +450,8 @@ private:
     [[nodiscard]] VectorView<Scalar const> gradients() const { return {gradients_.data(), gradients_.size()}; }
 
     Losses loss(nn::Pass<Device>& pass, objective::NoisedBatch<Device> const& batch) {
-        Losses losses = objective::diffusion_loss(pass, pipeline_->space(), pipeline_->model(), options_.objective, batch,
-                                                  saved_, {.length_weight = options_.length_weight});
+        Losses losses = objective::diffusion_loss(pass, pipeline_->space(), pipeline_->model(), options_.objective,
+                                                  batch, saved_, {.length_weight = options_.length_weight});
         losses.collect(pass);
         if (columns_.empty()) columns_ = columns(losses);
         return losses;
@@ -437,9 +467,9 @@ private:
         auto const& layout = pipeline_->layout();
         auto const* weight = train::first_not_finite(device_, layout, std::as_const(*pipeline_).weights());
         auto const* slope = weight || gradients.empty() ? nullptr : train::first_not_finite(device_, layout, gradients);
-        std::string const tensor = weight  ? "the weights of '" + weight->name + "' are not finite"
-                                   : slope ? "the gradient of '" + slope->name + "' is the first that is not finite"
-                                           : "all weights are finite";
+        std::string const tensor = weight ? "the weights of '" + weight->name + "' are not finite"
+            : slope                       ? "the gradient of '" + slope->name + "' is the first that is not finite"
+                                          : "all weights are finite";
         fail("inkling::Trainer: ", when, step, ": ", found, ", ", tensor, "; a lower learning rate may help",
              options_.checkpoint.empty() ? "" : "; the last checkpoint is kept");
     }
@@ -463,17 +493,21 @@ private:
         for (objective::Term const& term : losses.terms())
             if (!term.name.empty()) numbers_.push_back({term.name, term.value});
         if (options_.on_progress)
-            options_.on_progress({.step = step_, .steps = options_.steps, .seconds = budget.seconds(),
-                                  .seconds_left = budget.seconds_left(step_), .tokens_per_second = rate,
-                                  .learning_rate = options_.learning_rate.at(step_), .losses = numbers_});
+            options_.on_progress({.step = step_,
+                                  .steps = options_.steps,
+                                  .seconds = budget.seconds(),
+                                  .seconds_left = budget.seconds_left(step_),
+                                  .tokens_per_second = rate,
+                                  .learning_rate = options_.learning_rate.at(step_),
+                                  .losses = numbers_});
         numbers_.push_back({"seconds", budget.seconds()});
         numbers_.push_back({"learning_rate", options_.learning_rate.at(step_)});
         numbers_.push_back({"gradient_norm", gradient_norm_});
         numbers_.push_back({"tokens_per_second", rate});
     }
 
-    /// Scores the weights, or their moving average, offers them to the best, and adds to numbers_. Asked to end meanwhile,
-    /// it leaves no trace.
+    /// Scores the weights, or their moving average, offers them to the best, and adds to numbers_. Asked to end
+    /// meanwhile, it leaves no trace.
     /// @return whether it was done
     bool validate(text::ParallelCorpus const& held_out) {
         if (asked_to_end()) return false;
@@ -494,7 +528,8 @@ private:
                              scores_bleu() ? found.bleu : found.loss);
         }
         validated_step_ = step_;
-        if (!best_validation_ || (scores_bleu() ? found.bleu >= best_validation_->bleu : found.loss <= best_validation_->loss))
+        if (!best_validation_
+            || (scores_bleu() ? found.bleu >= best_validation_->bleu : found.loss <= best_validation_->loss))
             best_validation_ = found;
         numbers_.push_back({"valid_loss", found.loss});
         if (scores_bleu()) numbers_.push_back({"valid_bleu", found.bleu});
@@ -528,7 +563,8 @@ private:
         typename Device::template Buffer<Scalar> last_;
     };
 
-    /// Mean total loss over the held-out text with noise that is the same at every validation; nothing when asked to end.
+    /// Mean total loss over the held-out text with noise that is the same at every validation; nothing when asked to
+    /// end.
     [[nodiscard]] std::optional<double> held_out_loss(text::ParallelCorpus const& held_out) {
         text::BatchPlan plan = batches(held_out, held_out_seed);
         double total = 0.0;
@@ -590,9 +626,10 @@ private:
         return train::embedding_health(values, space.width(), {.excluded = excluded});
     }
 
-    /// All that must not change within a run, but for what the user may want to change in it: budget, learning rate, how
-    /// often to validate, log and save.
-    [[nodiscard]] std::string run_options(text::ParallelCorpus const& corpus, text::ParallelCorpus const* held_out) const {
+    /// All that must not change within a run, but for what the user may want to change in it: budget, learning rate,
+    /// how often to validate, log and save.
+    [[nodiscard]] std::string run_options(text::ParallelCorpus const& corpus,
+                                          text::ParallelCorpus const* held_out) const {
         nlohmann::json json{{"model", pipeline_->configuration()},
                             {"tokenizer", hash_of(pipeline_->tokenizer().serialise())},
                             {"text", hash_of(corpus)},
@@ -639,7 +676,8 @@ private:
         auto const& state = checkpoint.state();
         auto const of = [&](auto const& numbers, char const* name) {
             auto const found = numbers.find(name);
-            require(found != numbers.end(), "inkling::Trainer: file '", options_.checkpoint.string(), "': lacks the number '", name, "'");
+            require(found != numbers.end(), "inkling::Trainer: file '", options_.checkpoint.string(),
+                    "': lacks the number '", name, "'");
             return found->second;
         };
         plan.restore({static_cast<std::uint32_t>(of(state.counters, "epoch")), of(state.counters, "epoch_step"),
@@ -649,11 +687,13 @@ private:
         validated_step_ = of(state.counters, "validated_step");
         if (state.counters.contains("best_step")) {
             auto const number = [&](char const* name) { return of(state.numbers, name); };
-            best_validation_ = {.step = of(state.counters, "best_step"), .loss = number("best_loss"),
+            best_validation_ = {.step = of(state.counters, "best_step"),
+                                .loss = number("best_loss"),
                                 .bleu = scores_bleu() ? number("best_bleu") : std::numeric_limits<double>::quiet_NaN(),
                                 .embedding = {number("nearest_distance"), number("norm_mean"), number("norm_spread")}};
         }
-        checkpoint.restore(device_, pipeline_->layout(), pipeline_->weights(), optimizer_, average_ ? &*average_ : nullptr);
+        checkpoint.restore(device_, pipeline_->layout(), pipeline_->weights(), optimizer_,
+                           average_ ? &*average_ : nullptr);
         step_ = state.step;
         return seconds;
     }

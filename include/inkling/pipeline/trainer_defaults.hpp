@@ -10,7 +10,7 @@ namespace inkling {
 // concepts alone, and whoever names all three includes only that.
 template <class Pipeline, class Objective_ = objective::Anchor, LearningRate Rate = train::InverseSquareRoot>
     requires TrainableDenoiser<typename Pipeline::ModelType>
-          && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
+    && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
 class Trainer;
 
 }  // namespace inkling

@@ -16,9 +16,9 @@ namespace inkling {
 
 /// What a validation found.
 struct ValidationReport {
-    Index step = 0;                      ///< updates done then
-    double loss = 0.0;                   ///< total, on held-out text, without dropout
-    double bleu = 0.0;                   ///< [0, 100], sacreBLEU's corpus score on the tokens as they are; NaN where not asked for
+    Index step = 0;     ///< updates done then
+    double loss = 0.0;  ///< total, on held-out text, without dropout
+    double bleu = 0.0;  ///< [0, 100], sacreBLEU's corpus score on the tokens as they are; NaN where not asked for
     train::EmbeddingHealth embedding{};  ///< nearest-neighbour distance and norm spread of z0 over the vocabulary
 };
 
@@ -26,38 +26,39 @@ struct ValidationReport {
 struct TrainingReport {
     enum class End { budget, stopped, interrupted };
     End end = End::budget;
-    int signal = 0;                                ///< SIGINT or SIGTERM where it was interrupted
-    Index steps = 0;                               ///< updates in all, resumed ones included
-    double seconds = 0.0;                          ///< of the whole run, resumed parts included
-    double loss = 0.0;                             ///< total of the last update
-    std::optional<ValidationReport> validation{};  ///< the best one of the whole run, by BLEU where it is asked for, else by loss; of equal ones the last
+    int signal = 0;        ///< SIGINT or SIGTERM where it was interrupted
+    Index steps = 0;       ///< updates in all, resumed ones included
+    double seconds = 0.0;  ///< of the whole run, resumed parts included
+    double loss = 0.0;     ///< total of the last update
+    /// the best one of the whole run, by BLEU where it is asked for, else by loss; of equal ones the last
+    std::optional<ValidationReport> validation{};
 };
 
 /// Settings of Trainer; every one has a default but the budget.
 template <class Objective_, class Rate>
 struct TrainerOptions {
-    double minutes = 0.0;            ///< budget; 0: no limit. One of the two must be set
-    Index steps = 0;                 ///< budget of updates; 0: no limit
-    Objective_ objective{};          ///< what training lowers
-    Rate learning_rate{};            ///< of every update; may be another one in a resumed run
+    double minutes = 0.0;    ///< budget; 0: no limit. One of the two must be set
+    Index steps = 0;         ///< budget of updates; 0: no limit
+    Objective_ objective{};  ///< what training lowers
+    Rate learning_rate{};    ///< of every update; may be another one in a resumed run
     train::AdamWOptions adamw{};
-    Index tokens_per_batch = 4096;   ///< the longer side of all sentences of a batch, at least 1
-    Index length_pool = 1;           ///< sentences sorted by length together before batches are cut; 1: none. Packed rows waste
-                                     ///< nothing on uneven lengths, while batches of one length are of one kind and teach less
-    double clip = 1.0;               ///< largest norm of the gradient; 0: not clipped
+    Index tokens_per_batch = 4096;  ///< the longer side of all sentences of a batch, at least 1
+    Index length_pool = 1;  ///< sentences sorted by length together before batches are cut; 1: none. Packed rows waste
+                            ///< nothing on uneven lengths, while batches of one length are of one kind and teach less
+    double clip = 1.0;      ///< largest norm of the gradient; 0: not clipped
     double self_conditioning = 0.5;  ///< [0, 1], share of the batches that see an estimate of z0
     double length_weight = 0.1;      ///< of the length loss in the total; 0 or more
-    Index discrete_steps = 2000;     ///< T: t is drawn from {0, 1/T, ...}; 0: from all of [0, 1]. Without effect where the
-                                     ///< pipeline's schedule is a schedule::Discrete, which is drawn from as it is
-    double ema_decay = 0.0;          ///< moving average of the weights, [0, 1); 0: none
-    std::uint64_t seed = 1;          ///< of noise, times, dropout and the order of batches
+    Index discrete_steps = 2000;  ///< T: t is drawn from {0, 1/T, ...}; 0: from all of [0, 1]. Without effect where the
+                                  ///< pipeline's schedule is a schedule::Discrete, which is drawn from as it is
+    double ema_decay = 0.0;       ///< moving average of the weights, [0, 1); 0: none
+    std::uint64_t seed = 1;       ///< of noise, times, dropout and the order of batches
 
-    Index validate_every = 500;      ///< updates, at least 1; the last update is validated too
-    Index bleu_sentences = 200;      ///< of the held-out text that are generated and scored; 0: none
-    GenerateOptions generate{};      ///< how they are generated
-    Index average_best = 5;          ///< the trained model is the mean of the best so many validated weights (or the very best,
-                                     ///< where that scores higher), kept as files beside the checkpoint; 0, or without a
-                                     ///< checkpoint: the last weights, or their moving average
+    Index validate_every = 500;  ///< updates, at least 1; the last update is validated too
+    Index bleu_sentences = 200;  ///< of the held-out text that are generated and scored; 0: none
+    GenerateOptions generate{};  ///< how they are generated
+    Index average_best = 5;  ///< the trained model is the mean of the best so many validated weights (or the very best,
+                             ///< where that scores higher), kept as files beside the checkpoint; 0, or without a
+                             ///< checkpoint: the last weights, or their moving average
 
     std::filesystem::path checkpoint{};  ///< file to resume from and to write; empty: none
     double checkpoint_minutes = 5.0;     ///< from one checkpoint to the next; 0: one after every update
@@ -65,7 +66,7 @@ struct TrainerOptions {
     Index log_every = 50;                ///< updates from one row of it to the next; validations have rows as well
     bool handle_signals = false;         ///< SIGINT and SIGTERM end the training in good order
     std::stop_token stop{};              ///< asked after every update and during validations
-    std::function<void(train::Progress const&)> on_progress{};       ///< after every update
+    std::function<void(train::Progress const&)> on_progress{};  ///< after every update
     std::function<void(ValidationReport const&)> on_validation{};
 };
 

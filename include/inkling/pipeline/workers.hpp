@@ -18,13 +18,13 @@ struct Worker {
     nn::Workspace<B> workspace{};
     text::PackedBatch batch{};
     std::vector<Token> places{};
-    std::vector<Token> tokens{};                ///< what a step is read out as, for listeners
-    std::vector<typename B::Scalar> z{};        ///< the same of its vectors
+    std::vector<Token> tokens{};          ///< what a step is read out as, for listeners
+    std::vector<typename B::Scalar> z{};  ///< the same of its vectors
     std::vector<typename B::Scalar> z0_hat{};
 };
 
-/// Workers at rest, so that callers on many threads each have their own and none is made twice. All of one pool have the
-/// same device options.
+/// Workers at rest, so that callers on many threads each have their own and none is made twice. All of one pool have
+/// the same device options.
 template <Backend B>
 class Workers {
 public:

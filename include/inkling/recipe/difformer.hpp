@@ -33,9 +33,9 @@ using Difformer = TextDiffusion<schedule::Rescaled<schedule::Sqrt>,  // noise of
 template <Backend B>
 using DifformerTrainer = Trainer<Difformer<B>, objective::Anchor, train::InverseSquareRoot>;
 
-/// What all published trainings share, for a model of any size: Adam (0.9, 0.98) to 5e-4 in 10,000 updates, weight decay
-/// 0.01, clipping at 1, half of the batches self-conditioned, T = 2000, label smoothing 0.1, length loss by 0.1, the mean of
-/// the five best. A budget is the user's to set.
+/// What all published trainings share, for a model of any size: Adam (0.9, 0.98) to 5e-4 in 10,000 updates, weight
+/// decay 0.01, clipping at 1, half of the batches self-conditioned, T = 2000, label smoothing 0.1, length loss by 0.1,
+/// the mean of the five best. A budget is the user's to set.
 ///
 ///     auto options = recipe::difformer_training<backend::Cpu<>>();
 ///     options.minutes = 60;
@@ -78,9 +78,9 @@ namespace detail {
 /// What the trainings differ in.
 struct DifformerConstants {
     Index width, hidden, heads;
-    double noise;             // F
+    double noise;  // F
     double dropout;
-    Index tokens_per_batch;   // of all workers together
+    Index tokens_per_batch;  // of all workers together
     Index updates;
     decode::Beams beams;
 };

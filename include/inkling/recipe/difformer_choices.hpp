@@ -11,8 +11,8 @@
 
 namespace inkling::recipe {
 
-/// What an official Difformer is trained to lower: objective::Rounding or objective::Anchor, as its settings choose at run
-/// time. DifformerSettings::objective makes it.
+/// What an official Difformer is trained to lower: objective::Rounding or objective::Anchor, as its settings choose at
+/// run time. DifformerSettings::objective makes it.
 struct DifformerObjective {
     bool rounding = false;         ///< objective::Rounding; else objective::Anchor
     double label_smoothing = 0.1;  ///< [0, 1)
@@ -46,20 +46,22 @@ void describe(Objective& objective, Visit const& visit) {
     visit("label_smoothing", objective.label_smoothing);
 }
 
-/// How an official Difformer chooses among candidates: decode::MinimumBayesRisk or decode::MeanLogProbability, as its options
-/// say at run time. DifformerDecoding::selection makes it.
+/// How an official Difformer chooses among candidates: decode::MinimumBayesRisk or decode::MeanLogProbability, as its
+/// options say at run time. DifformerDecoding::selection makes it.
 struct DifformerSelection {
     bool bleu_mbr = false;  ///< decode::MinimumBayesRisk; else decode::MeanLogProbability
 
     /// @return  [K] scores
     /// @throws Error as the one or the other does
     [[nodiscard]] std::vector<double> scores(std::span<decode::Candidate const> candidates) const {
-        return bleu_mbr ? decode::MinimumBayesRisk{}.scores(candidates) : decode::MeanLogProbability{}.scores(candidates);
+        return bleu_mbr ? decode::MinimumBayesRisk{}.scores(candidates)
+                        : decode::MeanLogProbability{}.scores(candidates);
     }
     /// @return  the first of the best, in [0, K)
     /// @throws Error as the one or the other does, and when there is no candidate
     [[nodiscard]] Index select(std::span<decode::Candidate const> candidates) const {
-        return bleu_mbr ? decode::MinimumBayesRisk{}.select(candidates) : decode::MeanLogProbability{}.select(candidates);
+        return bleu_mbr ? decode::MinimumBayesRisk{}.select(candidates)
+                        : decode::MeanLogProbability{}.select(candidates);
     }
 };
 static_assert(Selection<DifformerSelection>);

@@ -35,8 +35,8 @@ using OfficialDifformerTrainer = Trainer<OfficialDifformer<B, Space>, DifformerO
 
 namespace detail {
 
-/// Which tensors of an official state_dict are no weights: version numbers, a note of the element type, and the norm that
-/// fairseq's decoder registers under 'layernorm_embedding' and Difformer's never runs.
+/// Which tensors of an official state_dict are no weights: version numbers, a note of the element type, and the norm
+/// that fairseq's decoder registers under 'layernorm_embedding' and Difformer's never runs.
 [[nodiscard]] inline bool is_no_weight_of_difformer(std::string_view name) {
     return name == "encoder.version" || name == "decoder.version" || name.ends_with("._float_tensor")
         || name.starts_with("decoder.layernorm_embedding.");
@@ -50,7 +50,8 @@ namespace detail {
 /// @throws Error naming the tensors that are missing, of another shape, unequal though shared, or of no use here
 template <std::floating_point Real>
 [[nodiscard]] std::vector<Real> read_difformer_weights(io::Safetensors const& file, nn::ParameterLayout const& layout) {
-    return read_state_dict<Real>(file, layout, detail::is_no_weight_of_difformer, "inkling::recipe::read_difformer_weights");
+    return read_state_dict<Real>(file, layout, detail::is_no_weight_of_difformer,
+                                 "inkling::recipe::read_difformer_weights");
 }
 
 /// Options for a pipeline that an official model is to be read into.
@@ -63,8 +64,8 @@ template <class Pipeline>
     constexpr bool normed = std::same_as<typename Pipeline::SpaceType, embedding::LayerNormed>;
     constexpr bool any_schedule = std::same_as<typename Pipeline::NoiseScheduleType, schedule::Discrete>;
     constexpr char const* where = "inkling::recipe::difformer_options";
-    require(settings.normed_embedding == normed, where, ": 'embed_norm_before_proj' is ", !normed, ", expected ", normed,
-            " for this pipeline; the other one's embedding is embedding::", normed ? "Learned" : "LayerNormed");
+    require(settings.normed_embedding == normed, where, ": 'embed_norm_before_proj' is ", !normed, ", expected ",
+            normed, " for this pipeline; the other one's embedding is embedding::", normed ? "Learned" : "LayerNormed");
     typename Pipeline::SpaceType::Options embedding;
     embedding.width = settings.embedding.width;
     embedding.scaled = settings.embedding.scaled;
@@ -77,20 +78,21 @@ template <class Pipeline>
                 .sampler = {decoding.table(), decoding.sampler}};
     } else {
         bool const same = decoding.noise_schedule == settings.noise_schedule
-                       && decoding.variance_preserving == settings.variance_preserving;
+            && decoding.variance_preserving == settings.variance_preserving;
         require(settings.noise_schedule == "sqrt" && same, where, ": the noise schedule is '", settings.noise_schedule,
                 "' in training and '", decoding.noise_schedule, "' in decoding, with factors ",
                 settings.variance_preserving, " and ", decoding.variance_preserving,
                 ", expected 'sqrt' and equal factors for this pipeline; recipe::OfficialDifformer has them all");
-        return {.schedule = {.variance_preserving = settings.variance_preserving, .training_noise = settings.training_noise},
+        return {.schedule = {.variance_preserving = settings.variance_preserving,
+                             .training_noise = settings.training_noise},
                 .embedding = embedding,
                 .denoiser = settings.denoiser,
                 .sampler = decoding.sampler};
     }
 }
 
-/// Options to train an official model on: the published constants, with the objective, label smoothing, length weight and T
-/// of its settings. A budget is the user's to set.
+/// Options to train an official model on: the published constants, with the objective, label smoothing, length weight
+/// and T of its settings. A budget is the user's to set.
 ///
 ///     auto options = recipe::difformer_training<recipe::OfficialDifformerTrainer<backend::Cpu<>>>(settings);
 ///
@@ -146,7 +148,7 @@ template <LineSource Lines>
     for (std::string line; lines.next(line);) {
         auto const blank = line.find(' ');
         bool const good = blank != std::string::npos && blank > 0 && blank + 1 < line.size()
-                       && line.find_first_not_of("0123456789", blank + 1) == std::string::npos;
+            && line.find_first_not_of("0123456789", blank + 1) == std::string::npos;
         require(good, "inkling::recipe::read_fairseq_dictionary: line ", words.size() + 1, " is '", line,
                 "', expected a word, a blank and a count");
         words.push_back(line.substr(0, blank));

@@ -46,7 +46,7 @@ public:
         if (value == nullptr) return fallback;
         Index constexpr most = Index{1} << 30;
         bool const good = value->is_number_integer() && value->get<double>() >= static_cast<double>(least)
-                       && value->get<double>() <= static_cast<double>(most);
+            && value->get<double>() <= static_cast<double>(most);
         if (!good) refuse(name, least == 0 ? "a whole number from 0 to 2^30" : "a whole number from 1 to 2^30");
         return value->get<Index>();
     }
@@ -67,7 +67,8 @@ public:
         return number(name, 0.0);
     }
     [[noreturn]] void refuse(char const* name, std::string_view expected) const {
-        fail(where_, ": the setting '", name, "' is ", find(name) ? find(name)->dump() : "missing", ", expected ", expected);
+        fail(where_, ": the setting '", name, "' is ", find(name) ? find(name)->dump() : "missing", ", expected ",
+             expected);
     }
 
 private:
@@ -92,8 +93,8 @@ private:
 [[nodiscard]] inline schedule::Discrete difformer_table(std::string_view name, Index steps,
                                                         double variance_preserving = 1.0, double training_noise = 1.0) {
     auto const table = [&]<class Schedule>(Schedule const& schedule) {
-        return schedule::Discrete::sampled(
-            schedule::Rescaled<Schedule>{schedule, variance_preserving, training_noise}, steps);
+        return schedule::Discrete::sampled(schedule::Rescaled<Schedule>{schedule, variance_preserving, training_noise},
+                                           steps);
     };
     if (name == "sqrt") return table(schedule::Sqrt{});
     if (name == "linear") return table(schedule::LinearBeta{});
@@ -106,16 +107,16 @@ private:
 
 /// What an official Difformer is trained with, in terms of our options.
 struct DifformerSettings {
-    Index vocabulary = 0;                            ///< V; 0: not said
+    Index vocabulary = 0;  ///< V; 0: not said
     text::SpecialTokens specials{};
-    Index diffusion_steps = 2000;                    ///< T
+    Index diffusion_steps = 2000;  ///< T
     std::string noise_schedule = "sqrt";
-    double variance_preserving = 1.0;                ///< factor of the schedule, see schedule::Rescaled
-    double training_noise = 1.0;                     ///< F
-    bool normed_embedding = false;                   ///< z0 is embedding::LayerNormed; else embedding::Learned
-    embedding::LayerNormedOptions embedding{};       ///< `affine` is for the former alone
+    double variance_preserving = 1.0;           ///< factor of the schedule, see schedule::Rescaled
+    double training_noise = 1.0;                ///< F
+    bool normed_embedding = false;              ///< z0 is embedding::LayerNormed; else embedding::Learned
+    embedding::LayerNormedOptions embedding{};  ///< `affine` is for the former alone
     denoiser::EncoderDecoderOptions denoiser{};
-    bool rounding_loss = false;                      ///< objective::Rounding; else objective::Anchor
+    bool rounding_loss = false;  ///< objective::Rounding; else objective::Anchor
     double label_smoothing = 0.0;
     double length_weight = 0.1;
 
@@ -127,10 +128,12 @@ struct DifformerSettings {
     }
 
     /// Reads the official options, under the names of the command line with '_' for '-', such as the `args` of a
-    /// checkpoint as JSON. Options that are not there have the official defaults; options of no concern are passed over.
+    /// checkpoint as JSON. Options that are not there have the official defaults; options of no concern are passed
+    /// over.
     /// @param where  begins messages
     /// @throws Error naming an option of another kind than expected, or that asks for what this model has not
-    [[nodiscard]] static DifformerSettings read(nlohmann::json const& json, std::string_view where = "inkling::recipe::DifformerSettings");
+    [[nodiscard]] static DifformerSettings read(nlohmann::json const& json,
+                                                std::string_view where = "inkling::recipe::DifformerSettings");
 };
 
 /// How an official Difformer decodes, in terms of our options.
@@ -139,7 +142,7 @@ struct DifformerDecoding {
     double variance_preserving = 1.0;  ///< factor of the schedule
     sampler::Ddpm sampler{};
     decode::Beams beams{};
-    bool bleu_mbr = false;             ///< decode::MinimumBayesRisk; else decode::MeanLogProbability
+    bool bleu_mbr = false;  ///< decode::MinimumBayesRisk; else decode::MeanLogProbability
 
     /// How a candidate is chosen.
     [[nodiscard]] DifformerSelection selection() const { return {bleu_mbr}; }
@@ -157,8 +160,8 @@ struct DifformerDecoding {
 inline DifformerSettings DifformerSettings::read(nlohmann::json const& json, std::string_view where) {
     detail::NamedSettings const official(json, where);
     // What would change the model and is not there.
-    for (char const* name : {"no_token_positional_embeddings", "adaptive_input", "no_cross_attention", "cross_self_attention",
-                             "no_decoder_final_norm"})
+    for (char const* name : {"no_token_positional_embeddings", "adaptive_input", "no_cross_attention",
+                             "cross_self_attention", "no_decoder_final_norm"})
         if (official.flag(name, false)) official.refuse(name, "false: the model has no such option");
     for (char const* name : {"attention_dropout", "activation_dropout", "relu_dropout", "encoder_layerdrop",
                              "decoder_layerdrop", "quant_noise_pq"})
@@ -213,9 +216,9 @@ inline DifformerSettings DifformerSettings::read(nlohmann::json const& json, std
     };
     model.encoder_positions = positions("encoder_learned_pos");
     model.decoder_positions = positions("decoder_learned_pos");
-    model.self_conditioning = !official.flag("self_cond", false)              ? denoiser::SelfConditioning::none
-                            : official.flag("self_cond_before_proj", false) ? denoiser::SelfConditioning::before_projection
-                                                                             : denoiser::SelfConditioning::after_projection;
+    model.self_conditioning = !official.flag("self_cond", false) ? denoiser::SelfConditioning::none
+        : official.flag("self_cond_before_proj", false)          ? denoiser::SelfConditioning::before_projection
+                                                                 : denoiser::SelfConditioning::after_projection;
     model.encoder_embedding_norm = official.flag("layernorm_embedding", false);
     model.embedding_norm = norm && !settings.normed_embedding;
     model.embedding_norm_affine = affine;
@@ -223,9 +226,10 @@ inline DifformerSettings DifformerSettings::read(nlohmann::json const& json, std
     model.share_projection = official.flag("share_project_in_dim", false);
     model.encoder_normalize_before = official.flag("encoder_normalize_before", false);
     model.decoder_normalize_before = official.flag("decoder_normalize_before", false);
-    model.time_scale = official.flag("rescale_timesteps", false) ? 1000.0 : static_cast<double>(settings.diffusion_steps);
-    model.length_target = official.flag("pred_length_offset", false) ? denoiser::LengthTarget::offset
-                                                                     : denoiser::LengthTarget::absolute;
+    model.time_scale =
+        official.flag("rescale_timesteps", false) ? 1000.0 : static_cast<double>(settings.diffusion_steps);
+    model.length_target =
+        official.flag("pred_length_offset", false) ? denoiser::LengthTarget::offset : denoiser::LengthTarget::absolute;
     model.length_classes = 256;
     model.length_trains_encoder = !official.flag("sg_length_pred", false);
 

@@ -30,11 +30,12 @@ using DiffuSeq = TextDiffusion<schedule::Sqrt,            //
 template <Backend B>
 using DiffuSeqTrainer = Trainer<DiffuSeq<B>, objective::DiffuSeq, train::Linear>;
 
-/// Bridge: a DiffuSeq whose estimates at neighbouring noise levels agree, and whose few steps lie where words are decided.
+/// Bridge: a DiffuSeq whose estimates at neighbouring noise levels agree, and whose few steps lie where words are
+/// decided.
 ///
 /// The same type as DiffuSeq: a DiffuSeq's model file is where post-training begins.
-/// Source: Tang et al. 2023, "Can Diffusion Model Achieve Better Performance in Text Generation? Bridging the Gap between
-/// Training and Inference!", arXiv:2305.04465.
+/// Source: Tang et al. 2023, "Can Diffusion Model Achieve Better Performance in Text Generation? Bridging the Gap
+/// between Training and Inference!", arXiv:2305.04465.
 template <Backend B>
 using Bridge = DiffuSeq<B>;
 
@@ -57,11 +58,21 @@ template <Backend B>
 void set_diffuseq_model(typename DiffuSeq<B>::Options& model) {
     constexpr Index table_steps = 2000;
     model.embedding.width = 128;
-    model.embedding.start_noise = schedule::noising(schedule::Discrete::sampled(model.schedule, table_steps).level(0)).noise;
-    model.denoiser = {.width = 768, .layers = 12, .heads = 12, .hidden = 3072, .time_width = 128, .dropout = 0.1,
-                      .longest = 512, .filled = 128};
-    model.sampler = {.steps = table_steps, .discrete_steps = table_steps, .variance = schedule::StepVariance::beta,
-                     .last_noise = false, .clamp = true};
+    model.embedding.start_noise =
+        schedule::noising(schedule::Discrete::sampled(model.schedule, table_steps).level(0)).noise;
+    model.denoiser = {.width = 768,
+                      .layers = 12,
+                      .heads = 12,
+                      .hidden = 3072,
+                      .time_width = 128,
+                      .dropout = 0.1,
+                      .longest = 512,
+                      .filled = 128};
+    model.sampler = {.steps = table_steps,
+                     .discrete_steps = table_steps,
+                     .variance = schedule::StepVariance::beta,
+                     .last_noise = false,
+                     .clamp = true};
 }
 
 /// What both trainings say.
@@ -81,8 +92,8 @@ void set_diffuseq_training(Options& training, Index updates) {
 
 /// The constants of DiffuSeq's published training on QQP.
 ///
-/// Source: Gong et al. 2023, arXiv:2210.08933, section 4.1 and the code's `scripts/`. The official run draws levels by their
-/// losses; here they are drawn evenly.
+/// Source: Gong et al. 2023, arXiv:2210.08933, section 4.1 and the code's `scripts/`. The official run draws levels by
+/// their losses; here they are drawn evenly.
 template <Backend B>
 [[nodiscard]] DiffuSeqPreset<B, DiffuSeqTrainer<B>> diffuseq() {
     DiffuSeqPreset<B, DiffuSeqTrainer<B>> preset;
@@ -95,8 +106,8 @@ template <Backend B>
 /// The constants of Bridge's published post-training of a DiffuSeq on QQP, and of its decoding in 20 steps.
 ///
 /// The number of updates and their learning rate are ours: 30,000, at DiffuSeq's rate.
-/// Source: Tang et al. 2023, arXiv:2305.04465, section 4 and code. As published the plan never visits much noise when it
-/// has two steps; ours does (sampler::AdaptiveDecay).
+/// Source: Tang et al. 2023, arXiv:2305.04465, section 4 and code. As published the plan never visits much noise when
+/// it has two steps; ours does (sampler::AdaptiveDecay).
 template <Backend B>
 [[nodiscard]] DiffuSeqPreset<B, BridgeTrainer<B>> bridge() {
     DiffuSeqPreset<B, BridgeTrainer<B>> preset;

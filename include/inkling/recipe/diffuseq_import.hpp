@@ -16,10 +16,11 @@
 
 namespace inkling::recipe {
 
-/// DiffuSeq or Bridge with every option of the official programs, chosen at run time: any of their schedules as a table of T
-/// levels, and either of their samplers.
+/// DiffuSeq or Bridge with every option of the official programs, chosen at run time: any of their schedules as a table
+/// of T levels, and either of their samplers.
 template <Backend B>
-using OfficialDiffuSeq = TextDiffusion<schedule::Discrete, embedding::NoisyLearned, denoiser::EncoderOnly<B>, DiffuSeqSampler>;
+using OfficialDiffuSeq =
+    TextDiffusion<schedule::Discrete, embedding::NoisyLearned, denoiser::EncoderOnly<B>, DiffuSeqSampler>;
 
 namespace detail {
 
@@ -34,7 +35,8 @@ namespace detail {
 /// @throws Error naming the tensors that are missing, of another shape, unequal though shared, or of no use here
 template <std::floating_point Real>
 [[nodiscard]] std::vector<Real> read_diffuseq_weights(io::Safetensors const& file, nn::ParameterLayout const& layout) {
-    return read_state_dict<Real>(file, layout, detail::is_no_weight_of_diffuseq, "inkling::recipe::read_diffuseq_weights");
+    return read_state_dict<Real>(file, layout, detail::is_no_weight_of_diffuseq,
+                                 "inkling::recipe::read_diffuseq_weights");
 }
 
 /// Options for a pipeline that an official model is to be read into.
@@ -58,7 +60,8 @@ template <Backend B>
 /// @throws Error when the tokenizer is of another vocabulary, and as read_diffuseq_weights does
 template <Backend B>
 [[nodiscard]] OfficialDiffuSeq<B> import_diffuseq(DiffuSeqSettings const& settings, DiffuSeqDecoding const& decoding,
-                                                  std::filesystem::path const& weights, pipeline::HeldTokenizer tokenizer) {
+                                                  std::filesystem::path const& weights,
+                                                  pipeline::HeldTokenizer tokenizer) {
     require(settings.vocabulary == 0 || settings.vocabulary == tokenizer.vocabulary_size(),
             "inkling::recipe::import_diffuseq: the tokenizer has ", tokenizer.vocabulary_size(),
             " tokens, expected the model's ", settings.vocabulary);

@@ -44,7 +44,7 @@ namespace inkling::recipe {
 
 /// What an official DiffuSeq or Bridge is trained with, in terms of our options.
 struct DiffuSeqSettings {
-    Index vocabulary = 0;          ///< V; 0: not said
+    Index vocabulary = 0;  ///< V; 0: not said
     text::SpecialTokens specials{.bos = 0, .pad = 3, .eos = 1, .unk = 2};
     Index separator = 1;           ///< the token between source and target
     Index diffusion_steps = 2000;  ///< T
@@ -55,8 +55,8 @@ struct DiffuSeqSettings {
     /// Noise levels of training and decoding.
     [[nodiscard]] schedule::Discrete table() const { return diffuseq_table(noise_schedule, diffusion_steps); }
 
-    /// Reads the official options, such as training_args.json, with those of the encoder's config.json among them: sizes of
-    /// the encoder that are not there are those of bert-base. Options of no concern are passed over.
+    /// Reads the official options, such as training_args.json, with those of the encoder's config.json among them:
+    /// sizes of the encoder that are not there are those of bert-base. Options of no concern are passed over.
     /// @param where  begins messages
     /// @throws Error naming an option of another kind than expected, or that asks for what this model has not
     [[nodiscard]] static DiffuSeqSettings read(nlohmann::json const& json,
@@ -69,21 +69,24 @@ struct DiffuSeqSettings {
 /// Its target is the embedding without noise, as in Bridge's code.
 /// @param where  begins messages
 /// @throws Error naming an option of another kind than expected
-[[nodiscard]] inline objective::DistancePenalty<> bridge_penalty(nlohmann::json const& json,
-                                                                 std::string_view where = "inkling::recipe::bridge_penalty") {
+[[nodiscard]] inline objective::DistancePenalty<> bridge_penalty(
+    nlohmann::json const& json, std::string_view where = "inkling::recipe::bridge_penalty") {
     detail::NamedSettings const official(json, where);
     using objective::SecondLevel;
     objective::DistancePenalty<> penalty;
     penalty.base.clean_goal = true;
     std::string const name = official.text("simi_penalty", "l2_noise_random");
     bool const cosine = name.starts_with("cosine");
-    if (!cosine && !name.starts_with("l2")) official.refuse("simi_penalty", "'l2' or 'cosine', alone or with '_noise' or '_noise_random'");
+    if (!cosine && !name.starts_with("l2"))
+        official.refuse("simi_penalty", "'l2' or 'cosine', alone or with '_noise' or '_noise_random'");
     std::string const rest = name.substr(cosine ? 6 : 2);
     if (!rest.empty() && rest != "_noise" && rest != "_noise_random")
         official.refuse("simi_penalty", "'l2' or 'cosine', alone or with '_noise' or '_noise_random'");
     penalty.distance = cosine ? objective::Distance::cosine : objective::Distance::squared;
     penalty.weight = -official.number("simi_lambda", -2.0);
-    penalty.pairs.second = rest.empty() ? SecondLevel::steps : rest == "_noise" ? SecondLevel::window_end : SecondLevel::in_window;
+    penalty.pairs.second = rest.empty() ? SecondLevel::steps
+        : rest == "_noise"              ? SecondLevel::window_end
+                                        : SecondLevel::in_window;
     penalty.pairs.steps = official.count("simi_step", 10);
     penalty.pairs.window = official.number("simi_noise", 0.05);
     penalty.check();
@@ -92,8 +95,9 @@ struct DiffuSeqSettings {
 
 /// Either of the two samplers that DiffuSeq and Bridge decode with, chosen at run time.
 struct DiffuSeqSampler {
-    bool ddim = false;            ///< `implicit` is run; else `ancestral`
-    sampler::Ddpm ancestral{.steps = 2000, .variance = schedule::StepVariance::beta, .last_noise = false, .clamp = true};
+    bool ddim = false;  ///< `implicit` is run; else `ancestral`
+    sampler::Ddpm ancestral{
+        .steps = 2000, .variance = schedule::StepVariance::beta, .last_noise = false, .clamp = true};
     sampler::Ddim implicit{};
 
     /// The steps, noisiest first.  @throws Error as the sampler that is run does
@@ -104,7 +108,8 @@ struct DiffuSeqSampler {
 };
 static_assert(Sampler<DiffuSeqSampler>);
 
-/// Which of T steps an official text names: "adp_10" and "x2_10" of Bridge, "ddim20", "20", "10,15,20"; "none" or "": all.
+/// Which of T steps an official text names: "adp_10" and "x2_10" of Bridge, "ddim20", "20", "10,15,20"; "none" or "":
+/// all.
 ///
 /// @param steps  takes how many are kept
 /// @throws Error when it is none of these
@@ -119,9 +124,10 @@ static_assert(Sampler<DiffuSeqSampler>);
     };
     steps = table_steps;
     if (text.empty() || text == "none") return sampler::EvenSteps{};
-    for (auto const& [prefix, plan] : {std::pair<std::string_view, sampler::StepPlan>{"adp_", sampler::AdaptiveDecay{.published = true}},
-                                       {"x2_", sampler::QuadraticSteps{}},
-                                       {"ddim", sampler::StridedSteps{}}})
+    for (auto const& [prefix, plan] :
+         {std::pair<std::string_view, sampler::StepPlan>{"adp_", sampler::AdaptiveDecay{.published = true}},
+          {"x2_", sampler::QuadraticSteps{}},
+          {"ddim", sampler::StridedSteps{}}})
         if (text.starts_with(prefix)) {
             steps = number(text.substr(prefix.size()));
             return plan;
@@ -141,8 +147,8 @@ static_assert(Sampler<DiffuSeqSampler>);
 struct DiffuSeqDecoding {
     DiffuSeqSampler sampler{};
 
-    /// Reads the official options: `sampler` ("ddpm" or "ddim"), `respacing` (see diffuseq_step_plan), `gap` (DiffuSeq's
-    /// stride over an unchanged table, each step to the level next below), `eta`, `rounding`.
+    /// Reads the official options: `sampler` ("ddpm" or "ddim"), `respacing` (see diffuseq_step_plan), `gap`
+    /// (DiffuSeq's stride over an unchanged table, each step to the level next below), `eta`, `rounding`.
     /// @throws Error naming an option of another kind than expected
     [[nodiscard]] static DiffuSeqDecoding read(nlohmann::json const& json, DiffuSeqSettings const& trained,
                                                std::string_view where = "inkling::recipe::DiffuSeqDecoding");
@@ -163,10 +169,12 @@ inline DiffuSeqSettings DiffuSeqSettings::read(nlohmann::json const& json, std::
     settings.diffusion_steps = either("T", "diffusion_steps", 2000);
     settings.noise_schedule = official.text("noise_schedule", "sqrt");
     if (!official.flag("predict_xstart", true)) official.refuse("predict_xstart", "true: the model estimates z0");
-    if (official.flag("learn_sigma", false)) official.refuse("learn_sigma", "false: variances are those of the schedule");
+    if (official.flag("learn_sigma", false))
+        official.refuse("learn_sigma", "false: variances are those of the schedule");
     if (official.number("layer_norm_eps", 1e-12) != 1e-12) official.refuse("layer_norm_eps", "1e-12, BERT's own");
     std::string const activation = official.text("hidden_act", "gelu");
-    if (activation != "gelu" && !activation.starts_with("gelu (exact")) official.refuse("hidden_act", "\"gelu\", the exact one");
+    if (activation != "gelu" && !activation.starts_with("gelu (exact"))
+        official.refuse("hidden_act", "\"gelu\", the exact one");
 
     Index const width = either("input_dims", "hidden_dim", 128);
     if (official.count("output_dims", width) != width) official.refuse("output_dims", "the width of the input");
@@ -182,7 +190,8 @@ inline DiffuSeqSettings DiffuSeqSettings::read(nlohmann::json const& json, std::
     model.dropout = official.number("dropout", 0.1);
     model.longest = official.count("max_position_embeddings", 512);
     model.filled = official.count("seq_len", 128);
-    model.time_scale = official.flag("rescale_timesteps", true) ? 1000.0 : static_cast<double>(settings.diffusion_steps);
+    model.time_scale =
+        official.flag("rescale_timesteps", true) ? 1000.0 : static_cast<double>(settings.diffusion_steps);
     return settings;
 }
 

@@ -44,8 +44,8 @@ private:
 
 /// Reads the weights of a PyTorch program's state_dict, saved as safetensors, by the names that the layout gives them.
 ///
-/// Weights that a program holds under several names, and a layout as one entry with aliases, may be in the file under any
-/// of them; where they are there more than once they must be equal. What files do not hold, fixed tables, is made.
+/// Weights that a program holds under several names, and a layout as one entry with aliases, may be in the file under
+/// any of them; where they are there more than once they must be equal. What files do not hold, fixed tables, is made.
 /// @param ignored  ignored(name): whether a tensor of the file is to be passed over
 /// @param where    begins the message
 /// @return         [P], laid out as the layout says

@@ -8,8 +8,9 @@ namespace inkling::sampler {
 
 /// Walks noise back along a schedule of its own, whatever the model was trained with.
 ///
-/// A denoiser that is told the time but trained at every level of noise bears this well; Difformer's programs offer it as
-/// `--decoding-noise-schedule`. Time stays in the unit of [0, 1], so the denoiser is told the decoding schedule's times.
+/// A denoiser that is told the time but trained at every level of noise bears this well; Difformer's programs offer it
+/// as `--decoding-noise-schedule`. Time stays in the unit of [0, 1], so the denoiser is told the decoding schedule's
+/// times.
 /// Source: Gao et al. 2022, "Difformer", arXiv:2212.09412, code.
 ///
 ///     sampler::Rescheduled<schedule::Cosine, sampler::Ddim>{.schedule = {}, .steps = {.steps = 10}}

@@ -34,7 +34,8 @@ concept HasTimeAtNoise =
 }  // namespace detail
 // clang-format on
 
-/// Looks at alpha_bar at seventeen times, so that a schedule of one's own that is none is found before it is trained on.
+/// Looks at alpha_bar at seventeen times, so that a schedule of one's own that is none is found before it is trained
+/// on.
 /// @throws Error that begins with `where`, unless it stays in [0, 1] (but for rounding), never rises, and falls in all
 template <NoiseSchedule Schedule>
 void require_falls(Schedule const& schedule, std::string_view where) {
@@ -52,7 +53,8 @@ void require_falls(Schedule const& schedule, std::string_view where) {
             " at every t, expected it to fall from about 1 at t = 0, text, to about 0 at t = 1, noise");
 }
 
-/// Logarithm of a level's signal-to-noise ratio, log(alpha_bar / (1 - alpha_bar)); ±infinity where all is signal, noise.
+/// Logarithm of a level's signal-to-noise ratio, log(alpha_bar / (1 - alpha_bar)); ±infinity where all is signal,
+/// noise.
 /// @param alpha_bar  in [0, 1]; what rounding took beyond is held to it
 [[nodiscard]] inline double log_snr(double alpha_bar) {
     double const share = std::clamp(alpha_bar, 0.0, 1.0);

@@ -24,11 +24,12 @@ enum class StepVariance { posterior, beta };
 /// Three numbers belong to a step, and are easily taken for one another:
 /// - its noise level: z after step i has `alphas_cumprod()[i]`. A continuous schedule has it at `time(i)` = (i + 1)/T,
 ///   divided by its own alpha_bar(0), because the first step starts from clean embeddings;
-/// - what the denoiser is told: `label_time(i)` = i / T, in the same unit of time; a table `at_times` has both at times[i];
+/// - what the denoiser is told: `label_time(i)` = i / T, in the same unit of time; a table `at_times` has both at
+///   times[i];
 /// - its number in the table it was respaced from, `timestep_map()[i]`, whose unit time and label_time keep.
 ///
-/// It is a NoiseSchedule too: alpha_bar(t) is exact at every time(i), 1 at t = 0 unless that is time(0), a straight line
-/// between, and constant after the last time.
+/// It is a NoiseSchedule too: alpha_bar(t) is exact at every time(i), 1 at t = 0 unless that is time(0), a straight
+/// line between, and constant after the last time.
 /// Source: Ho et al. 2020, "DDPM", arXiv:2006.11239; Nichol & Dhariwal 2021, arXiv:2102.09672, and the code of both.
 ///
 ///     auto const table = schedule::Discrete::sampled(schedule::Sqrt{}, 2000);
@@ -152,7 +153,8 @@ public:
     /// Step i's number in the table that was respaced; i itself where none was.
     [[nodiscard]] std::vector<Index> const& timestep_map() const { return timestep_map_; }
 
-    /// Time at which z after step i is, in (0, 1]; from 0 on in a table at_times.  @throws Error when there is no such step
+    /// Time at which z after step i is, in (0, 1]; from 0 on in a table at_times.  @throws Error when there is no such
+    /// step
     [[nodiscard]] double time(Index step) const { return times_[checked("time", step)]; }
     /// Time that the denoiser is told at step i, in [0, 1), or up to 1 in a table at_times: the published programs tell
     /// 1000 times it, or T times it.
@@ -203,12 +205,14 @@ public:
         return inkling::schedule::ddim(level(step), step + 1 < steps() ? level(step + 1) : 0.0);
     }
 
-    /// Share of signal at time t: exact at every time(i), a straight line between, from 1 at t = 0 unless that is time(0).
+    /// Share of signal at time t: exact at every time(i), a straight line between, from 1 at t = 0 unless that is
+    /// time(0).
     /// @param t  diffusion time in [0, 1]
     /// @throws Error when t is outside [0, 1] or not a number, or the table is empty
     [[nodiscard]] double alpha_bar(double t) const {
         detail::require_time("inkling::schedule::Discrete", t);
-        require(!betas_.empty(), "inkling::schedule::Discrete: the table is empty, expected one that was sampled from a "
+        require(!betas_.empty(),
+                "inkling::schedule::Discrete: the table is empty, expected one that was sampled from a "
                 "schedule or made of betas");
         auto const after = std::lower_bound(times_.begin(), times_.end(), t);
         if (after == times_.end()) return alphas_cumprod_.back();

@@ -72,7 +72,8 @@ struct Posterior {
     double log_variance = 0.0;  ///< log(variance), -infinity where it is 0; a Discrete table clips it, see there
 };
 
-/// Posterior where the step_beta is known, as it is to tables made of betas: then nothing cancels in a step of small beta.
+/// Posterior where the step_beta is known, as it is to tables made of betas: then nothing cancels in a step of small
+/// beta.
 ///
 /// mean = beta √to / (1 - from) z0 + (1 - to) √(1 - beta) / (1 - from) z_from; variance = beta (1 - to) / (1 - from).
 /// Source: Ho et al. 2020, "DDPM", arXiv:2006.11239, equations 6 and 7.
@@ -121,7 +122,7 @@ struct Posterior {
     detail::require_noisy("ddim", from);
     detail::require_level("ddim", "to", to);
     if (eta > 0.0) detail::require_cleaner("ddim", from, to);
-    double const ratio = (1.0 - to) / (1.0 - from);                                           // noise variance kept
+    double const ratio = (1.0 - to) / (1.0 - from);                                              // noise variance kept
     double const drawn = eta > 0.0 && to > 0.0 ? eta * eta * ratio * step_beta(from, to) : 0.0;  // sigma²
     double const kept = std::sqrt(std::max(0.0, (1.0 - to - drawn) / (1.0 - from)));
     return {std::sqrt(to) - std::sqrt(from) * kept, kept, std::sqrt(drawn)};

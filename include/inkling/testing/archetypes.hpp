@@ -19,8 +19,8 @@
 #include <vector>
 
 /// \file
-/// One model of every concept that has what the concept asks for and nothing more. A template of your own that compiles with
-/// them asks for no more than it says.
+/// One model of every concept that has what the concept asks for and nothing more. A template of your own that compiles
+/// with them asks for no more than it says.
 
 namespace inkling::testing::archetypes {
 
@@ -52,7 +52,8 @@ struct Tokenizer {
     [[nodiscard]] std::string_view kind() const { return "bytes"; }
     [[nodiscard]] std::string serialise() const { return "bytes"; }
     [[nodiscard]] static Tokenizer deserialise(std::string_view bytes) {
-        require(bytes == "bytes", "inkling::testing::archetypes::Tokenizer: '", bytes.substr(0, 64), "', expected 'bytes'");
+        require(bytes == "bytes", "inkling::testing::archetypes::Tokenizer: '", bytes.substr(0, 64),
+                "', expected 'bytes'");
         return Tokenizer(0);
     }
 };
@@ -111,7 +112,8 @@ struct Space {
         gather(pass.device, pass.matrix(table_), tokens, typename B::Scalar{1}, z0);
     }
     template <Backend B>
-    void embed_backward(nn::Pass<B>& pass, TokenView tokens, Saved<B> const&, MatrixView<typename B::Scalar> dz0) const {
+    void embed_backward(nn::Pass<B>& pass, TokenView tokens, Saved<B> const&,
+                        MatrixView<typename B::Scalar> dz0) const {
         scatter_add(pass.device, dz0, tokens, typename B::Scalar{1}, pass.matrix_gradient(table_));
     }
 
@@ -145,8 +147,8 @@ struct Denoiser {
     [[nodiscard]] View embed_times(nn::Pass<B>& pass, VectorView<double const> labels, Saved* = nullptr) const {
         return pass.take_zeros(labels.size, 1);
     }
-    void predict(nn::Pass<B>& pass, PackedSequences const&, Encoded const&, ConstView z_t, ConstView, ConstView, View z0_hat,
-                 Saved* = nullptr) const {
+    void predict(nn::Pass<B>& pass, PackedSequences const&, Encoded const&, ConstView z_t, ConstView, ConstView,
+                 View z0_hat, Saved* = nullptr) const {
         scale(pass.device, Scalar{1}, z_t, z0_hat);
     }
     void predict_lengths(nn::Pass<B>& pass, Encoded const&, VectorView<Token> classes) const {
@@ -156,8 +158,8 @@ struct Denoiser {
     [[nodiscard]] Index longest_source() const { return 100; }
     [[nodiscard]] Index longest_target() const { return 100; }
 
-    void predict_backward(nn::Pass<B>& pass, PackedSequences const&, Encoded const&, Saved const&, ConstView dz0_hat, View dz_t,
-                          View dtime, View dkeys_values) const {
+    void predict_backward(nn::Pass<B>& pass, PackedSequences const&, Encoded const&, Saved const&, ConstView dz0_hat,
+                          View dz_t, View dtime, View dkeys_values) const {
         scale(pass.device, Scalar{1}, dz0_hat, dz_t);
         clear(pass.device, dtime.data, dtime.size());
         clear(pass.device, dkeys_values.data, dkeys_values.size());
@@ -179,7 +181,8 @@ struct Objective {
                   objective::Losses<B>& losses) const {
         double const share = 1.0 / static_cast<double>(prediction.z0.size());
         double* const sum = losses.add({{"squares", 0.0, 1.0}}, share);
-        squared_error(pass.device, prediction.z0, prediction.z0_hat, 2.0 * share, sum, prediction.dz0, prediction.dz0_hat);
+        squared_error(pass.device, prediction.z0, prediction.z0_hat, 2.0 * share, sum, prediction.dz0,
+                      prediction.dz0_hat);
     }
 };
 

@@ -15,16 +15,16 @@
 
 namespace inkling::testing {
 
-/// One promise of the backend's verbs: what it says, and a test that gives an empty text where it is kept, else what was
-/// seen and expected. It throws Error where a verb wrote between or behind the rows it was given.
+/// One promise of the backend's verbs: what it says, and a test that gives an empty text where it is kept, else what
+/// was seen and expected. It throws Error where a verb wrote between or behind the rows it was given.
 template <Backend B>
 struct BackendLaw {
     char const* name;
     std::string (*broken)(B& device);
 };
 
-/// What every backend promises, whatever it runs on: formulas within derived rounding errors, rows that do not depend on
-/// their neighbours, strides respected. Run each, and expect an empty text:
+/// What every backend promises, whatever it runs on: formulas within derived rounding errors, rows that do not depend
+/// on their neighbours, strides respected. Run each, and expect an empty text:
 ///
 ///     for (auto const& law : testing::backend_laws<MyBackend>()) { CAPTURE(law.name); CHECK(law.broken(device) == ""); }
 template <Backend B>
@@ -42,7 +42,8 @@ template <Backend B>
         {"sentence verbs sum, spread and average over rows", laws::sentence_verbs_sum_spread_and_average_over_rows<B>},
         {"layer norm has mean 0 and variance 1", laws::layer_norm_has_mean_0_and_variance_1<B>},
         {"sums and errors are their formulas", laws::sums_and_errors_are_their_formulas<B>},
-        {"gather reads rows, and scatter_add is its transpose", laws::gather_reads_rows_and_scatter_add_is_its_transpose<B>},
+        {"gather reads rows, and scatter_add is its transpose",
+         laws::gather_reads_rows_and_scatter_add_is_its_transpose<B>},
         {"read-out cross-entropy is its formula", laws::readout_cross_entropy_is_its_formula<B>},
         {"weights of a read-out count its rows", laws::weights_of_a_readout_count_its_rows<B>},
         {"weighted rows and cosines are their formulas", laws::weighted_rows_and_cosines_are_their_formulas<B>},

@@ -15,7 +15,9 @@ template <Backend B, class T = typename B::Scalar>
 class DeviceArray {
 public:
     DeviceArray() = default;
-    DeviceArray(B& device, std::span<T const> values) : memory_(static_cast<Index>(values.size())) { set(device, values); }
+    DeviceArray(B& device, std::span<T const> values) : memory_(static_cast<Index>(values.size())) {
+        set(device, values);
+    }
     DeviceArray(B& device, std::vector<T> const& values) : DeviceArray(device, std::span<T const>(values)) {}
     /// `size` zeros.
     DeviceArray(B& device, Index size) : DeviceArray(device, std::vector<T>(static_cast<std::size_t>(size))) {}
@@ -54,8 +56,8 @@ template <class Real>
 }
 
 /// Sentences of the given lengths with tokens in [0, vocabulary).
-[[nodiscard]] inline std::vector<std::vector<Token>> random_sentences(std::vector<Index> const& lengths, Index vocabulary,
-                                                                      std::uint32_t sequence = 0) {
+[[nodiscard]] inline std::vector<std::vector<Token>> random_sentences(std::vector<Index> const& lengths,
+                                                                      Index vocabulary, std::uint32_t sequence = 0) {
     RandomStream const stream{2, Purpose::user, sequence, 0};
     std::vector<std::vector<Token>> sentences;
     std::uint32_t element = 0;
@@ -81,7 +83,8 @@ public:
         std::vector<Token> positions;
         for (auto const& sentence : sentences) {
             tokens.insert(tokens.end(), sentence.begin(), sentence.end());
-            for (std::size_t place = 0; place < sentence.size(); ++place) positions.push_back(static_cast<Token>(place));
+            for (std::size_t place = 0; place < sentence.size(); ++place)
+                positions.push_back(static_cast<Token>(place));
             offsets.push_back(static_cast<Index>(tokens.size()));
             result.longest_ = std::max(result.longest_, static_cast<Index>(sentence.size()));
         }
@@ -91,9 +94,7 @@ public:
         return result;
     }
 
-    [[nodiscard]] Segments segments() const {
-        return {offsets_.data(), offsets_.size() - 1, tokens_.size(), longest_};
-    }
+    [[nodiscard]] Segments segments() const { return {offsets_.data(), offsets_.size() - 1, tokens_.size(), longest_}; }
     [[nodiscard]] Index rows() const { return tokens_.size(); }
     [[nodiscard]] Index sentences() const { return offsets_.size() - 1; }
     [[nodiscard]] TokenView tokens() const { return tokens_.vector(); }

@@ -65,7 +65,8 @@ public:
     }
 
     /// Makes the tokenizer whose kind the bytes name.
-    /// @throws Error when it is none of Tokenizers, when two of them are of the same kind, and what that tokenizer throws
+    /// @throws Error when it is none of Tokenizers, when two of them are of the same kind, and what that tokenizer
+    ///         throws
     [[nodiscard]] static AnyTokenizer deserialise(std::string_view bytes) {
         std::array<std::string_view, sizeof...(Tokenizers)> kinds{Tokenizers::kind()...};
         std::sort(kinds.begin(), kinds.end());

@@ -21,10 +21,10 @@ namespace inkling::text {
 
 /// How sentences are gathered into batches.
 struct BatchingOptions {
-    Index tokens_per_batch =
-        8192;  ///< upper bound on the source tokens and, apart, on the target tokens of a batch, bos and eos counted
-    Index pool =
-        8192;  ///< sentences sorted by length together; 1 keeps the shuffled order, a large number gives even lengths
+    /// upper bound on the source tokens and, apart, on the target tokens of a batch, bos and eos counted
+    Index tokens_per_batch = 8192;
+    /// sentences sorted by length together; 1 keeps the shuffled order, a large number gives even lengths
+    Index pool = 8192;
     std::uint64_t seed = 1;  ///< the order of sentences and batches is a pure function of (seed, epoch)
     Index rank = 0;          ///< this worker, in [0, ranks)
     Index ranks = 1;         ///< workers that share an epoch; each gets as many batches as every other
@@ -180,9 +180,11 @@ private:
 /// All batches of an epoch, of all ranks: a pure function of its arguments, the same on every platform.
 ///
 /// Sentences are shuffled, sorted by length within pools, cut into runs that keep to the budget, and the runs are
-/// shuffled. Every sentence is in exactly one batch. If ranks do not divide the number of batches, the largest ones are halved.
-/// @throws Error when a sentence alone is over the budget, an option is out of range, or the sentences cannot be dealt to the
-///         ranks evenly: fewer sentences than ranks, or batches of one sentence whose number the ranks do not divide
+/// shuffled. Every sentence is in exactly one batch. If ranks do not divide the number of batches, the largest ones are
+/// halved.
+/// @throws Error when a sentence alone is over the budget, an option is out of range, or the sentences cannot
+///         be dealt to the ranks evenly: fewer sentences than ranks, or batches of one sentence whose number the ranks
+///         do not divide
 [[nodiscard]] inline EpochBatches make_batches(SentenceLengths const& lengths, BatchingOptions const& options,
                                                std::uint32_t epoch) {
     EpochBatches batches;
@@ -197,8 +199,8 @@ private:
 struct BatchPosition {
     std::uint32_t epoch = 0;
     Index step = 0;  ///< batches of this rank already handed out in this epoch
-    std::uint64_t fingerprint =
-        0;  ///< tells whether lengths, seed and options (all but the rank) are those it was taken with
+    /// tells whether lengths, seed and options (all but the rank) are those it was taken with
+    std::uint64_t fingerprint = 0;
 
     friend bool operator==(BatchPosition const&, BatchPosition const&) = default;
 };

@@ -12,8 +12,8 @@ namespace inkling::text {
 
 /// Which sides get which special tokens when a sentence enters a batch.
 ///
-/// The defaults are Difformer's: source = tokens eos, target = bos tokens eos. DiffuSeq's source is bos tokens eos eos, where the
-/// last one separates it from the target behind it.
+/// The defaults are Difformer's: source = tokens eos, target = bos tokens eos. DiffuSeq's source is bos tokens eos eos,
+/// where the last one separates it from the target behind it.
 struct Wrapping {
     SpecialTokens specials{};
     bool source_bos = false;
@@ -21,16 +21,20 @@ struct Wrapping {
     bool target_bos = true;
     bool target_eos = true;
     bool source_separator = false;  ///< one eos more behind the source
-    Index filled = 0;               ///< rows of source and target together, where both are one sequence of a fixed length; else 0
+    Index filled = 0;  ///< rows of source and target together, where both are one sequence of a fixed length; else 0
 
     /// Length in a batch of a source of `tokens` tokens.
-    [[nodiscard]] constexpr Index source_length(Index tokens) const { return tokens + source_bos + source_eos + source_separator; }
+    [[nodiscard]] constexpr Index source_length(Index tokens) const {
+        return tokens + source_bos + source_eos + source_separator;
+    }
 
     /// Length of a target of `tokens` tokens, wrapped.
     [[nodiscard]] constexpr Index wrapped_target(Index tokens) const { return tokens + target_bos + target_eos; }
 
     /// Length in a batch of a target of `tokens` tokens: that of the whole sequence where both sides fill one.
-    [[nodiscard]] constexpr Index target_length(Index tokens) const { return filled > 0 ? filled : wrapped_target(tokens); }
+    [[nodiscard]] constexpr Index target_length(Index tokens) const {
+        return filled > 0 ? filled : wrapped_target(tokens);
+    }
 };
 
 /// Sentences laid end to end, never padded: what a model is fed. Meant to be reused from batch to batch.
@@ -67,9 +71,10 @@ struct PackedBatch {
     /// Appends one sentence, wrapped; `sentence` is its index in the corpus.
     void add(std::span<Token const> source, std::span<Token const> target, Index sentence,
              Wrapping const& wrapping = {}) {
-        add_side(source_tokens, source_offsets, source, wrapping.source_bos, wrapping.source_eos, wrapping.source_separator,
+        add_side(source_tokens, source_offsets, source, wrapping.source_bos, wrapping.source_eos,
+                 wrapping.source_separator, wrapping.specials);
+        add_side(target_tokens, target_offsets, target, wrapping.target_bos, wrapping.target_eos, false,
                  wrapping.specials);
-        add_side(target_tokens, target_offsets, target, wrapping.target_bos, wrapping.target_eos, false, wrapping.specials);
         sentences.push_back(sentence);
     }
 
@@ -84,7 +89,8 @@ private:
     }
 };
 
-/// Fills `batch` with the named sentences of `corpus`, in their order, wrapped. What it held before is gone, its memory kept.
+/// Fills `batch` with the named sentences of `corpus`, in their order, wrapped. What it held before is gone, its memory
+/// kept.
 /// @param sentences  indices in [0, corpus.size())
 inline void pack(ParallelCorpus const& corpus, std::span<Index const> sentences, PackedBatch& batch,
                  Wrapping const& wrapping = {}) {

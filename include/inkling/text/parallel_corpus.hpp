@@ -65,8 +65,8 @@ private:
         return std::span(tokens).subspan(begin, static_cast<std::size_t>(ends[sentence]) - begin);
     }
 
-    // Makes room for all arrays before any of them changes, growing geometrically. Gives the memory that held the tokens
-    // before, where it is another now: the sentence to append may lie in it.
+    // Makes room for all arrays before any of them changes, growing geometrically. Gives the memory that held the
+    // tokens before, where it is another now: the sentence to append may lie in it.
     [[nodiscard]] static std::vector<Token> reserve_one(std::vector<Token>& tokens, std::vector<Index>& ends,
                                                         std::size_t count) {
         if (ends.capacity() == ends.size()) ends.reserve(2 * ends.capacity() + 1);

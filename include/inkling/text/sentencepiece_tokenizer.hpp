@@ -33,8 +33,8 @@ struct SentencePieceOptions {
     Index vocabulary_size = 8000;  ///< number of tokens wanted, the four special ones counted; 5 to 10 million
     PieceModel model = PieceModel::unigram;
     bool exact_size = true;  ///< false: take fewer tokens where the text cannot fill vocabulary_size
-    bool nfkc =
-        false;  ///< true: SentencePiece's nmt_nfkc normalisation; false: text comes back as it went in, up to tabs and blanks
+    /// true: SentencePiece's nmt_nfkc normalisation; false: text comes back as it went in, up to tabs and blanks
+    bool nfkc = false;
     int threads = 1;               ///< in [1, 128]; the pieces found depend on it in the last digits of their scores
     Index max_line_bytes = 16384;  ///< longer lines are left out of training (not of encoding); 1 to 2^30
     SpecialTokens specials{};
@@ -49,8 +49,8 @@ struct SentencePieceOptions {
 class SentencePieceTokenizer {
 public:
     /// Learns pieces from `lines`. The same lines, options and library version give the same bytes.
-    /// @throws Error when there is no text, a line is not UTF-8 or holds U+2585, which SentencePiece keeps for itself, or
-    ///         the vocabulary asked for is too large or too small for the text; and what `lines` throws
+    /// @throws Error when there is no text, a line is not UTF-8 or holds U+2585, which SentencePiece keeps for
+    ///         itself, or the vocabulary asked for is too large or too small for the text; and what `lines` throws
     template <LineSource Lines>
     [[nodiscard]] static SentencePieceTokenizer train(Lines& lines, SentencePieceOptions const& options = {}) {
         check(options);
@@ -67,21 +67,22 @@ public:
         return from_model(model);
     }
 
-    /// Takes a model as SentencePiece writes it to a '.model' file. Load only files you trust: SentencePiece does not check
-    /// a normalisation table, and a damaged one crashes it. Bytes of serialise() are safe against damage by their checksum.
+    /// Takes a model as SentencePiece writes it to a '.model' file. Load only files you trust: SentencePiece does not
+    /// check a normalisation table, and a damaged one crashes it. Bytes of serialise() are safe against damage by their
+    /// checksum.
     /// @throws Error when the bytes are no such model, or when it lacks one of bos, pad, eos and unk
     [[nodiscard]] static SentencePieceTokenizer from_model(std::string_view model) {
         require(!model.empty(), where, "there are no bytes, expected a SentencePiece model");
         auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
         try {
             sentencepiece::util::Status const status = processor->LoadFromSerializedProto(model);
-            require(status.ok(), where, "these ", model.size(), " bytes are no SentencePiece model, expected those of a ",
-                    "'.model' file: ", reason(status));
+            require(status.ok(), where, "these ", model.size(),
+                    " bytes are no SentencePiece model, expected those of a ", "'.model' file: ", reason(status));
         } catch (Error const&) {
             throw;
         } catch (std::exception const& error) {  // its index of pieces throws on an empty piece
-            fail(where, "these ", model.size(), " bytes are no SentencePiece model, expected those of a '.model' file: ",
-                 error.what());
+            fail(where, "these ", model.size(),
+                 " bytes are no SentencePiece model, expected those of a '.model' file: ", error.what());
         }
         SpecialTokens const specials{.bos = processor->bos_id(),
                                      .pad = processor->pad_id(),
@@ -218,7 +219,8 @@ private:
         std::size_t const condition_end = text.rfind("] ");
         if (condition != std::string_view::npos && condition_end != std::string_view::npos) {
             bool const says_more = condition_end + 2 < text.size();
-            text = says_more ? text.substr(condition_end + 2) : text.substr(condition + 3, condition_end - condition - 3);
+            text =
+                says_more ? text.substr(condition_end + 2) : text.substr(condition + 3, condition_end - condition - 3);
         }
         return std::string(text);
     }

@@ -67,7 +67,8 @@ public:
     /// Number of different words.
     [[nodiscard]] Index size() const { return static_cast<Index>(counts_.size()); }
 
-    /// All words with their counts, most frequent first, equally frequent ones by their bytes: the same order everywhere.
+    /// All words with their counts, most frequent first, equally frequent ones by their bytes: the same order
+    /// everywhere.
     [[nodiscard]] std::vector<std::pair<std::string, std::int64_t>> sorted() const {
         std::vector<std::pair<std::string, std::int64_t>> words(counts_.begin(), counts_.end());
         std::sort(words.begin(), words.end(), [](auto const& a, auto const& b) {
@@ -84,8 +85,8 @@ private:
 /// Which of the words seen get a token.
 struct VocabularyOptions {
     std::int64_t minimum_count = 1;  ///< rarer words become unk; at least 1
-    Index maximum_size =
-        0;  ///< largest number of tokens, the four special ones counted; 0 is no limit, else at least 5
+    /// largest number of tokens, the four special ones counted; 0 is no limit, else at least 5
+    Index maximum_size = 0;
     SpecialTokens specials{};
 };
 
@@ -96,8 +97,8 @@ public:
     static constexpr Index special_count = 4;
 
     /// Gives words[i] the token 4 + i.
-    /// @throws Error when a word is empty, twice there, not UTF-8, has a line break, is spelt like a special token, or when
-    ///         `specials` are not the numbers 0 to 3 in some order
+    /// @throws Error when a word is empty, twice there, not UTF-8, has a line break, is spelt like a special
+    ///         token, or when `specials` are not the numbers 0 to 3 in some order
     explicit Vocabulary(std::vector<std::string> words = {}, SpecialTokens const& specials = {})
         : specials_(specials), words_(std::move(words)) {
         require_special_tokens(specials, where);
@@ -168,7 +169,8 @@ public:
     }
 
     /// Takes back what serialise() gave. Memory used is in proportion to `bytes`, whatever they say.
-    /// @throws Error when the bytes are cut short, have more after the last word, or the constructor refuses what they hold
+    /// @throws Error when the bytes are cut short, have more after the last word, or the constructor refuses what
+    ///         they hold
     [[nodiscard]] static Vocabulary deserialise(std::string_view bytes) {
         require(bytes.starts_with(head) && bytes.substr(head.size()).starts_with('\n'), where,
                 "the bytes do not begin with the line '", head, "'");

@@ -29,8 +29,8 @@ struct BestCheckpointsOptions {
 /// Keeps the weights that scored best, each as a file beside the checkpoint, and gives their mean.
 ///
 /// The mean of the best few is what the published systems are scored with. The list of snapshots is part of the
-/// checkpoint: hand `snapshots()` to it, and call `remove_dropped()` once the new checkpoint is written. Until then every file
-/// that the old checkpoint knows is left alone, so a run can be killed at any moment and resumed.
+/// checkpoint: hand `snapshots()` to it, and call `remove_dropped()` once the new checkpoint is written. Until then
+/// every file that the old checkpoint knows is left alone, so a run can be killed at any moment and resumed.
 ///
 ///     best.offer(device, layout, weights, step, bleu);      // run.inkling.best-1200.safetensors
 ///     save_checkpoint(…, {.best = best.snapshots()});
@@ -50,9 +50,9 @@ public:
     /// What is kept, the best first; of equal scores the later step first.
     [[nodiscard]] std::vector<Snapshot> const& snapshots() const { return snapshots_; }
 
-    /// Writes the weights, [P] in the backend's memory, if they are among the best; the worst leaves the list then. Of two
-    /// steps that score the same the later is the better: early on a score on few sentences is often 0. Of a step that is in
-    /// the list already the new score counts.
+    /// Writes the weights, [P] in the backend's memory, if they are among the best; the worst leaves the list then. Of
+    /// two steps that score the same the later is the better: early on a score on few sentences is often 0. Of a step
+    /// that is in the list already the new score counts.
     /// @return whether they are kept
     /// @throws Error when the score is not a number, or the file cannot be written; the list is then as before
     template <Backend B>
@@ -76,8 +76,8 @@ public:
     }
 
     /// Takes up the list of a checkpoint.
-    /// @throws Error when a snapshot is not this run's, its file is missing or damaged, or its score is not a number; the
-    ///         list is then as before
+    /// @throws Error when a snapshot is not this run's, its file is missing or damaged, or its score is not a
+    ///         number; the list is then as before
     void restore(std::span<Snapshot const> snapshots) {
         std::vector<Snapshot> list;
         for (Snapshot const& snapshot : snapshots) {
@@ -108,8 +108,10 @@ public:
         for (auto const& path : dropped) std::filesystem::remove(path, problem);
     }
 
-    /// Reads the best weights into `weights`, [P] in the backend's memory; those that files do not hold stay as they are.
-    /// @throws Error when nothing is kept yet, or a file is missing, damaged or of another model; nothing is changed then
+    /// Reads the best weights into `weights`, [P] in the backend's memory; those that files do not hold stay as they
+    /// are.
+    /// @throws Error when nothing is kept yet, or a file is missing, damaged or of another model; nothing is changed
+    ///         then
     template <Backend B>
     void load_best(B& device, nn::ParameterLayout const& layout, VectorView<typename B::Scalar> weights) const {
         load_mean_(device, layout, weights, 1);
@@ -133,7 +135,8 @@ private:
     }
     /// Puts a snapshot in its place in a list that is sorted.
     void insert_(std::vector<Snapshot>& list, Snapshot snapshot) const {
-        auto const place = std::find_if(list.begin(), list.end(), [&](Snapshot const& kept) { return better_(snapshot, kept); });
+        auto const place =
+            std::find_if(list.begin(), list.end(), [&](Snapshot const& kept) { return better_(snapshot, kept); });
         list.insert(place, std::move(snapshot));
     }
     [[nodiscard]] std::string name_(Index step) const { return stem_ + std::to_string(step) + std::string(ending); }

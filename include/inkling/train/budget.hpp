@@ -55,7 +55,8 @@ public:
         return (options_.steps > 0 && step >= options_.steps)
             || (options_.minutes > 0.0 && seconds() >= 60.0 * options_.minutes);
     }
-    /// How long it will still take: what is left of the minutes, or of the steps at the pace so far, whichever ends first.
+    /// How long it will still take: what is left of the minutes, or of the steps at the pace so far, whichever ends
+    /// first.
     /// @param step  updates done
     /// @return nothing when there is no limit, or no pace yet to judge by
     [[nodiscard]] std::optional<double> seconds_left(Index step) const {

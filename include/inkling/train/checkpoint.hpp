@@ -84,9 +84,9 @@ inline constexpr char const* average_name = "inkling.moving_average";
 
 /// Writes all of a run into one file, wholly or not at all: until the new file is durable the old one stays.
 ///
-/// The form: a safetensors file with the weights under their names, the optimiser's two means and the moving average as flat
-/// arrays in the type they are computed in (so a resumed run has the same bits), and the rest as JSON in the metadata,
-/// with a format version and a checksum over everything. Waits for the device.
+/// The form: a safetensors file with the weights under their names, the optimiser's two means and the moving average as
+/// flat arrays in the type they are computed in (so a resumed run has the same bits), and the rest as JSON in the
+/// metadata, with a format version and a checksum over everything. Waits for the device.
 /// @param weights  [P], in the backend's memory
 /// @param average  null when the run keeps none
 /// @throws Error when the options are no JSON object, a number is not finite, a size is not the layout's, or the file
@@ -166,11 +166,13 @@ public:
     void require_options(std::string_view options) const {
         std::string const text = detail::differences(nlohmann::json::parse(state_.options),
                                                      detail::parse_object(options, where_, "the run's options"));
-        require(text.empty(), where_, "was written by a run with other options or text (remove it to start anew): ", text);
+        require(text.empty(), where_,
+                "was written by a run with other options or text (remove it to start anew): ", text);
     }
 
-    /// Fills the weights, [P] in the backend's memory, the optimiser and the moving average. All is checked before the first
-    /// of them is changed. Weights that files do not hold (computed tables) stay as they are. Waits for the device.
+    /// Fills the weights, [P] in the backend's memory, the optimiser and the moving average. All is checked before the
+    /// first of them is changed. Weights that files do not hold (computed tables) stay as they are. Waits for the
+    /// device.
     /// @param average  null when the run keeps none
     /// @throws Error naming the array that is missing, left over, or of another shape (with both shapes) or type
     template <Backend B>

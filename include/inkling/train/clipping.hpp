@@ -54,8 +54,8 @@ template <Backend B>
     return result;
 }
 
-/// @return the first weight, in the order of the layout, whose part of `values` has a NaN or an infinity; null when there
-///         is none. For reports: it asks the device once for every weight.
+/// @return the first weight, in the order of the layout, whose part of `values` has a NaN or an infinity; null
+///         when there is none. For reports: it asks the device once for every weight.
 template <Backend B>
 [[nodiscard]] nn::ParameterLayout::Entry const* first_not_finite(B& device, nn::ParameterLayout const& layout,
                                                                  VectorView<typename B::Scalar const> values) {

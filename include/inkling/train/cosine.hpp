@@ -11,7 +11,8 @@ namespace inkling::train {
 /// Warm-up in a straight line to the peak, then half a cosine down to the floor: the best choice where the number of
 /// steps is known beforehand.
 ///
-/// at(s) = floor + (peak - floor) (1 + cos(π u)) / 2 with u = (s - warm_up) / (steps - warm_up); the floor from `steps` on.
+/// at(s) = floor + (peak - floor) (1 + cos(π u)) / 2 with u = (s - warm_up) / (steps - warm_up); the floor from `steps`
+/// on.
 /// Source: Loshchilov and Hutter 2017, "SGDR", arXiv:1608.03983, equation 5, one cycle.
 struct Cosine {
     double peak = 5e-4;

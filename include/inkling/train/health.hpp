@@ -12,8 +12,8 @@
 
 namespace inkling::train {
 
-/// How spread out the vectors of a vocabulary are. A collapsing embedding shows early here: the distances shrink, or the
-/// norms drift apart, while the loss still looks well.
+/// How spread out the vectors of a vocabulary are. A collapsing embedding shows early here: the distances shrink, or
+/// the norms drift apart, while the loss still looks well.
 struct EmbeddingHealth {
     double nearest_distance = 0.0;  ///< mean over a sample of rows of the Euclidean distance to the nearest other row
     double norm_mean = 0.0;         ///< mean Euclidean norm of the rows
@@ -56,7 +56,8 @@ namespace detail {
 /// The sample is every (rows / sample)-th row: no randomness. All three numbers are NaN when the table has a NaN or an
 /// infinity in a row that counts.
 /// @param width  D
-/// @throws Error when the table is not a whole number of rows, a setting is out of its range, or fewer than two rows count
+/// @throws Error when the table is not a whole number of rows, a setting is out of its range, or fewer than two rows
+///         count
 [[nodiscard]] inline EmbeddingHealth embedding_health(std::span<float const> table, Index width,
                                                       EmbeddingHealthOptions options = {}) {
     Index const elements = static_cast<Index>(table.size());

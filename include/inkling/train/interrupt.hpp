@@ -47,10 +47,10 @@ extern "C" inline void inkling_train_note_signal(int number) {
 /// checkpoint written.
 ///
 /// The first signal only sets a flag; the second one has its usual effect, so a program that is stuck can still be
-/// ended. Once the last guard is gone, the handlers are as they were before the first. Signals belong to the process: this
-/// is the only part of the library with a process-wide variable (one lock-free atomic, as a handler may touch nothing
-/// else), and it does nothing unless it is constructed. Several guards at once share the flag. Signals that were ignored
-/// before are taken too.
+/// ended. Once the last guard is gone, the handlers are as they were before the first. Signals belong to the process:
+/// this is the only part of the library with a process-wide variable (one lock-free atomic, as a handler may touch
+/// nothing else), and it does nothing unless it is constructed. Several guards at once share the flag. Signals that
+/// were ignored before are taken too.
 class InterruptGuard {
 public:
     /// Installs the handlers, unless another guard has. @throws Error when the system refuses

@@ -31,7 +31,8 @@ struct MetricsLogOptions {
     std::vector<std::string> columns{};  ///< of a CSV file, beside the step; empty: the names of the first row
 };
 
-/// A file with the numbers of a run, one row at a time: CSV for a name that ends in .csv, JSON lines for .jsonl and .json.
+/// A file with the numbers of a run, one row at a time: CSV for a name that ends in .csv, JSON lines for .jsonl and
+/// .json.
 ///
 /// Each row is handed to the system whole before `append` returns; a row that cannot be written (a full disk) leaves no
 /// part of itself. Numbers are the shortest text that reads back as the same double. NaN and infinities are null in

@@ -44,7 +44,8 @@ struct Progress {
 struct ProgressBarOptions {
     bool terminal = false;      ///< true: one line that is drawn over; false: a line now and then, for files and pipes
     double every_seconds = -1;  ///< between two lines; below 0 takes 0.1 on a terminal and 10 elsewhere
-    std::size_t columns = 79;   ///< no line is longer: what does not fit whole is left out; a terminal of 80 would break one of 80
+    /// no line is longer: what does not fit whole is left out; a terminal of 80 would break one of 80
+    std::size_t columns = 79;
 };
 
 namespace detail {
@@ -75,8 +76,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// Writes a run's progress to a stream: a model of what Trainer takes as `on_progress`. The only part of training that prints,
-/// and only where the program hands it over.
+/// Writes a run's progress to a stream: a model of what Trainer takes as `on_progress`. The only part of training that
+/// prints, and only where the program hands it over.
 ///
 ///     [########------------]  41%  step 1234/3000  loss 2.3451  anchor 0.2110  12.3k tokens/s  1:23 left
 class ProgressBar {
@@ -122,7 +123,8 @@ public:
             text += "  " + detail::clock_time(progress.seconds) + " in all";
         else if (progress.seconds_left)
             text += "  " + detail::clock_time(*progress.seconds_left) + " left";
-        for (std::size_t i = 1; i < progress.losses.size(); ++i) add(progress.losses[i]);  // a short line loses these first
+        for (std::size_t i = 1; i < progress.losses.size(); ++i)
+            add(progress.losses[i]);  // a short line loses these first
         return text;
     }
 

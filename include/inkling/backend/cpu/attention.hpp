@@ -16,7 +16,8 @@ inline constexpr Index query_block = 64;
 template <class Real>
 void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_query, Index rows, Index key_rows,
                       Index width, bool causal, Real* scores, Index stride, Real* scratch) {
-    multiply_serial(queries, Strided<Real>{keys.data, 1, keys.row}, rows, key_rows, width, false, scores, stride, scratch);
+    multiply_serial(queries, Strided<Real>{keys.data, 1, keys.row}, rows, key_rows, width, false, scores, stride,
+                    scratch);
     Real const factor = 1 / std::sqrt(static_cast<Real>(width));
     for (Index i = 0; i < rows; ++i) {
         Index const seen = causal ? std::min(key_rows, first_query + i + 1) : key_rows;
@@ -24,9 +25,11 @@ void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_que
         std::fill_n(row + seen, key_rows - seen, Real{0});
         if (seen == 0) continue;
         Real const top = max_of(seen, row);
-        transform(seen, row, [=](auto const& x) { return ((x - top) * factor).exp(); }, row);
+        transform(
+            seen, row, [=](auto const& x) { return ((x - top) * factor).exp(); }, row);
         Real const share = 1 / sum_of(seen, row);
-        transform(seen, row, [=](auto const& x) { return x * share; }, row);
+        transform(
+            seen, row, [=](auto const& x) { return x * share; }, row);
     }
 }
 
@@ -63,8 +66,8 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
                                          row - shape.queries.offsets[sentence], rows, key_rows, width, shape.causal,
                                          scores, stride, scratch);
                 detail::multiply_serial(detail::Strided<Real>{scores, stride, 1},
-                                        detail::Strided<Real>{v.row(key_begin) + head * width, v.stride, 1}, rows, width,
-                                        key_rows, false, out.row(row) + head * width, out.stride, scratch);
+                                        detail::Strided<Real>{v.row(key_begin) + head * width, v.stride, 1}, rows,
+                                        width, key_rows, false, out.row(row) + head * width, out.stride, scratch);
             }
         }
     });
@@ -102,8 +105,8 @@ void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real>
             for (Index i = 0; i < rows; ++i) {
                 Real const* const probability = scores + i * probabilities.stride;
                 Real* const dscore = dscores + i * key_rows;
-                Real const along =
-                    detail::sum_of(key_rows, [](auto const& d, auto const& p) { return d * p; }, dscore, probability);
+                Real const along = detail::sum_of(
+                    key_rows, [](auto const& d, auto const& p) { return d * p; }, dscore, probability);
                 detail::transform(
                     key_rows, dscore, [=](auto const& d, auto const& p) { return p * (d - along) * factor; }, dscore,
                     probability);

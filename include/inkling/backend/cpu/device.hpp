@@ -118,8 +118,7 @@ public:
             return;
         }
 #endif
-        for (Index index = 0; index < blocks; ++index)
-            body(index * block, std::min(count, (index + 1) * block), 0);
+        for (Index index = 0; index < blocks; ++index) body(index * block, std::min(count, (index + 1) * block), 0);
     }
 
 private:

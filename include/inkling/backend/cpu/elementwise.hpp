@@ -12,7 +12,8 @@ namespace inkling::backend {
 template <class Real>
 void add(Cpu<Real>& device, In<Real> x, In<Real> y, Out<Real> out) {
     detail::for_each_row(device, out.rows, out.cols, [&](Index row) {
-        detail::transform(out.cols, out.row(row), [](auto const& a, auto const& b) { return a + b; }, x.row(row), y.row(row));
+        detail::transform(
+            out.cols, out.row(row), [](auto const& a, auto const& b) { return a + b; }, x.row(row), y.row(row));
     });
 }
 
@@ -22,9 +23,11 @@ void scale(Cpu<Real>& device, std::type_identity_t<Real> factor, In<Real> x, Out
     detail::for_each_row(device, out.rows, out.cols, [&](Index row) {
         Real* const to = out.row(row);
         if (accumulate)
-            detail::transform(out.cols, to, [=](auto const& a, auto const& b) { return a + factor * b; }, to, x.row(row));
+            detail::transform(
+                out.cols, to, [=](auto const& a, auto const& b) { return a + factor * b; }, to, x.row(row));
         else
-            detail::transform(out.cols, to, [=](auto const& a) { return factor * a; }, x.row(row));
+            detail::transform(
+                out.cols, to, [=](auto const& a) { return factor * a; }, x.row(row));
     });
 }
 
@@ -43,9 +46,8 @@ struct NormalDistribution {
     explicit NormalDistribution(LanesAt<Real const> const& x) : bell((Real{-0.5} * x.square()).exp()) {
         if constexpr (std::is_same_v<Real, float>) {
             Lanes<Real> const t = (1 + 0.3275911F / std::numbers::sqrt2_v<float> * x.abs()).inverse();
-            Lanes<Real> const above =
-                0.5F * bell * t *
-                (0.254829592F + t * (-0.284496736F + t * (1.421413741F + t * (-1.453152027F + t * 1.061405429F))));
+            Lanes<Real> const above = 0.5F * bell * t
+                * (0.254829592F + t * (-0.284496736F + t * (1.421413741F + t * (-1.453152027F + t * 1.061405429F))));
             below = (x > 0.0F).select(1 - above, above);
         } else {
             for (Index i = 0; i < lane_count<Real>; ++i)
@@ -66,18 +68,22 @@ void activate(Cpu<Real>& device, Activation activation, In<Real> x, Out<Real> ou
         Real const* const from = x.row(row);
         switch (activation) {
             case Activation::relu:
-                detail::transform(out.cols, to, [](auto const& a) { return a.max(Real{0}); }, from);
+                detail::transform(
+                    out.cols, to, [](auto const& a) { return a.max(Real{0}); }, from);
                 break;
             case Activation::gelu:
                 detail::transform(
                     out.cols, to,
-                    [](auto const& a) -> detail::Lanes<Real> { return a * detail::NormalDistribution<Real>(a).below; }, from);
+                    [](auto const& a) -> detail::Lanes<Real> { return a * detail::NormalDistribution<Real>(a).below; },
+                    from);
                 break;
             case Activation::silu:
-                detail::transform(out.cols, to, [](auto const& a) { return a * detail::sigmoid(a); }, from);
+                detail::transform(
+                    out.cols, to, [](auto const& a) { return a * detail::sigmoid(a); }, from);
                 break;
             case Activation::tanh:
-                detail::transform(out.cols, to, [](auto const& a) { return a.tanh(); }, from);
+                detail::transform(
+                    out.cols, to, [](auto const& a) { return a.tanh(); }, from);
                 break;
         }
     });
@@ -126,11 +132,11 @@ void combine(Cpu<Real>& device, Segments const& segments, In<Real> coefficients,
         Real* const to = out.row(row);
         auto const pair = [&](Real factor, Real const* second) {
             detail::transform(
-                out.cols, to, [&](auto const& u, auto const& v) { return c[0] * u + factor * v; }, x.row(row),
-                second);
+                out.cols, to, [&](auto const& u, auto const& v) { return c[0] * u + factor * v; }, x.row(row), second);
         };
         if (y.empty() && e.empty())
-            detail::transform(out.cols, to, [&](auto const& u) { return c[0] * u; }, x.row(row));
+            detail::transform(
+                out.cols, to, [&](auto const& u) { return c[0] * u; }, x.row(row));
         else if (e.empty())
             pair(c[1], y.row(row));
         else if (y.empty())
@@ -138,12 +144,13 @@ void combine(Cpu<Real>& device, Segments const& segments, In<Real> coefficients,
         else
             detail::transform(
                 out.cols, to,
-                [&](auto const& u, auto const& v, auto const& w) { return c[0] * u + c[1] * v + c[2] * w; },
-                x.row(row), y.row(row), e.row(row));
+                [&](auto const& u, auto const& v, auto const& w) { return c[0] * u + c[1] * v + c[2] * w; }, x.row(row),
+                y.row(row), e.row(row));
     });
 }
 
-/// out [K, W] = [cos(t f_i) | sin(t f_i)] with f_i = 10000^(-i / (W / 2)): the features of a time label; an odd last column is 0.
+/// out [K, W] = [cos(t f_i) | sin(t f_i)] with f_i = 10000^(-i / (W / 2)): the features of a time label; an odd last
+/// column is 0.
 ///
 /// Source: Vaswani et al. 2017, section 3.5, in the order of the official Difformer and DiffuSeq (cosines first).
 /// @param labels [K], in the denoiser's own unit
@@ -153,8 +160,7 @@ void time_features(Cpu<Real>& device, VectorView<double const> labels, Out<Real>
     detail::for_each_row(device, labels.size, out.cols, [&](Index row) {
         Real const label = static_cast<Real>(labels.data[row]);
         for (Index i = 0; i < half; ++i) {
-            Real const frequency =
-                std::exp(-std::log(Real{10000}) * static_cast<Real>(i) / static_cast<Real>(half));
+            Real const frequency = std::exp(-std::log(Real{10000}) * static_cast<Real>(i) / static_cast<Real>(half));
             out.row(row)[i] = std::cos(label * frequency);
             out.row(row)[half + i] = std::sin(label * frequency);
         }
@@ -162,12 +168,12 @@ void time_features(Cpu<Real>& device, VectorView<double const> labels, Out<Real>
     });
 }
 
-/// out [N, D] += x [S, D]: each sentence's vector is added to each of its rows. One row with stride 0 serves all sentences.
+/// out [N, D] += x [S, D]: each sentence's vector is added to each of its rows. One row with stride 0 serves all
+/// sentences.
 template <class Real>
 void add_per_sentence(Cpu<Real>& device, Segments const& segments, In<Real> x, Out<Real> out) {
-    detail::for_each_segment_row(device, segments, [&](Index sentence, Index row) {
-        detail::add_to(out.cols, out.row(row), x.row(sentence));
-    });
+    detail::for_each_segment_row(
+        device, segments, [&](Index sentence, Index row) { detail::add_to(out.cols, out.row(row), x.row(sentence)); });
 }
 
 /// out [S, D] = the sum, or the mean, of each sentence's rows of x [N, D]; 0 for an empty sentence.
@@ -181,7 +187,8 @@ void sum_per_sentence(Cpu<Real>& device, Segments const& segments, In<Real> x, O
         for (Index row = begin; row < end; ++row) detail::add_to(out.cols, to, x.row(row));
         if (!mean || end == begin) return;
         Real const length = static_cast<Real>(end - begin);
-        detail::transform(out.cols, to, [=](auto const& a) { return a / length; }, to);
+        detail::transform(
+            out.cols, to, [=](auto const& a) { return a / length; }, to);
     });
 }
 

@@ -12,9 +12,11 @@ void gather(Cpu<Real>& device, In<Real> table, TokenView tokens, std::type_ident
         Real* const to = out.row(row);
         Real const* const from = table.row(tokens.data[row]);
         if (accumulate)
-            detail::transform(out.cols, to, [=](auto const& a, auto const& b) { return a + factor * b; }, to, from);
+            detail::transform(
+                out.cols, to, [=](auto const& a, auto const& b) { return a + factor * b; }, to, from);
         else
-            detail::transform(out.cols, to, [=](auto const& a) { return factor * a; }, from);
+            detail::transform(
+                out.cols, to, [=](auto const& a) { return factor * a; }, from);
     });
 }
 
@@ -27,7 +29,8 @@ void scatter_add(Cpu<Real>& device, In<Real> dout, TokenView tokens, std::type_i
             if (tokens.data[row] != skip) {
                 Real* const to = dtable.row(tokens.data[row]) + begin;
                 detail::transform(
-                    end - begin, to, [=](auto const& a, auto const& b) { return a + factor * b; }, to, dout.row(row) + begin);
+                    end - begin, to, [=](auto const& a, auto const& b) { return a + factor * b; }, to,
+                    dout.row(row) + begin);
             }
     });
 }

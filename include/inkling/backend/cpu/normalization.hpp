@@ -24,15 +24,17 @@ void layer_norm(Cpu<Real>& device, In<Real> x, InVector<Real> gain, InVector<Rea
         Real const* const from = x.row(row);
         Real* const to = out.row(row);
         Real const mean = detail::sum_of(cols, from) / static_cast<Real>(cols);
-        Real const variance =
-            detail::sum_of(cols, [=](auto const& a) { return (a - mean).square(); }, from) / static_cast<Real>(cols);
+        Real const variance = detail::sum_of(
+                                  cols, [=](auto const& a) { return (a - mean).square(); }, from)
+            / static_cast<Real>(cols);
         Real const inverse = 1 / std::sqrt(variance + static_cast<Real>(epsilon));
         if (gain.empty())
-            detail::transform(cols, to, [=](auto const& a) { return (a - mean) * inverse; }, from);
+            detail::transform(
+                cols, to, [=](auto const& a) { return (a - mean) * inverse; }, from);
         else
             detail::transform(
-                cols, to, [=](auto const& a, auto const& g, auto const& b) { return (a - mean) * inverse * g + b; }, from,
-                gain.data, bias.data);
+                cols, to, [=](auto const& a, auto const& g, auto const& b) { return (a - mean) * inverse * g + b; },
+                from, gain.data, bias.data);
         if (!statistics.empty()) {
             statistics.row(row)[0] = mean;
             statistics.row(row)[1] = inverse;
@@ -45,7 +47,8 @@ void layer_norm(Cpu<Real>& device, In<Real> x, InVector<Real> gain, InVector<Rea
 template <class Real>
 void layer_norm_backward(Cpu<Real>& device, In<Real> dout, In<Real> x, In<Real> statistics, InVector<Real> gain,
                          Out<Real> dx, OutVector<Real> dgain = {}, OutVector<Real> dbias = {}) {
-    require(dgain.empty() == dbias.empty(), "inkling::backend::layer_norm_backward: ", dgain.empty() ? "dbias" : "dgain",
+    require(dgain.empty() == dbias.empty(),
+            "inkling::backend::layer_norm_backward: ", dgain.empty() ? "dbias" : "dgain",
             " alone, expected dgain and dbias or neither");
     Index const cols = x.cols;
     constexpr Index block = 64;  // rows of one partial sum: fixed, so that sums do not depend on the threads
@@ -62,11 +65,13 @@ void layer_norm_backward(Cpu<Real>& device, In<Real> dout, In<Real> x, In<Real> 
             Real const* const slope = dout.row(row);
             Real* const to = dx.row(row);
             auto const product = [](auto const& a, auto const& b) { return a * b; };
-            detail::transform(cols, normalized, [=](auto const& a) { return (a - centre) * inverse; }, x.row(row));
+            detail::transform(
+                cols, normalized, [=](auto const& a) { return (a - centre) * inverse; }, x.row(row));
             if (affine) {
                 Real* const own = partial + begin / block * 2 * cols;
                 detail::transform(
-                    cols, own, [](auto const& a, auto const& b, auto const& c) { return a + b * c; }, own, slope, normalized);
+                    cols, own, [](auto const& a, auto const& b, auto const& c) { return a + b * c; }, own, slope,
+                    normalized);
                 detail::add_to(cols, own + cols, slope);
             }
             if (!gain.empty())
@@ -76,7 +81,8 @@ void layer_norm_backward(Cpu<Real>& device, In<Real> dout, In<Real> x, In<Real> 
             Real const mean = detail::sum_of(cols, to) / static_cast<Real>(cols);
             Real const along = detail::sum_of(cols, product, to, normalized) / static_cast<Real>(cols);
             detail::transform(
-                cols, to, [=](auto const& a, auto const& b) { return inverse * (a - mean - b * along); }, to, normalized);
+                cols, to, [=](auto const& a, auto const& b) { return inverse * (a - mean - b * along); }, to,
+                normalized);
         }
     });
     if (!affine) return;

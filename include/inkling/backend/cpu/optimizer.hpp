@@ -28,7 +28,8 @@ void adam_step(Cpu<Real>& device, AdamStep const& settings, InVector<Real> gradi
         Real* const square = v.data + begin;
         Real* const weight = weights.data + begin;
         detail::transform(
-            size, mean, [=](auto const& a, auto const& g) { return beta1 * a + (1 - beta1) * (factor * g); }, mean, gradient);
+            size, mean, [=](auto const& a, auto const& g) { return beta1 * a + (1 - beta1) * (factor * g); }, mean,
+            gradient);
         detail::transform(
             size, square, [=](auto const& a, auto const& g) { return beta2 * a + (1 - beta2) * (factor * g).square(); },
             square, gradient);
@@ -48,7 +49,8 @@ void average(Cpu<Real>& device, double decay, InVector<Real> x, OutVector<Real> 
     device.parallel(x.size, 16384, [&](Index begin, Index end, int) {
         Real* const to = average.data + begin;
         detail::transform(
-            end - begin, to, [=](auto const& a, auto const& b) { return a + (1 - keep) * (b - a); }, to, x.data + begin);
+            end - begin, to, [=](auto const& a, auto const& b) { return a + (1 - keep) * (b - a); }, to,
+            x.data + begin);
     });
 }
 

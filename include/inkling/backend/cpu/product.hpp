@@ -37,8 +37,8 @@ inline constexpr Index panel_width = 2 * VectorOf<Real>::lanes;
 /// Terms summed before a partial result is added to memory: bounds what must stay in cache.
 inline constexpr Index depth_block = 1024;
 
-/// Terms that are summed on their own before they join the sum so far; 0: all at once. Without a fused multiply-add each
-/// term is rounded twice, and sums in one go lose a digit that a few layers make two.
+/// Terms that are summed on their own before they join the sum so far; 0: all at once. Without a fused multiply-add
+/// each term is rounded twice, and sums in one go lose a digit that a few layers make two.
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 inline constexpr Index sum_block = 0;
 #else
@@ -105,7 +105,8 @@ void multiply_tile(Strided<Real> left, Real const* panel, Index depth, Real cons
             Real const* column = left.data + k * left.col;
             if constexpr (Vectors == 2) {
                 Vector const right_high = *reinterpret_cast<Vector const*>(terms + lanes);
-                ((low[I] += column[Index{I} * left.row] * right_low, high[I] += column[Index{I} * left.row] * right_high),
+                ((low[I] += column[Index{I} * left.row] * right_low,
+                  high[I] += column[Index{I} * left.row] * right_high),
                  ...);
             } else {
                 ((low[I] += column[Index{I} * left.row] * right_low), ...);
@@ -147,8 +148,8 @@ void multiply_tile_of(Index rows, Strided<Real> left, Arguments... arguments) {
 /// result[rows, width] for one packed panel; `rows` is any number. `tile_step` is the way from one tile of the left
 /// factor to the next.
 template <class Real>
-void multiply_panel(Strided<Real> left, Index tile_step, Index rows, Real const* panel, Index depth, Index width, Real const* bias,
-                    bool accumulate, Real* result, Index stride) {
+void multiply_panel(Strided<Real> left, Index tile_step, Index rows, Real const* panel, Index depth, Index width,
+                    Real const* bias, bool accumulate, Real* result, Index stride) {
     for (Index i = 0; i < rows; i += tile_rows) {
         Index const count = std::min<Index>(tile_rows, rows - i);
         Strided<Real> const part{left.data + i / tile_rows * tile_step, left.row, left.col};
@@ -189,8 +190,9 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
         for (Index j = 0; j < cols; j += panel_width<Real>) {
             Index const width = std::min(panel_width<Real>, cols - j);
             pack_panel(Strided<Real>{right.data + k * right.row, right.row, right.col}, j, width, terms, scratch);
-            multiply_panel(Strided<Real>{left.data + k * left.col, left.row, left.col}, tile_rows * left.row, rows, scratch, terms, width,
-                           static_cast<Real const*>(nullptr), accumulate || k > 0, result + j, stride);
+            multiply_panel(Strided<Real>{left.data + k * left.col, left.row, left.col}, tile_rows * left.row, rows,
+                           scratch, terms, width, static_cast<Real const*>(nullptr), accumulate || k > 0, result + j,
+                           stride);
         }
     }
 }
@@ -199,8 +201,8 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
 
 /// result [M, N] (+)= left [M, K] right [K, N] + bias [N]; each factor may be stored transposed.
 ///
-/// Every element is summed in an order that depends on K alone, so that a row's result does not depend on the other rows of
-/// the batch.
+/// Every element is summed in an order that depends on K alone, so that a row's result does not depend on the other
+/// rows of the batch.
 /// @param accumulate  add to what `result` holds, in place of overwriting it
 /// @param bias        [N], or empty
 template <class Real>
@@ -250,8 +252,7 @@ void product(Cpu<Real>& device, In<Real> left, Orientation left_orientation, In<
                 }
                 for (Index panel = (task % runs) * run; panel < last; ++panel) {
                     Index const j = panel * width;
-                    detail::multiply_panel(part, tile_step, count, packed + j * terms, terms,
-                                           std::min(width, cols - j),
+                    detail::multiply_panel(part, tile_step, count, packed + j * terms, terms, std::min(width, cols - j),
                                            bias.empty() || k > 0 ? nullptr : bias.data + j, accumulate || k > 0,
                                            result.row(i) + j, result.stride);
                 }

@@ -96,8 +96,8 @@ inline void philox_lanes(RandomStream const& stream, std::uint32_t first_block, 
 
 /// out = x with each element dropped with probability `rate`, the others divided by 1 - rate; out may be x.
 ///
-/// Which elements are dropped depends on the stream and on the element's place alone: the backward pass is the same call on the
-/// gradient. @param rate in [0, 1)
+/// Which elements are dropped depends on the stream and on the element's place alone: the backward pass is the same
+/// call on the gradient. @param rate in [0, 1)
 template <class Real>
 void dropout(Cpu<Real>& device, RandomStream stream, double rate, In<Real> x, Out<Real> out) {
     auto const threshold = static_cast<std::uint32_t>(rate * 0x1p32);

@@ -25,7 +25,8 @@ void for_each_logit_block(Cpu<Real>& device, In<Real> z, In<Real> table, InVecto
     for (Index row = 0; row < z.rows; row += block) {
         Index const rows = std::min(block, z.rows - row);
         MatrixView<Real> const logits(memory, rows, table.rows);
-        product(device, z.row_range(row, rows), Orientation::plain, table, Orientation::transposed, logits, false, bias);
+        product(device, z.row_range(row, rows), Orientation::plain, table, Orientation::transposed, logits, false,
+                bias);
         body(row, logits);
     }
 }
@@ -55,10 +56,12 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
             Real const top = detail::max_of(vocabulary, values);
             double mean = 0.0;
             if (smoothing != 0.0)
-                mean = static_cast<double>(detail::sum_of(vocabulary, [=](auto const& a) { return a - top; }, values)) /
-                       static_cast<double>(vocabulary);
+                mean = static_cast<double>(detail::sum_of(
+                           vocabulary, [=](auto const& a) { return a - top; }, values))
+                    / static_cast<double>(vocabulary);
             double const chosen = static_cast<double>(values[target] - top);
-            detail::transform(vocabulary, values, [=](auto const& a) { return (a - top).exp(); }, values);
+            detail::transform(
+                vocabulary, values, [=](auto const& a) { return (a - top).exp(); }, values);
             Real const total = detail::sum_of(vocabulary, values);
             double const log_total = std::log(static_cast<double>(total));
             double const nll = log_total - chosen;
@@ -67,14 +70,16 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
             sums[2 * (first + row)] = own * nll;
             sums[2 * (first + row) + 1] = own * smoothed;
             Real const weight = static_cast<Real>(own * factor);
-            detail::transform(vocabulary, values, [=](auto const& a) { return (a / total - uniform) * weight; }, values);
+            detail::transform(
+                vocabulary, values, [=](auto const& a) { return (a / total - uniform) * weight; }, values);
             values[target] -= static_cast<Real>((1.0 - smoothing) * own * factor);
         });
         if (!dz.empty())
-            product(device, logits, Orientation::plain, table, Orientation::plain, dz.row_range(first, logits.rows), true);
-        if (!dtable.empty())
-            product(device, logits, Orientation::transposed, z.row_range(first, logits.rows), Orientation::plain, dtable,
+            product(device, logits, Orientation::plain, table, Orientation::plain, dz.row_range(first, logits.rows),
                     true);
+        if (!dtable.empty())
+            product(device, logits, Orientation::transposed, z.row_range(first, logits.rows), Orientation::plain,
+                    dtable, true);
         if (!dbias.empty()) sum_rows(device, logits, dbias);
     });
     losses[0] = losses[1] = 0.0;
@@ -100,7 +105,8 @@ void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real
             tokens.data[first + row] = static_cast<Token>(found ? best - values : 0);
             if (log_probabilities.empty()) return;
             if (found) *best = -std::numeric_limits<Real>::infinity();  // its 1 would swallow what the others add to it
-            auto const others = detail::sum_of(table.rows, [=](auto const& a) { return (a - top).exp(); }, values);
+            auto const others = detail::sum_of(
+                table.rows, [=](auto const& a) { return (a - top).exp(); }, values);
             log_probabilities.data[first + row] = static_cast<Real>(-std::log1p(static_cast<double>(others)));
         });
     });

@@ -43,20 +43,23 @@ void squared_error(Cpu<Real>& device, In<Real> x, In<Real> y, double factor, dou
         for (Index row = begin; row < end; ++row) {
             Real const* const a = x.row(row);
             Real const* const b = y.empty() ? nullptr : y.row(row);
-            double const own =
-                b == nullptr
-                    ? detail::sum_in<double>(x.cols, [](auto const& u) { return u.template cast<double>().square(); }, a)
-                    : detail::sum_in<double>(
-                          x.cols, [](auto const& u, auto const& v) { return (u - v).template cast<double>().square(); }, a, b);
+            double const own = b == nullptr
+                ? detail::sum_in<double>(
+                    x.cols, [](auto const& u) { return u.template cast<double>().square(); }, a)
+                : detail::sum_in<double>(
+                    x.cols, [](auto const& u, auto const& v) { return (u - v).template cast<double>().square(); }, a,
+                    b);
             double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[row]);
             total += weight * own;
             if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(own);
             auto const add_slope = [&](Real* to, Real twice) {
                 if (b == nullptr)
-                    detail::transform(x.cols, to, [=](auto const& d, auto const& u) { return d + twice * u; }, to, a);
+                    detail::transform(
+                        x.cols, to, [=](auto const& d, auto const& u) { return d + twice * u; }, to, a);
                 else
                     detail::transform(
-                        x.cols, to, [=](auto const& d, auto const& u, auto const& v) { return d + twice * (u - v); }, to, a, b);
+                        x.cols, to, [=](auto const& d, auto const& u, auto const& v) { return d + twice * (u - v); },
+                        to, a, b);
             };
             Real const slope = static_cast<Real>(2.0 * factor * weight);
             if (!dx.empty()) add_slope(dx.row(row), slope);
@@ -66,9 +69,11 @@ void squared_error(Cpu<Real>& device, In<Real> x, In<Real> y, double factor, dou
     });
 }
 
-/// *sum = the sum of w_n cos(x_n, y_n) over rows; with gradients dx += factor w_n dcos/dx and dy likewise, where not empty.
+/// *sum = the sum of w_n cos(x_n, y_n) over rows; with gradients dx += factor w_n dcos/dx and dy likewise, where not
+/// empty.
 ///
-/// cos(x, y) = x y / max(|x| |y|, 1e-8), which is PyTorch's; a row that short has the gradient of a constant denominator.
+/// cos(x, y) = x y / max(|x| |y|, 1e-8), which is PyTorch's; a row that short has the gradient of a constant
+/// denominator.
 /// @param x, y  [N, D]
 /// @param row_weights  [N], w_n; empty: 1
 template <class Real>
@@ -81,7 +86,8 @@ void cosine_similarity(Cpu<Real>& device, In<Real> x, In<Real> y, double factor,
             Real const* const b = y.row(row);
             auto const dot = [&](Real const* left, Real const* right) {
                 return detail::sum_in<double>(
-                    x.cols, [](auto const& u, auto const& v) { return u.template cast<double>() * v.template cast<double>(); },
+                    x.cols,
+                    [](auto const& u, auto const& v) { return u.template cast<double>() * v.template cast<double>(); },
                     left, right);
             };
             double const square_a = dot(a, a), square_b = dot(b, b);
@@ -94,8 +100,8 @@ void cosine_similarity(Cpu<Real>& device, In<Real> x, In<Real> y, double factor,
                 Real const towards = static_cast<Real>(factor * weight / (tiny ? 1e-8 : product));
                 Real const back = static_cast<Real>(tiny ? 0.0 : factor * weight * cosine / square);
                 detail::transform(
-                    x.cols, to, [=](auto const& d, auto const& u, auto const& v) { return d + towards * v - back * u; }, to, own,
-                    other);
+                    x.cols, to, [=](auto const& d, auto const& u, auto const& v) { return d + towards * v - back * u; },
+                    to, own, other);
             };
             if (!dx.empty()) add_slope(dx.row(row), a, b, square_a);
             if (!dy.empty()) add_slope(dy.row(row), b, a, square_b);

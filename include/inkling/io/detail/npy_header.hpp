@@ -52,7 +52,8 @@ class NpyHeaderParser {
 public:
     explicit NpyHeaderParser(std::string_view text) : text_(text) {}
 
-    /// @return the header, or nothing when the text is anything else; `position` then tells where it stopped making sense
+    /// @return the header, or nothing when the text is anything else; `position` then tells where it stopped making
+    ///         sense
     [[nodiscard]] std::optional<NpyHeader> parse() {
         NpyHeader header;
         bool has_type = false, has_order = false, has_shape = false;

@@ -19,7 +19,8 @@
 
 namespace inkling::io::detail {
 
-/// One array as the header of a safetensors file describes it; `begin` and `end` count bytes from the end of the header.
+/// One array as the header of a safetensors file describes it; `begin` and `end` count bytes from the end of the
+/// header.
 struct TensorRecord {
     std::string name;
     ElementType type = ElementType::F32;
@@ -28,8 +29,8 @@ struct TensorRecord {
     std::uint64_t end = 0;
 };
 
-/// Takes the header of a safetensors file apart while it is parsed: what is not exactly of the expected form stops it at
-/// once, so that a hostile header costs no more memory than its own size a few times over.
+/// Takes the header of a safetensors file apart while it is parsed: what is not exactly of the expected form stops it
+/// at once, so that a hostile header costs no more memory than its own size a few times over.
 ///
 /// The form: {"__metadata__": {text: text, ...}, name: {"dtype": text, "shape": [n, ...], "data_offsets": [n, n]}, ...}
 class SafetensorsHeader : public nlohmann::json::json_sax_t {

@@ -8,8 +8,8 @@
 
 namespace inkling::io::detail {
 
-/// @return the number of elements of an array of that shape, or nothing when a size is negative or the product has no room
-///         in an Index (also when a zero would hide that)
+/// @return the number of elements of an array of that shape, or nothing when a size is negative or the product
+///         has no room in an Index (also when a zero would hide that)
 [[nodiscard]] inline std::optional<Index> shape_size(std::span<Index const> shape) {
     Index product = 1;
     bool empty = false;

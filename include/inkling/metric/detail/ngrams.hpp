@@ -17,8 +17,8 @@ using Sequence = std::span<Token const>;
 
 /// Goes over the distinct n-grams of a few sequences, order by order, without hashing.
 ///
-/// Each n-gram gets a rank; one of order n is the pair (rank of its first n - 1 tokens, rank of its last token), so sorting
-/// pairs of integers groups equal ones. O(n log n) an order, n = all tokens.
+/// Each n-gram gets a rank; one of order n is the pair (rank of its first n - 1 tokens, rank of its last token), so
+/// sorting pairs of integers groups equal ones. O(n log n) an order, n = all tokens.
 class Ngrams {
 public:
     explicit Ngrams(std::span<Sequence const> sequences) : counts_(sequences.size()) {
@@ -33,8 +33,8 @@ public:
                                     static_cast<std::uint32_t>(sequences[s].size()) - i});
     }
 
-    /// Calls `use(counts)` for each distinct n-gram of the current order, with how often each sequence has it, and goes on to
-    /// the next order. The first call is for single tokens.
+    /// Calls `use(counts)` for each distinct n-gram of the current order, with how often each sequence has it, and goes
+    /// on to the next order. The first call is for single tokens.
     template <class Use>
     void next_order(Use&& use) {
         std::sort(entries_.begin(), entries_.end(), [](Entry const& a, Entry const& b) { return a.key < b.key; });

@@ -37,7 +37,8 @@ struct PowerLaw {
         double const least = std::pow(sigma_min, 1.0 / rho);
         double const most = std::pow(sigma_max, 1.0 / rho);
         require(least > 0.0 && most > least && std::isfinite(most), where, ": rho is ", rho,
-                ", with which sigma^(1/rho) goes from ", least, " to ", most, ", expected rising positive finite numbers");
+                ", with which sigma^(1/rho) goes from ", least, " to ", most,
+                ", expected rising positive finite numbers");
         return {least, most};
     }
 };

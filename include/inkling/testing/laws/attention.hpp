@@ -17,9 +17,9 @@ struct NaiveAttention {
 
 template <class Real>
 [[nodiscard]] NaiveAttention naive_attention(std::vector<Index> const& queries, std::vector<Index> const& keys,
-                                             std::vector<Index> const& key_sentence, Index heads, bool causal, Index cols,
-                                             std::vector<Real> const& q, std::vector<Real> const& k, std::vector<Real> const& v,
-                                             std::vector<Real> const& dout) {
+                                             std::vector<Index> const& key_sentence, Index heads, bool causal,
+                                             Index cols, std::vector<Real> const& q, std::vector<Real> const& k,
+                                             std::vector<Real> const& v, std::vector<Real> const& dout) {
     NaiveAttention result{std::vector<double>(q.size()), std::vector<double>(q.size()), std::vector<double>(k.size()),
                           std::vector<double>(v.size())};
     Index const width = cols / heads;
@@ -32,7 +32,9 @@ template <class Real>
                 auto const source = static_cast<std::size_t>(key_sentence[s]);
                 Index const seen = causal ? std::min(keys[source], i + 1) : keys[source];
                 if (seen == 0) continue;
-                auto const at_q = [&](Index d) { return static_cast<std::size_t>((query_offsets[s] + i) * cols + h * width + d); };
+                auto const at_q = [&](Index d) {
+                    return static_cast<std::size_t>((query_offsets[s] + i) * cols + h * width + d);
+                };
                 auto const at_k = [&](Index j, Index d) {
                     return static_cast<std::size_t>((key_offsets[source] + j) * cols + h * width + d);
                 };
@@ -40,8 +42,10 @@ template <class Real>
                 double const factor = 1.0 / std::sqrt(static_cast<double>(width));
                 for (Index j = 0; j < seen; ++j)
                     for (Index d = 0; d < width; ++d) {
-                        p[static_cast<std::size_t>(j)] += factor * static_cast<double>(q[at_q(d)]) * static_cast<double>(k[at_k(j, d)]);
-                        dp[static_cast<std::size_t>(j)] += static_cast<double>(dout[at_q(d)]) * static_cast<double>(v[at_k(j, d)]);
+                        p[static_cast<std::size_t>(j)] +=
+                            factor * static_cast<double>(q[at_q(d)]) * static_cast<double>(k[at_k(j, d)]);
+                        dp[static_cast<std::size_t>(j)] +=
+                            static_cast<double>(dout[at_q(d)]) * static_cast<double>(v[at_k(j, d)]);
                     }
                 double const top = *std::max_element(p.begin(), p.end());
                 double total = 0.0, along = 0.0;
@@ -63,13 +67,18 @@ template <class Real>
 template <Backend B>
 [[nodiscard]] std::string attention_is_its_formula_over_ragged_batches(B& device) {
     using Real = ScalarOf<B>;
-    struct Case { std::vector<Index> queries, keys, key_sentence; Index heads; bool causal; Index width; };
+    struct Case {
+        std::vector<Index> queries, keys, key_sentence;
+        Index heads;
+        bool causal;
+        Index width;
+    };
     std::vector<Case> const cases{
         {{3, 1, 70, 2}, {3, 1, 70, 2}, {0, 1, 2, 3}, 2, false, 5},
         {{3, 1, 70, 2}, {3, 1, 70, 2}, {0, 1, 2, 3}, 3, true, 4},
         {{1, 130}, {40, 9}, {0, 1}, 1, false, 33},
-        {{2, 3, 4}, {5, 6}, {1, 0, 1}, 2, false, 7},        // several targets of one source
-        {{2, 0, 3}, {4, 2, 0}, {0, 1, 2}, 2, false, 3},     // nothing to ask, and nothing to see
+        {{2, 3, 4}, {5, 6}, {1, 0, 1}, 2, false, 7},     // several targets of one source
+        {{2, 0, 3}, {4, 2, 0}, {0, 1, 2}, 2, false, 3},  // nothing to ask, and nothing to see
     };
     for (Case const& c : cases) {
         RaggedBatch<B> const queries(device, c.queries), keys(device, c.keys);
@@ -83,18 +92,21 @@ template <Backend B>
         DeviceArray<B, Index> const key_sentence(device, c.key_sentence);
         bool own = c.queries.size() == c.keys.size();
         for (std::size_t s = 0; s < c.key_sentence.size(); ++s) own = own && c.key_sentence[s] == static_cast<Index>(s);
-        AttentionShape const shape{queries.segments(), keys.segments(), c.heads, own ? nullptr : key_sentence.data(), c.causal};
+        AttentionShape const shape{queries.segments(), keys.segments(), c.heads, own ? nullptr : key_sentence.data(),
+                                   c.causal};
         attention(device, shape, dq.view(), dk.view(), dv.view(), out.view(), probabilities.view());
         attention(device, shape, dq.view(), dk.view(), dv.view(), again.view(), {});
-        auto const want = naive_attention<Real>(c.queries, c.keys, c.key_sentence, c.heads, c.causal, cols, q, k, v, dout);
+        auto const want =
+            naive_attention<Real>(c.queries, c.keys, c.key_sentence, c.heads, c.causal, cols, q, k, v, dout);
         double const rounding = unit<B>() * 256 * std::sqrt(static_cast<double>(c.width));
-        auto const name = message("attention of ", c.queries.size(), " sentences, ", c.heads, " heads, causal ", c.causal);
+        auto const name =
+            message("attention of ", c.queries.size(), " sentences, ", c.heads, " heads, causal ", c.causal);
         auto found = first_of({far_apart(name, out.get(device), want.out, {rounding}),
                                not_same(name + ", probabilities not kept", again.get(device), out.get(device))});
         if (found.empty() && own) {
             Padded<B> sq(device, q, cols, 1), sk(device, k, cols, 2), sv(device, v, cols, 0);
-            attention_backward(device, shape, dq.view(), dk.view(), dv.view(), probabilities.view(), dy.view(), sq.view(),
-                               sk.view(), sv.view());
+            attention_backward(device, shape, dq.view(), dk.view(), dv.view(), probabilities.view(), dy.view(),
+                               sq.view(), sk.view(), sv.view());
             double const sums = rounding * 16;  // keys gather the slopes of many queries
             found = first_of({far_apart(name + ", dq", sq.get(device), want.dq, {sums}),
                               far_apart(name + ", dk", sk.get(device), want.dk, {sums}),

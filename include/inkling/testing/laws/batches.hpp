@@ -8,7 +8,8 @@
 
 namespace inkling::testing::laws {
 
-/// Each verb that works on rows or sentences, run over a packed batch and over each sentence alone, must give the same bits.
+/// Each verb that works on rows or sentences, run over a packed batch and over each sentence alone, must give the same
+/// bits.
 template <Backend B>
 [[nodiscard]] std::string a_batch_gives_the_bits_of_its_sentences_alone(B& device) {
     using Real = ScalarOf<B>;
@@ -35,7 +36,8 @@ template <Backend B>
             DeviceArray<B, Index> const sequences(
                 device, sentence < 0 ? numbers : std::vector<Index>{numbers[static_cast<std::size_t>(sentence)]});
             std::vector<Real> repeated;
-            for (Index s = 0; s < part.sentences(); ++s) repeated.insert(repeated.end(), {Real(0.3), Real(0.7), Real(1.1)});
+            for (Index s = 0; s < part.sentences(); ++s)
+                repeated.insert(repeated.end(), {Real(0.3), Real(0.7), Real(1.1)});
             DeviceArray<B> const weights(device, repeated);
             DeviceArray<B, Token> tokens(device, count);
             DeviceArray<B> log_probabilities(device, count);
@@ -48,19 +50,22 @@ template <Backend B>
                     layer_norm(device, a.view(), {}, {}, 1e-5, out.view(), statistics.view());
                     layer_norm_backward(device, b.view(), a.view(), statistics.view(), gain.vector(), out.view());
                     break;
-                case 5: combine(device, part.segments(), weights.matrix(3), a.view(), b.view(), c.view(), out.view()); break;
+                case 5:
+                    combine(device, part.segments(), weights.matrix(3), a.view(), b.view(), c.view(), out.view());
+                    break;
                 case 6:
                 case 7: attention(device, shape, a.view(), b.view(), c.view(), out.view(), {}); break;
                 case 8:
                     attention(device, shape, a.view(), b.view(), c.view(), out.view(), probabilities.view());
-                    attention_backward(device, shape, a.view(), b.view(), c.view(), probabilities.view(), c.view(), out.view(),
-                                       a.view(), b.view());
+                    attention_backward(device, shape, a.view(), b.view(), c.view(), probabilities.view(), c.view(),
+                                       out.view(), a.view(), b.view());
                     add(device, out.view(), a.view(), out.view());
                     add(device, out.view(), b.view(), out.view());
                     break;
                 case 9: fill_normal(device, RandomStream{}, part.segments(), sequences.vector(), out.view()); break;
                 case 10:
-                    readout_argmax(device, a.view(), table.matrix(cols), {}, tokens.vector(), log_probabilities.vector());
+                    readout_argmax(device, a.view(), table.matrix(cols), {}, tokens.vector(),
+                                   log_probabilities.vector());
                     scale(device, Real{0}, a.view(), out.view());
                     copy(device, static_cast<Real const*>(log_probabilities.data()), out.view().data, count);
                     break;
@@ -74,14 +79,25 @@ template <Backend B>
             std::vector<Real> alone;
             Index first = 0;
             for (std::size_t s = 0; s < lengths.size(); ++s) {
-                auto const part = run(verb, first, lengths[s], RaggedBatch<B>(device, {lengths[s]}), static_cast<Index>(s));
+                auto const part =
+                    run(verb, first, lengths[s], RaggedBatch<B>(device, {lengths[s]}), static_cast<Index>(s));
                 alone.insert(alone.end(), part.begin(), part.end());
                 first += lengths[s];
             }
-            constexpr char const* names[verbs] = {"gelu", "silu", "tanh", "layer_norm", "layer_norm_backward", "combine",
-                                                  "attention", "causal attention", "attention_backward", "fill_normal",
-                                                  "readout_argmax", "silu's slope"};
-            auto const found = not_same(message(names[verb], " of ", cols, " columns, sentence by sentence"), alone, want);
+            constexpr char const* names[verbs] = {"gelu",
+                                                  "silu",
+                                                  "tanh",
+                                                  "layer_norm",
+                                                  "layer_norm_backward",
+                                                  "combine",
+                                                  "attention",
+                                                  "causal attention",
+                                                  "attention_backward",
+                                                  "fill_normal",
+                                                  "readout_argmax",
+                                                  "silu's slope"};
+            auto const found =
+                not_same(message(names[verb], " of ", cols, " columns, sentence by sentence"), alone, want);
             if (!found.empty()) return found;
         }
     }

@@ -36,7 +36,8 @@ template <Backend B>
     scale(device, Real{-1.5}, a.view(), a.view());
     return first_of({far_apart("add", got_sum, sum, {0.0}), far_apart("scale", got_scaled, scaled, {0.0}),
                      far_apart("scale, accumulate", got_added, added, {rounding}),
-                     not_same("add in place", b.get(device), got_sum), not_same("scale in place", a.get(device), got_scaled)});
+                     not_same("add in place", b.get(device), got_sum),
+                     not_same("scale in place", a.get(device), got_scaled)});
 }
 
 /// Value and slope of an activation in double.
@@ -73,8 +74,8 @@ template <Backend B>
             values.push_back(activated(activation, at, false));
             slope.push_back(static_cast<double>(dout[i]) * activated(activation, at, true));
             tolerance.push_back(16 * unit<B>() * std::max(1.0, std::abs(at)));
-            slope_tolerance.push_back(16 * unit<B>() * std::max(1.0, std::abs(static_cast<double>(dout[i]))) *
-                                      std::max(1.0, std::min(40.0, std::abs(at))));
+            slope_tolerance.push_back(16 * unit<B>() * std::max(1.0, std::abs(static_cast<double>(dout[i])))
+                                      * std::max(1.0, std::min(40.0, std::abs(at))));
         }
         activate(device, activation, in.view(), out.view());
         auto const got = out.get(device);
@@ -137,7 +138,8 @@ template <Backend B>
         Index const half = width / 2;
         for (double const label : labels)
             for (Index j = 0; j < width; ++j) {
-                double const angle = label * std::pow(10000.0, -static_cast<double>(j % half) / static_cast<double>(half));
+                double const angle =
+                    label * std::pow(10000.0, -static_cast<double>(j % half) / static_cast<double>(half));
                 want.push_back(j >= 2 * half ? 0.0 : j < half ? std::cos(angle) : std::sin(angle));
                 tolerance.push_back(16 * unit<B>() * (1.0 + angle));  // the angle itself is rounded
             }

@@ -18,9 +18,9 @@ struct NaiveProduct {
 };
 
 template <class Real>
-[[nodiscard]] NaiveProduct naive_product(std::vector<Real> const& left, bool left_transposed, std::vector<Real> const& right,
-                                         bool right_transposed, Index rows, Index cols, Index depth,
-                                         std::vector<Real> const* before, std::vector<Real> const* bias) {
+[[nodiscard]] NaiveProduct naive_product(std::vector<Real> const& left, bool left_transposed,
+                                         std::vector<Real> const& right, bool right_transposed, Index rows, Index cols,
+                                         Index depth, std::vector<Real> const* before, std::vector<Real> const* bias) {
     NaiveProduct result;
     for (Index i = 0; i < rows; ++i)
         for (Index j = 0; j < cols; ++j) {
@@ -28,13 +28,14 @@ template <class Real>
             double size = 0.0;
             auto const take = [&](double term) { sum += term, size += std::abs(term); };
             for (Index k = 0; k < depth; ++k)
-                take(static_cast<double>(left[static_cast<std::size_t>(left_transposed ? k * rows + i : i * depth + k)]) *
-                     static_cast<double>(right[static_cast<std::size_t>(right_transposed ? j * depth + k : k * cols + j)]));
+                take(static_cast<double>(left[static_cast<std::size_t>(left_transposed ? k * rows + i : i * depth + k)])
+                     * static_cast<double>(
+                         right[static_cast<std::size_t>(right_transposed ? j * depth + k : k * cols + j)]));
             if (before) take(static_cast<double>((*before)[static_cast<std::size_t>(i * cols + j)]));
             if (bias) take(static_cast<double>((*bias)[static_cast<std::size_t>(j)]));
             result.values.push_back(sum);
-            result.tolerance.push_back(static_cast<double>(depth + 2) * size *
-                                       static_cast<double>(std::numeric_limits<Real>::epsilon()));
+            result.tolerance.push_back(static_cast<double>(depth + 2) * size
+                                       * static_cast<double>(std::numeric_limits<Real>::epsilon()));
         }
     return result;
 }
@@ -58,9 +59,9 @@ template <Backend B>
             with_bias ? offset.vector() : VectorView<ScalarOf<B> const>{});
     auto const want = naive_product(left, lt, right, rt, rows, cols, depth, accumulate ? &before : nullptr,
                                     with_bias ? &bias : nullptr);
-    return far_apart(message("product [", rows, ", ", depth, "] [", depth, ", ", cols, "], left ", lt ? "transposed" : "plain",
-                             ", right ", rt ? "transposed" : "plain", ", accumulate ", accumulate, ", bias ", with_bias,
-                             ", gap ", gap),
+    return far_apart(message("product [", rows, ", ", depth, "] [", depth, ", ", cols, "], left ",
+                             lt ? "transposed" : "plain", ", right ", rt ? "transposed" : "plain", ", accumulate ",
+                             accumulate, ", bias ", with_bias, ", gap ", gap),
                      result.get(device), want.values, want.tolerance);
 }
 
@@ -72,13 +73,20 @@ template <Backend B>
                 for (Index const cols : {1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40})
                     for (Index const depth : {1, 2, 17}) {
                         bool const odd = (rows + cols + depth) % 2 == 1;
-                        auto const found = product_case(device, rows, cols, depth, l, r, odd, rows % 3 == 0 || cols % 2 == 0,
-                                                        odd ? 0 : 3);
+                        auto const found = product_case(device, rows, cols, depth, l, r, odd,
+                                                        rows % 3 == 0 || cols % 2 == 0, odd ? 0 : 3);
                         if (!found.empty()) return found;
                     }
-            struct Shape { Index rows, cols, depth, gap; };
+            struct Shape {
+                Index rows, cols, depth, gap;
+            };
             for (auto const [rows, cols, depth, gap] :  // terms, rows and columns beyond any block; rows 1 KiB apart
-                 {Shape{3, 5, 1024, 0}, {3, 5, 1025, 1}, {130, 37, 2050, 0}, {300, 140, 70, 0}, {257, 65, 256, 0}, {5, 300, 512, 0}})
+                 {Shape{3, 5, 1024, 0},
+                  {3, 5, 1025, 1},
+                  {130, 37, 2050, 0},
+                  {300, 140, 70, 0},
+                  {257, 65, 256, 0},
+                  {5, 300, 512, 0}})
                 for (bool const accumulate : {false, true}) {
                     auto const found = product_case(device, rows, cols, depth, l, r, accumulate, true, gap);
                     if (!found.empty()) return found;
@@ -116,8 +124,9 @@ template <Backend B>
                         Orientation::transposed, part.matrix(cols).row_range(first, count), false, bias.vector());
                 auto const got = part.get(device);
                 auto const from = static_cast<std::size_t>(first * cols);
-                auto const found = not_same(message("product: rows ", first, ".. of depth ", depth, " computed alone"),
-                                            std::span<Real const>(got).subspan(from), std::span<Real const>(want).subspan(from));
+                auto const found =
+                    not_same(message("product: rows ", first, ".. of depth ", depth, " computed alone"),
+                             std::span<Real const>(got).subspan(from), std::span<Real const>(want).subspan(from));
                 if (!found.empty()) return found;
             }
         }

@@ -13,17 +13,23 @@ namespace inkling::testing::laws {
 template <Backend B>
 [[nodiscard]] std::string readout_cross_entropy_is_its_formula(B& device) {
     using Real = ScalarOf<B>;
-    struct Case { Index rows, vocabulary, width; double smoothing; bool bias; };
+    struct Case {
+        Index rows, vocabulary, width;
+        double smoothing;
+        bool bias;
+    };
     for (auto const& [rows, vocabulary, width, smoothing, with_bias] :
-         {Case{1, 2, 3, 0.0, false}, Case{5, 37, 8, 0.0, true}, Case{5, 37, 8, 0.1, true}, Case{500, 50, 16, 0.1, false}}) {
+         {Case{1, 2, 3, 0.0, false}, Case{5, 37, 8, 0.0, true}, Case{5, 37, 8, 0.1, true},
+          Case{500, 50, 16, 0.1, false}}) {
         auto const z = random<B>(rows * width, 1), t = random<B>(vocabulary * width, 2), b = random<B>(vocabulary, 3);
-        auto const dz0 = random<B>(rows * width, 4), dt0 = random<B>(vocabulary * width, 5), db0 = random<B>(vocabulary, 6);
+        auto const dz0 = random<B>(rows * width, 4), dt0 = random<B>(vocabulary * width, 5),
+                   db0 = random<B>(vocabulary, 6);
         std::vector<Token> targets;
         for (Index i = 0; i < rows; ++i) targets.push_back(static_cast<Token>(i * 7 % vocabulary));
         double const factor = 1.0 / static_cast<double>(rows);
         std::vector<double> dz(exact(dz0)), dt(exact(dt0)), db(exact(db0)), losses{0.0, 0.0};
-        auto const logits = naive_product(z, false, t, true, rows, vocabulary, width, static_cast<std::vector<Real>*>(nullptr),
-                                          with_bias ? &b : nullptr);
+        auto const logits = naive_product(z, false, t, true, rows, vocabulary, width,
+                                          static_cast<std::vector<Real>*>(nullptr), with_bias ? &b : nullptr);
         for (Index i = 0; i < rows; ++i) {
             double const* const row = logits.values.data() + i * vocabulary;
             double const top = *std::max_element(row, row + vocabulary);
@@ -35,12 +41,13 @@ template <Backend B>
             losses[0] += nll;
             losses[1] += (1.0 - smoothing) * nll - smoothing * mean;
             for (Index v = 0; v < vocabulary; ++v) {
-                double const aim = (v == targets[static_cast<std::size_t>(i)] ? 1.0 - smoothing : 0.0) +
-                                   smoothing / static_cast<double>(vocabulary);
+                double const aim = (v == targets[static_cast<std::size_t>(i)] ? 1.0 - smoothing : 0.0)
+                    + smoothing / static_cast<double>(vocabulary);
                 double const slope = factor * (std::exp(row[v] - log_total) - aim);
                 db[static_cast<std::size_t>(v)] += slope;
                 for (Index d = 0; d < width; ++d) {
-                    auto const at_z = static_cast<std::size_t>(i * width + d), at_t = static_cast<std::size_t>(v * width + d);
+                    auto const at_z = static_cast<std::size_t>(i * width + d),
+                               at_t = static_cast<std::size_t>(v * width + d);
                     dz[at_z] += slope * static_cast<double>(t[at_t]);
                     dt[at_t] += slope * static_cast<double>(z[at_z]);
                 }
@@ -52,10 +59,11 @@ template <Backend B>
         Padded<B> in(device, z, width, 1), dz_got(device, dz0, width, 2);
         DeviceArray<B> dt_got(device, dt0), db_got(device, db0);
         auto const offsets = with_bias ? bias.vector() : VectorView<Real const>{};
-        readout_cross_entropy(device, in.view(), table.matrix(width), offsets, tokens.vector(), smoothing, factor, sums.data(),
-                              dz_got.view(), dt_got.matrix(width), db_got.vector());
+        readout_cross_entropy(device, in.view(), table.matrix(width), offsets, tokens.vector(), smoothing, factor,
+                              sums.data(), dz_got.view(), dt_got.matrix(width), db_got.vector());
         auto const got = sums.get(device);
-        readout_cross_entropy(device, in.view(), table.matrix(width), offsets, tokens.vector(), smoothing, factor, sums.data());
+        readout_cross_entropy(device, in.view(), table.matrix(width), offsets, tokens.vector(), smoothing, factor,
+                              sums.data());
         double const rounding = unit<B>() * static_cast<double>(width + 16) * 64;
         auto const name = message("readout_cross_entropy [", rows, ", ", vocabulary, "], smoothing ", smoothing);
         auto const found = first_of({far_apart(name, got, losses, {rounding * losses[0]}),
@@ -78,8 +86,10 @@ template <Backend B>
     std::copy_n(row(0), width, twice.begin() + width);
     DeviceArray<B> const table(device, t), z(device, first), counted(device, twice);
     DeviceArray<B> const weights(device, std::vector<ScalarOf<B>>{2, 0, 1});
-    DeviceArray<B, Token> const tokens(device, std::vector<Token>{3, 5, 7}), counted_tokens(device, std::vector<Token>{3, 3, 7});
-    DeviceArray<B, double> sums(device, std::vector<double>{-1.0, -1.0}), want_sums(device, std::vector<double>{-1.0, -1.0});
+    DeviceArray<B, Token> const tokens(device, std::vector<Token>{3, 5, 7}),
+        counted_tokens(device, std::vector<Token>{3, 3, 7});
+    DeviceArray<B, double> sums(device, std::vector<double>{-1.0, -1.0}),
+        want_sums(device, std::vector<double>{-1.0, -1.0});
     auto const zeros = std::vector<ScalarOf<B>>(t.size());
     DeviceArray<B> dt(device, zeros), want_dt(device, zeros);
     readout_cross_entropy(device, z.matrix(width), table.matrix(width), {}, tokens.vector(), 0.1, 0.5, sums.data(), {},
@@ -88,7 +98,8 @@ template <Backend B>
                           want_sums.data(), {}, want_dt.matrix(width));
     auto const want = want_sums.get(device);
     return first_of({far_apart("weighted readout_cross_entropy", sums.get(device), want, {unit<B>() * 256 * want[0]}),
-                     far_apart("weighted readout_cross_entropy, dtable", dt.get(device), exact(want_dt.get(device)), {unit<B>() * 256})});
+                     far_apart("weighted readout_cross_entropy, dtable", dt.get(device), exact(want_dt.get(device)),
+                               {unit<B>() * 256})});
 }
 
 template <Backend B>
@@ -106,22 +117,25 @@ template <Backend B>
     Padded<B> in(device, z, width, 3);
     readout_argmax(device, in.view(), table.matrix(width), bias.vector(), tokens.vector(), log_probabilities.vector());
     readout_argmax(device, in.view(), table.matrix(width), bias.vector(), again.vector());
-    auto const logits = naive_product(z, false, t, true, rows, vocabulary, width, static_cast<std::vector<Real>*>(nullptr), &even);
+    auto const logits =
+        naive_product(z, false, t, true, rows, vocabulary, width, static_cast<std::vector<Real>*>(nullptr), &even);
     auto const got = tokens.get(device);
     std::vector<double> log_p;
     for (Index i = 0; i < rows; ++i) {
         double const* const row = logits.values.data() + i * vocabulary;
         double const top = *std::max_element(row, row + vocabulary);
         Token const token = got[static_cast<std::size_t>(i)];
-        double const slack = logits.tolerance[static_cast<std::size_t>(i * vocabulary + std::clamp<Index>(token, 0, vocabulary - 1))];
+        double const slack =
+            logits.tolerance[static_cast<std::size_t>(i * vocabulary + std::clamp<Index>(token, 0, vocabulary - 1))];
         if (token < 0 || token >= vocabulary || token == 7 || row[token] < top - 2 * slack)
             return message("readout_argmax: row ", i, " gives token ", token, ", which is not the most probable");
         double total = 0.0;
         for (Index v = 0; v < vocabulary; ++v) total += std::exp(row[v] - top);
         log_p.push_back(-std::log(total));
     }
-    return first_of({not_same("readout_argmax without probabilities", again.get(device), got),
-                     far_apart("readout_argmax, log probability", log_probabilities.get(device), log_p, {unit<B>() * 512})});
+    return first_of(
+        {not_same("readout_argmax without probabilities", again.get(device), got),
+         far_apart("readout_argmax, log probability", log_probabilities.get(device), log_p, {unit<B>() * 512})});
 }
 
 }  // namespace inkling::testing::laws

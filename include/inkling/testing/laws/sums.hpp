@@ -45,7 +45,8 @@ template <Backend B>
                 double const inverse = 1.0 / std::sqrt(variance + 1e-5);
                 auto const normalized = [&](Index j) { return (static_cast<double>(x[at(j)]) - mean) * inverse; };
                 auto const weighted = [&](Index j) {
-                    return static_cast<double>(dout[at(j)]) * (affine ? static_cast<double>(g[static_cast<std::size_t>(j)]) : 1.0);
+                    return static_cast<double>(dout[at(j)])
+                        * (affine ? static_cast<double>(g[static_cast<std::size_t>(j)]) : 1.0);
                 };
                 for (Index j = 0; j < cols; ++j) {
                     mean_slope += weighted(j) / n;
@@ -67,14 +68,17 @@ template <Backend B>
             }
             std::vector<double> statistics_tolerance;
             for (double const value : want_statistics)
-                statistics_tolerance.push_back(unit<B>() * (n + 8) * 4 * (1 + std::abs(value)) * (cols == 1 ? 1e5 : 1.0));
-            if (cols == 1) std::fill(dx_tolerance.begin(), dx_tolerance.end(), unit<B>() * 1e6);  // inverse is 1/sqrt(1e-5)
+                statistics_tolerance.push_back(unit<B>() * (n + 8) * 4 * (1 + std::abs(value))
+                                               * (cols == 1 ? 1e5 : 1.0));
+            if (cols == 1)
+                std::fill(dx_tolerance.begin(), dx_tolerance.end(), unit<B>() * 1e6);  // inverse is 1/sqrt(1e-5)
             auto const name = message("layer_norm of ", cols, " columns, affine ", affine);
             auto const sums = cols == 1 ? 1e-2 : unit<B>() * (n + 80) * 100;
-            auto found = first_of({far_apart(name, got, want, tolerance),
-                                   far_apart(name + ", statistics", got_statistics, want_statistics, statistics_tolerance),
-                                   far_apart(name + ", dx", slope.get(device), dx, dx_tolerance),
-                                   not_same(name + ", in place and without statistics", in.get(device), got)});
+            auto found =
+                first_of({far_apart(name, got, want, tolerance),
+                          far_apart(name + ", statistics", got_statistics, want_statistics, statistics_tolerance),
+                          far_apart(name + ", dx", slope.get(device), dx, dx_tolerance),
+                          not_same(name + ", in place and without statistics", in.get(device), got)});
             if (found.empty() && affine)
                 found = first_of({far_apart(name + ", dgain", dgain.get(device), dgain_want, {sums}),
                                   far_apart(name + ", dbias", dbias.get(device), dbias_want, {sums})});
@@ -150,10 +154,12 @@ template <Backend B>
             want_cosine_dy.push_back(a + 3.0 * weight * (a / std::sqrt(xx * yy) - cosine * b / yy));
         }
     }
-    squared_error(device, in.view(), other.view(), 0.25, sum.data(), dx.view(), dy.view(), row_weights.vector(), row_sums.vector());
-    squared_error(device, in.view(), MatrixView<Real const>{}, 0.0, sum.data() + 1, MatrixView<Real>{}, MatrixView<Real>{},
-                  VectorView<Real const>{}, squares.vector());
-    cosine_similarity(device, in.view(), other.view(), 3.0, sum.data() + 2, cosine_dx.view(), cosine_dy.view(), row_weights.vector());
+    squared_error(device, in.view(), other.view(), 0.25, sum.data(), dx.view(), dy.view(), row_weights.vector(),
+                  row_sums.vector());
+    squared_error(device, in.view(), MatrixView<Real const>{}, 0.0, sum.data() + 1, MatrixView<Real>{},
+                  MatrixView<Real>{}, VectorView<Real const>{}, squares.vector());
+    cosine_similarity(device, in.view(), other.view(), 3.0, sum.data() + 2, cosine_dx.view(), cosine_dy.view(),
+                      row_weights.vector());
     auto const got = sum.get(device);
     auto const n = static_cast<double>(x.size());
     auto const of_rows = [&](std::vector<double> const& sums) {  // kept in double, and rounded once
@@ -161,15 +167,16 @@ template <Backend B>
         for (double const one : sums) tolerances.push_back((2 * unit<B>() + 1e-16 * static_cast<double>(cols)) * one);
         return tolerances;
     };
-    return first_of({far_apart<double>("squared_error, weighted", {got[0]}, {errors}, {unit<B>() * n}),
-                     far_apart<double>("squared_error of nothing beside x", {got[1]}, {all_squares}, {1e-16 * n * all_squares}),
-                     far_apart<double>("cosine_similarity", {got[2]}, {cosines}, {unit<B>() * n}),
-                     far_apart("squared_error, sums of rows", row_sums.get(device), want_rows, of_rows(want_rows)),
-                     far_apart("squared_error, squares of rows", squares.get(device), want_squares, of_rows(want_squares)),
-                     far_apart("squared_error, weighted, dx", dx.get(device), want_dx, {unit<B>() * 64}),
-                     far_apart("squared_error, weighted, dy", dy.get(device), want_dy, {unit<B>() * 64}),
-                     far_apart("cosine_similarity, dx", cosine_dx.get(device), want_cosine_dx, {unit<B>() * 64}),
-                     far_apart("cosine_similarity, dy", cosine_dy.get(device), want_cosine_dy, {unit<B>() * 64})});
+    return first_of(
+        {far_apart<double>("squared_error, weighted", {got[0]}, {errors}, {unit<B>() * n}),
+         far_apart<double>("squared_error of nothing beside x", {got[1]}, {all_squares}, {1e-16 * n * all_squares}),
+         far_apart<double>("cosine_similarity", {got[2]}, {cosines}, {unit<B>() * n}),
+         far_apart("squared_error, sums of rows", row_sums.get(device), want_rows, of_rows(want_rows)),
+         far_apart("squared_error, squares of rows", squares.get(device), want_squares, of_rows(want_squares)),
+         far_apart("squared_error, weighted, dx", dx.get(device), want_dx, {unit<B>() * 64}),
+         far_apart("squared_error, weighted, dy", dy.get(device), want_dy, {unit<B>() * 64}),
+         far_apart("cosine_similarity, dx", cosine_dx.get(device), want_cosine_dx, {unit<B>() * 64}),
+         far_apart("cosine_similarity, dy", cosine_dy.get(device), want_cosine_dy, {unit<B>() * 64})});
 }
 
 }  // namespace inkling::testing::laws

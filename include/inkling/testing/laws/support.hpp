@@ -40,8 +40,8 @@ template <class Real>
 
 /// Empty where every |got - want| is within its tolerance: one for all, or one each.
 template <class Real>
-[[nodiscard]] std::string far_apart(std::string const& what, std::vector<Real> const& got, std::vector<double> const& want,
-                                    std::vector<double> const& tolerance) {
+[[nodiscard]] std::string far_apart(std::string const& what, std::vector<Real> const& got,
+                                    std::vector<double> const& want, std::vector<double> const& tolerance) {
     if (got.size() != want.size()) return message(what, ": ", got.size(), " elements, expected ", want.size());
     for (std::size_t i = 0; i < got.size(); ++i) {
         double const allowed = tolerance.size() == 1 ? tolerance[0] : tolerance[i];
@@ -70,7 +70,8 @@ template <class Real>
 }
 
 template <class Real>
-[[nodiscard]] std::string not_same(std::string const& what, std::vector<Real> const& got, std::vector<Real> const& want) {
+[[nodiscard]] std::string not_same(std::string const& what, std::vector<Real> const& got,
+                                   std::vector<Real> const& want) {
     return not_same(what, std::span<Real const>(got), std::span<Real const>(want));
 }
 
@@ -91,8 +92,7 @@ public:
     Padded(B& device, std::vector<Real> const& values, Index cols, Index gap = 0)
         : rows_(cols > 0 ? static_cast<Index>(values.size()) / cols : 0), cols_(cols), gap_(gap) {
         std::vector<Real> all(static_cast<std::size_t>(rows_ * (cols + gap) + 1), guard);
-        for (Index i = 0; i < rows_; ++i)
-            std::copy_n(values.begin() + i * cols, cols, all.begin() + i * (cols + gap));
+        for (Index i = 0; i < rows_; ++i) std::copy_n(values.begin() + i * cols, cols, all.begin() + i * (cols + gap));
         memory_ = {device, all};
     }
     [[nodiscard]] MatrixView<Real> view() { return {memory_.data(), rows_, cols_, cols_ + gap_}; }

@@ -49,7 +49,8 @@ template <Backend B>
     scatter_add(device, rows.view(), tokens.vector(), Real{2.5}, skipped.view(), 3);
     gather(device, table.view(), tokens.vector(), Real{2.5}, rows.view(), true);
     double const rounding = 64 * unit<B>();
-    return first_of({far_apart("gather", got, want, {0.0}), far_apart("gather, accumulate", rows.get(device), added, {rounding}),
+    return first_of({far_apart("gather", got, want, {0.0}),
+                     far_apart("gather, accumulate", rows.get(device), added, {rounding}),
                      far_apart("scatter_add", dtable.get(device), spread, {rounding}),
                      far_apart("scatter_add but one token", skipped.get(device), without, {rounding})});
 }

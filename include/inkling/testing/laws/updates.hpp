@@ -16,7 +16,8 @@ template <Backend B>
     Index const size = 20'003;
     auto const start = random<B>(size, 1);
     std::vector<double> w(exact(start)), m(w.size()), v(w.size()), mean(exact(random<B>(size, 2)));
-    DeviceArray<B> weights(device, start), first(device, size), second(device, size), running(device, random<B>(size, 2));
+    DeviceArray<B> weights(device, start), first(device, size), second(device, size),
+        running(device, random<B>(size, 2));
     backend::AdamStep settings;
     settings.learning_rate = 0.01;
     settings.weight_decay = 0.1;
@@ -33,7 +34,8 @@ template <Backend B>
             v[i] = settings.beta2 * v[i] + (1 - settings.beta2) * gradient * gradient;
             double const m_hat = m[i] / (1 - std::pow(settings.beta1, static_cast<double>(step)));
             double const v_hat = v[i] / (1 - std::pow(settings.beta2, static_cast<double>(step)));
-            w[i] -= settings.learning_rate * (m_hat / (std::sqrt(v_hat) + settings.epsilon) + settings.weight_decay * w[i]);
+            w[i] -=
+                settings.learning_rate * (m_hat / (std::sqrt(v_hat) + settings.epsilon) + settings.weight_decay * w[i]);
             mean[i] = 0.9 * mean[i] + 0.1 * w[i];
         }
     }

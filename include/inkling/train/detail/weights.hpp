@@ -50,8 +50,8 @@ template <class Real>
 }
 
 /// Fills the stored weights of `flat` by name, bit for bit; the others stay as they are.
-/// @throws Error naming the weight: missing, of another shape (with both) or type, or without a place in this model. Nothing
-///         has been written then.
+/// @throws Error naming the weight: missing, of another shape (with both) or type, or without a place in this
+///         model. Nothing has been written then.
 template <class Real>
 void read_weights(io::Safetensors const& file, std::string const& where, nn::ParameterLayout const& layout,
                   std::span<Real> flat, std::span<std::string const> other_tensors = {}) {

@@ -18,7 +18,8 @@ template <class Real>
 using Lanes = ::Eigen::Array<Real, static_cast<int>(lane_count<Real>), 1>;
 /// Lanes in memory, at any address.
 template <class Real>
-using LanesAt = ::Eigen::Map<std::conditional_t<std::is_const_v<Real>, Lanes<std::remove_const_t<Real>> const, Lanes<Real>>>;
+using LanesAt =
+    ::Eigen::Map<std::conditional_t<std::is_const_v<Real>, Lanes<std::remove_const_t<Real>> const, Lanes<Real>>>;
 
 /// A copy of fewer elements than there are lanes, with 0 in the lanes behind them.
 template <class Real>
@@ -30,8 +31,8 @@ struct SomeLanes {
 
 /// to[i] = body(from[i]...) for i in [0, count); body maps lanes to lanes. `to` may be one of `from`.
 ///
-/// An Eigen array of run-time size would compute the elements in front of an aligned address by other instructions than the
-/// rest: its results depend on where a row lies. Here they depend on the elements alone.
+/// An Eigen array of run-time size would compute the elements in front of an aligned address by other instructions than
+/// the rest: its results depend on where a row lies. Here they depend on the elements alone.
 template <class Real, class Body, class... From>
 void transform(Index count, Real* to, Body const& body, From const*... from) {
     constexpr Index lanes = lane_count<Real>;
@@ -47,7 +48,8 @@ void transform(Index count, Real* to, Body const& body, From const*... from) {
 /// to[i] += from[i].
 template <class Real>
 void add_to(Index count, Real* to, Real const* from) {
-    transform(count, to, [](auto const& a, auto const& b) { return a + b; }, to, from);
+    transform(
+        count, to, [](auto const& a, auto const& b) { return a + b; }, to, from);
 }
 
 /// The sum of body(from[i]...) over i in [0, count), in an order that depends on count alone; body gives lanes of Sum.
@@ -74,7 +76,8 @@ template <class Real, class Body, class... From>
 }
 template <class Real>
 [[nodiscard]] Real sum_of(Index count, Real const* from) {
-    return sum_in<Real>(count, [](auto const& a) { return a; }, from);
+    return sum_in<Real>(
+        count, [](auto const& a) { return a; }, from);
 }
 
 /// The largest of from[0] .. from[count - 1]; count is at least 1.
