@@ -78,8 +78,9 @@ void check(TrainSettings const& settings) {
             "--valid-source and --valid-target go together");
     require(settings.minutes > 0.0 || settings.steps > 0, "how long to train? Give --minutes or --updates");
     require(settings.longest >= 4, "--longest is ", settings.longest, ", expected at least 4");
+    std::string line;
     for (std::string const& path : {settings.source, settings.target, settings.valid_source, settings.valid_target})
-        if (!path.empty()) io::LineReader const can_be_read(path);
+        if (!path.empty()) require(io::LineReader(path).next(line), "'", path, "' is empty, expected lines of text");
     io::AtomicFile const can_be_written(settings.model);
 }
 
@@ -340,6 +341,10 @@ int main(int count, char** arguments) {
         if (*train_command) run_training(training);
         if (*generate_command) generate(generating);
         if (*evaluate_command) evaluate(generating);
+    } catch (CLI::RequiredError const& problem) {
+        for (std::string const& word : program.remaining(true))  // what is misspelt is told before what is missing
+            if (word.starts_with("--")) std::cerr << "there is no option " << word << '\n';
+        return program.exit(problem) == 0 ? 0 : 2;
     } catch (CLI::ParseError const& problem) {
         return program.exit(problem) == 0 ? 0 : 2;
     } catch (std::exception const& problem) {

@@ -233,7 +233,7 @@ TEST_CASE("safetensors: a header of an absurd length is refused before it is loo
     for (std::uint64_t const length :
          {std::uint64_t{3}, std::uint64_t{100'000'000}, std::uint64_t{100'000'001}, ~std::uint64_t{0}}) {
         std::memcpy(file.data(), &length, 8);
-        CHECK(refusal(file).find("says its header has " + std::to_string(length) + " bytes") != std::string::npos);
+        CHECK(refusal(file).find("says that its header has " + std::to_string(length) + " bytes") != std::string::npos);
     }
 }
 

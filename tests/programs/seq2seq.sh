@@ -78,6 +78,12 @@ expect 2 "no/where" "${train[@]}" --model no/where --updates 1
 expect 2 "other options or text" "${train[@]}" --model whole --updates 301 --seed 2
 expect 0 "model written" "${train[@]}" --model whole --updates 2 --seed 2 --restart
 [[ -e none || -e none.checkpoint ]] && say "a refused training left a file"
+expect 2 "there is no option --modle" "${train[@]}" --modle none --updates 1
+: >empty
+expect 2 "'empty' is empty" "$program" train --source empty --target empty --model none --updates 1
+expect 2 "'source.txt': is no safetensors file" "$program" generate --model source.txt
+again=$("${train[@]}" --model parts --updates 300 2>&1)
+[[ $again == *"model written to parts"* && $again != *"loss 0.0000"* ]] || say "a finished training, run again: $again"
 head -c 1000 whole >short
 expect 2 "short" "$program" evaluate --model short --source valid.source --reference valid.target
 expect 2 "expected as many" "$program" evaluate --model whole --source valid.source --reference target.txt

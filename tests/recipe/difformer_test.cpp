@@ -365,6 +365,19 @@ TEST_CASE("DifformerSettings: a setting of another kind, or of what the model ha
         Error);
 }
 
+TEST_CASE("Difformer: factors are read under the names that older checkpoints have them under") {
+    json older = small();
+    older.erase("rescaling_factor");
+    older.update({{"noise_factor", 3.0}, {"rescale_factor", 1.5}});
+    auto const settings = DifformerSettings::read(older);
+    CHECK(settings.training_noise == 3.0);
+    CHECK(settings.variance_preserving == 1.5);
+    auto const decoding =
+        DifformerDecoding::read({{"decoding_noise_factor", 0.5}, {"decoding_rescale_factor", 2.0}}, settings);
+    CHECK(decoding.sampler.noise_factor == 0.5);
+    CHECK(decoding.variance_preserving == 2.0);
+}
+
 TEST_CASE("DifformerDecoding: official options become a sampler, a schedule and beams") {
     auto const settings = DifformerSettings::read(small());
     auto const decoding = DifformerDecoding::read({{"decoding_steps", 10},

@@ -90,7 +90,7 @@ bool keeps(std::string const& law_name, std::string const& wrong) {
 }  // namespace broken
 
 TEST_CASE("backend laws: each way in which a verb is wrong breaks the law that is about it") {
-    for (auto const& [wrong, law] : std::vector<std::pair<std::string, std::string>>{
+    for (auto const& broken_law : std::vector<std::pair<std::string, std::string>>{
              {"copy forgets the last", "copies keep every bit"},
              {"product forgets the bias", "product is the naive sum"},
              {"product forgets the bias", "product of no terms is the bias"},
@@ -106,6 +106,7 @@ TEST_CASE("backend laws: each way in which a verb is wrong breaks the law that i
              {"dropout drops too much", "dropout keeps its share, and draws the same mask again"},
              {"readout_argmax names the next token", "read-out argmax names the most probable token"},
              {"adam_step forgets the decay", "Adam's step and averages are their formulas"}}) {
+        std::string const &wrong = broken_law.first, &law = broken_law.second;  // clang captures no structured bindings
         CAPTURE(wrong);
         CAPTURE(law);
         CHECK(broken::keeps(law, ""));

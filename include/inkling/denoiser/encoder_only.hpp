@@ -127,7 +127,7 @@ public:
     [[nodiscard]] double dropout() const { return options_.dropout; }
     [[nodiscard]] bool self_conditioned() const { return false; }
 
-    /// Remembers where the source is. @param saved not read
+    /// Remembers where the source is; nothing is saved.
     [[nodiscard]] Encoded encode(nn::Pass<B>&, PackedSequences const& source, Saved* = nullptr) const {
         return {source};
     }

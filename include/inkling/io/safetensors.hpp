@@ -98,14 +98,20 @@ public:
 private:
     Safetensors(std::string file, std::shared_ptr<void const> owner, std::span<std::byte const> bytes)
         : file_(std::move(file)), owner_(std::move(owner)) {
-        if (bytes.size() < 8) fail_("holds ", bytes.size(), " bytes, expected at least the 8 of the header's length");
+        if (bytes.size() < 8)
+            fail_("is no safetensors file: it holds ", bytes.size(),
+                  " bytes, expected at least the 8 of the header's length");
         auto const length = detail::load<std::uint64_t>(bytes.data());
-        if (length > longest_header) fail_("says its header has ", length, " bytes, expected at most ", longest_header);
+        if (length > longest_header)
+            fail_("is no safetensors file: it says that its header has ", length, " bytes, expected at most ",
+                  longest_header);
         if (length > bytes.size() - 8)
-            fail_("says its header has ", length, " bytes, but only ", bytes.size() - 8, " follow");
+            fail_("is no safetensors file: it says that its header has ", length, " bytes, but only ", bytes.size() - 8,
+                  " follow");
         auto const text = bytes.subspan(8, static_cast<std::size_t>(length));
         auto const data = bytes.subspan(8 + static_cast<std::size_t>(length));
-        if (text.empty() || text.front() != std::byte{'{'}) fail_("has a header that does not begin with '{'");
+        if (text.empty() || text.front() != std::byte{'{'})
+            fail_("is no safetensors file: its header does not begin with '{'");
         // The parser would take a zero byte for the end of the text, and what follows for nothing.
         if (auto const zero = std::find(text.begin(), text.end(), std::byte{0}); zero != text.end())
             fail_("has a zero byte at byte ", zero - text.begin(),

@@ -188,7 +188,7 @@ public:
         report.steps = step_;
         report.seconds = budget.seconds();
         report.validation = best_validation_;
-        if (options_.on_progress) {
+        if (options_.on_progress && step_ > first_step) {
             std::array<train::NamedNumber, 1> const loss{{{"loss", report.loss}}};
             options_.on_progress({.step = step_,
                                   .steps = options_.steps,

@@ -179,8 +179,10 @@ inline DifformerSettings DifformerSettings::read(nlohmann::json const& json, std
 
     settings.diffusion_steps = official.count("diffusion_steps", 2000);
     settings.noise_schedule = official.text("noise_schedule", "sqrt");
-    settings.training_noise = official.number("rescaling_factor", 1.0);
-    settings.variance_preserving = official.flag("vp_rf", false) ? settings.training_noise : 1.0;
+    // Checkpoints of before the code's commit c1ec0e3 have each factor under a name of its own.
+    settings.training_noise = official.number("rescaling_factor", official.number("noise_factor", 1.0));
+    settings.variance_preserving =
+        official.flag("vp_rf", false) ? settings.training_noise : official.number("rescale_factor", 1.0);
 
     bool const norm = official.flag("embed_norm", false);
     settings.normed_embedding = norm && official.flag("embed_norm_before_proj", false);
@@ -244,8 +246,9 @@ inline DifformerDecoding DifformerDecoding::read(nlohmann::json const& json, Dif
     detail::NamedSettings const official(json, where);
     DifformerDecoding decoding;
     decoding.noise_schedule = official.text("decoding_noise_schedule", trained.noise_schedule.c_str());
-    double const factor = official.number("decoding_rescaling_factor", 1.0);
-    decoding.variance_preserving = official.flag("decoding_vp_rf", false) ? factor : 1.0;
+    double const factor = official.number("decoding_rescaling_factor", official.number("decoding_noise_factor", 1.0));
+    decoding.variance_preserving =
+        official.flag("decoding_vp_rf", false) ? factor : official.number("decoding_rescale_factor", 1.0);
     decoding.sampler = {.steps = official.count("decoding_steps", trained.diffusion_steps),
                         .early_stopping = official.count("decoding_early_stopping", 0, 0),
                         .discrete_steps = trained.diffusion_steps,

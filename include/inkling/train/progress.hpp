@@ -26,7 +26,7 @@ struct Progress {
     double tokens_per_second = 0.0;
     double learning_rate = 0.0;
     std::span<NamedNumber const> losses{};  ///< the total first, then its terms; valid during the call alone
-    bool finished = false;                  ///< the last report of the run
+    bool finished = false;                  ///< the last report of a run that did anything
 
     /// @return the share of the run that is done, in [0, 1], or nothing when it has no known end
     [[nodiscard]] std::optional<double> fraction() const {
