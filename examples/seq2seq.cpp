@@ -3,6 +3,7 @@
 //   seq2seq train --source train.de --target train.en --model de-en.inkling --minutes 60
 //   seq2seq generate --model de-en.inkling < new.de > new.en
 //   seq2seq evaluate --model de-en.inkling --source test.de --reference test.en
+//   seq2seq noise --model de-en.inkling
 //
 // Files may be compressed with gzip. A training that was stopped goes on when the same command is run again.
 
@@ -248,6 +249,24 @@ void evaluate(GenerateSettings const& settings) {
     output.commit();
 }
 
+/// Tells how far each time of the diffusion leaves tokens readable, and which noise factor would be enough.
+void measure_noise(GenerateSettings const& settings) {
+    Model const model = load(settings);
+    auto const specials = model.tokenizer().specials();
+    std::array<Token, 4> const excluded{specials.bos, specials.pad, specials.eos, specials.unk};
+    train::Recoverability const tokens(model.embeddings(), model.space().width(),
+                                       {.sample = 2048, .seed = settings.seed, .excluded = excluded});
+    double const factor = schedule::training_noise_factor(model.schedule());
+    std::printf("tokens that can be read out of their own noisy embedding\n  t    F = 1   F = %.4g\n", factor);
+    for (int tenth = 1; tenth < 10; ++tenth)
+        std::printf("%.1f  %5.1f %%   %5.1f %%\n", tenth / 10.0,
+                    100.0 * train::recovered(tokens, model.schedule().schedule, tenth / 10.0),
+                    100.0 * train::recovered(tokens, model.schedule(), tenth / 10.0));
+    std::printf("noise_factor=%.2f leaves one of twenty at t = 0.5\n",
+                train::measured_noise_factor(tokens, model.schedule().schedule));
+    require(std::fflush(stdout) == 0, "standard output cannot be written");
+}
+
 void add_generation(CLI::App& command, GenerateSettings& settings) {
     command.add_option("--model", settings.model, "model file")->required();
     command.add_option("--steps", settings.steps, "denoising steps")->capture_default_str();
@@ -327,6 +346,9 @@ int main(int count, char** arguments) {
     auto* const generate_command =
         program.add_subcommand("generate", "standard input to standard output, line by line");
     auto* const evaluate_command = program.add_subcommand("evaluate", "generates and prints BLEU");
+    auto* const noise_command = program.add_subcommand("noise", "tells how much noise the embeddings of a model need");
+    noise_command->add_option("--model", generating.model, "model file")->required();
+    noise_command->add_option("--seed", generating.seed, "of the noise")->capture_default_str();
     add_training(*train_command, training);
     add_generation(*generate_command, generating);
     add_generation(*evaluate_command, generating);
@@ -341,6 +363,7 @@ int main(int count, char** arguments) {
         if (*train_command) run_training(training);
         if (*generate_command) generate(generating);
         if (*evaluate_command) evaluate(generating);
+        if (*noise_command) measure_noise(generating);
     } catch (CLI::RequiredError const& problem) {
         for (std::string const& word : program.remaining(true))  // what is misspelt is told before what is missing
             if (word.starts_with("--")) std::cerr << "there is no option " << word << '\n';

@@ -129,6 +129,17 @@ struct NoSchedule {
     }
 };
 
+TEST_CASE("embeddings are the rows of the table as the denoiser meets them") {
+    auto const pipeline = tiny::talkative();
+    auto const embeddings = pipeline.embeddings();
+    auto const table = pipeline.space().table();
+    REQUIRE(embeddings.size() == static_cast<std::size_t>(table.rows * table.cols));
+    for (std::size_t i = 0; i < embeddings.size(); ++i)
+        CHECK(embeddings[i]
+              == doctest::Approx(std::sqrt(double(table.cols))
+                                 * double(pipeline.weights().data[table.offset + Index(i)])));
+}
+
 TEST_CASE("a schedule that does not fall from 1 to 0 is refused when the pipeline is made") {
     auto const make = [](auto schedule) {
         using Own = TextDiffusion<decltype(schedule), embedding::Learned, Pipeline::ModelType, sampler::Ddpm>;

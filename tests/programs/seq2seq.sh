@@ -66,6 +66,8 @@ expect 0 "sentences=6 " "$program" evaluate --model whole --source valid.source 
 expect 0 "bleu=100.00" "$program" evaluate --model whole --source valid.source --reference <(
     "$program" generate --model whole <valid.source) --tokenize none
 
+expect 0 "noise_factor=" "$program" noise --model whole
+
 # A model trained with another noise factor says so itself.
 expect 0 "model written" "${train[@]}" --model mild --updates 2 --noise-factor 2
 "$program" generate --model mild <some >/dev/null || say "a model of another noise factor cannot be used"

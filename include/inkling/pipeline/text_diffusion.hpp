@@ -108,6 +108,20 @@ public:
     /// All weights, in the backend's memory.
     [[nodiscard]] VectorView<Scalar> weights() { return {weights_.data(), layout_.size()}; }
     [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
+    /// Where every token lives now, z0 [V, D] row-major, without a space's own noise: for train::embedding_health and
+    /// train::Recoverability. Waits for the device.
+    [[nodiscard]] std::vector<float> embeddings() const {
+        auto worker = workers_.borrow(options_.device);
+        worker->workspace.reset();
+        nn::Pass<Device> pass{worker->device, worker->workspace, weights().data};
+        std::vector<Token> tokens(static_cast<std::size_t>(space_.vocabulary()));
+        std::iota(tokens.begin(), tokens.end(), Token{0});
+        auto const z0 = pass.take(space_.vocabulary(), space_.width());
+        space_.embed(pass, TokenView(pipeline::to_device<Token>(pass, std::span<Token const>(tokens))), z0);
+        std::vector<Scalar> values(static_cast<std::size_t>(z0.size()));
+        download(worker->device, static_cast<Scalar const*>(z0.data), std::span<Scalar>(values));
+        return {values.begin(), values.end()};
+    }
     /// How sentences enter the model: source eos; bos target eos. Where it joins them, bos source eos eos bos target
     /// eos, and pad tokens behind.
     [[nodiscard]] text::Wrapping wrapping() const {

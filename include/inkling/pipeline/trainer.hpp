@@ -611,19 +611,9 @@ private:
 
     /// Of z0 over the whole vocabulary, special tokens left out.
     [[nodiscard]] train::EmbeddingHealth health() {
-        auto const& space = pipeline_->space();
-        std::vector<Token> all(static_cast<std::size_t>(space.vocabulary()));
-        std::iota(all.begin(), all.end(), Token{0});
-        workspace_.reset();
-        nn::Pass<Device> pass{device_, workspace_, std::as_const(*pipeline_).weights().data};
-        View const z0 = pass.take(space.vocabulary(), space.width());
-        space.embed(pass, TokenView(pipeline::to_device<Token>(pass, std::span<Token const>(all))), z0);
-        std::vector<Scalar> host(static_cast<std::size_t>(z0.size()));
-        download(device_, static_cast<Scalar const*>(z0.data), std::span<Scalar>(host));
-        std::vector<float> const values(host.begin(), host.end());
         auto const specials = pipeline_->tokenizer().specials();
         std::array<Token, 4> const excluded{specials.bos, specials.pad, specials.eos, specials.unk};
-        return train::embedding_health(values, space.width(), {.excluded = excluded});
+        return train::embedding_health(pipeline_->embeddings(), pipeline_->space().width(), {.excluded = excluded});
     }
 
     /// All that must not change within a run, but for what the user may want to change in it: budget, learning rate,

@@ -20,4 +20,5 @@
 #include <inkling/train/named_number.hpp>
 #include <inkling/train/progress.hpp>
 #include <inkling/train/range.hpp>
+#include <inkling/train/recoverability.hpp>
 #include <inkling/train/snapshot.hpp>
