@@ -6,11 +6,8 @@
 
 namespace mine {
 /// Has every verb of the CPU but one.
-struct Forgetful : inkling::backend::Cpu<> {
-    using Cpu::Cpu;
-};
-void dropout(Forgetful&, inkling::RandomStream, double, inkling::MatrixView<float const>,
-             inkling::MatrixView<float>) = delete;
+struct Forgetful : inkling::backend::Cpu<> { using Cpu::Cpu; };
+void dropout(Forgetful&, inkling::RandomStream, double, inkling::MatrixView<float const>, inkling::MatrixView<float>) = delete;
 }  // namespace mine
 
 static_assert(inkling::Backend<inkling::backend::Cpu<>>);

@@ -2,7 +2,7 @@
 // expect: Sampler
 // expect: and it returns a sampler::Plan
 // expect-gcc: s.plan(schedule)' does not satisfy return-type-requirement
-// expect-clang: because type constraint 'std::same_as<double,
+// expect-clang: because type constraint 'std::same_as<double, 
 #include <inkling/backend/cpu.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
 #include <inkling/embedding/learned.hpp>
@@ -18,4 +18,5 @@ struct Beginner {
 };
 
 using namespace inkling;
-using Broken = TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderDecoder<backend::Cpu<>>, Beginner>;
+using Broken =
+    TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderDecoder<backend::Cpu<>>, Beginner>;

@@ -14,4 +14,5 @@ struct Walker {
 };
 
 using namespace inkling;
-using Broken = TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderDecoder<backend::Cpu<>>, Walker>;
+using Broken =
+    TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderDecoder<backend::Cpu<>>, Walker>;

@@ -10,6 +10,7 @@
 #include <inkling/schedule/sqrt.hpp>
 
 using namespace inkling;
-using Pipeline = TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::Empirical<backend::Cpu<>>, sampler::Ddim>;
+using Pipeline =
+    TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::Empirical<backend::Cpu<>>, sampler::Ddim>;
 /// It knows its lines by heart: there is nothing to train.
 using Broken = Trainer<Pipeline>;
