@@ -109,12 +109,13 @@ inline constexpr bool is_paired = [] {
 /// `evaluate(pass, space, prediction, losses)` adds its terms to `losses`, and its gradients to prediction.dz0,
 /// prediction.dz0_hat and pass.gradients where pass.gradients is not null. An objective with options may have
 /// `check() const` too, which throws an Error naming one that is out of its range: Trainer calls it when it is made.
+// clang-format off
 template <class O, class Space, class Device>
 concept Objective = std::copyable<O>
     && requires(O const& objective, nn::Pass<Device>& pass, Space const& space,
                 inkling::objective::Prediction<Device> const& prediction, inkling::objective::Losses<Device>& losses) {
-           objective.evaluate(pass, space, prediction,
-                              losses);  // has 'evaluate(pass, space, prediction, losses) const'
+           objective.evaluate(pass, space, prediction, losses);  // has 'evaluate(pass, space, prediction, losses) const'
        };
+// clang-format on
 
 }  // namespace inkling
