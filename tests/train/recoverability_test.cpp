@@ -95,12 +95,19 @@ TEST_CASE(
     for (double const time : {0.2, 0.5, 0.7}) {
         double const factor = train::measured_noise_factor(tokens, schedule::Sqrt{}, {.time = time, .recovered = 0.1});
         using Rescaled = schedule::Rescaled<schedule::Sqrt>;
-        CHECK(train::recovered(tokens, Rescaled{.training_noise = factor * 1.0001}, time) <= 0.1);
-        CHECK(train::recovered(tokens, Rescaled{.training_noise = factor * 0.9999}, time) > 0.1);
-        CHECK(train::recovered(tokens, Rescaled{.variance_preserving = factor * 1.0001}, time) <= 0.1);
+        double const chance = tokens.share(std::numeric_limits<double>::infinity());
+        double const wanted = chance + 0.1 * (1.0 - chance);
+        CHECK(train::recovered(tokens, Rescaled{.training_noise = factor * 1.0001}, time) <= wanted);
+        CHECK(train::recovered(tokens, Rescaled{.training_noise = factor * 0.9999}, time) > wanted);
+        CHECK(train::recovered(tokens, Rescaled{.variance_preserving = factor * 1.0001}, time) <= wanted);
         CHECK(train::measured_noise_factor(tokens, Rescaled{.training_noise = 3.0}, {.time = time, .recovered = 0.1})
               == doctest::Approx(factor));
     }
+    // Of few tokens chance alone finds many.
+    Recoverability const few(random_table(8, 4, 6), 4, {.sample = 4000});
+    double const factor = train::measured_noise_factor(few, schedule::Sqrt{}, {.recovered = 0.01});
+    CHECK(train::recovered(few, schedule::Rescaled<schedule::Sqrt>{.training_noise = factor}, 0.5)
+          == doctest::Approx(1.0 / 8.0 + 0.01 * 7.0 / 8.0).epsilon(0.1));
     double last = 1.0;
     for (int i = 0; i <= 20; ++i) {
         double const share = train::recovered(tokens, schedule::Cosine{}, i / 20.0);
@@ -121,7 +128,6 @@ TEST_CASE("recoverability: tokens with one embedding cannot be told apart, and w
     CHECK_THROWS_AS((void)tokens.noise_to_signal(1.5), Error);
     CHECK_THROWS_AS((void)train::measured_noise_factor(tokens, schedule::Sqrt{}, {.time = 0.0}), Error);
     CHECK_THROWS_AS((void)train::measured_noise_factor(tokens, schedule::Sqrt{}, {.recovered = 1.0}), Error);
-    CHECK_THROWS_AS((void)train::measured_noise_factor(tokens, schedule::Sqrt{}, {.recovered = 0.0}), Error);
     bad[21] = std::numeric_limits<float>::quiet_NaN();
     CHECK_THROWS_WITH_AS(Recoverability(bad, 4), "inkling::train::Recoverability: row 5 holds what is no finite number",
                          Error);

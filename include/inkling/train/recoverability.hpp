@@ -79,7 +79,8 @@ public:
     [[nodiscard]] double noise_to_signal(double share) const {
         require(share >= 0.0 && share <= 1.0, "inkling::train::Recoverability: the share is ", share,
                 ", expected a number in [0, 1]");
-        auto const kept = static_cast<std::size_t>(share * static_cast<double>(limits_.size()));
+        auto const kept =
+            static_cast<std::size_t>(share * static_cast<double>(limits_.size()) + 1e-6);  // a whole number
         return kept == limits_.size() ? 0.0 : limits_[limits_.size() - kept - 1];
     }
 
@@ -123,7 +124,7 @@ template <NoiseSchedule Schedule>
 /// Settings of measured_noise_factor: where it looks, and what may be left there.
 struct MeasuredNoiseOptions {
     double time = 0.5;        ///< in (0, 1)
-    double recovered = 0.05;  ///< share of tokens, in [0, 1)
+    double recovered = 0.05;  ///< share of tokens, of those that chance leaves out; in [0, 1)
 };
 
 /// The noise factor F for schedule::Rescaled::training_noise by a rule: the least with which, half-way through the
@@ -132,8 +133,7 @@ struct MeasuredNoiseOptions {
 /// The paper (Gao et al. 2022, "Difformer", arXiv:2212.09412) gives its factors without a rule. This one asks the table,
 /// and may be asked of a model that has not been trained yet. A factor that the schedule has already is left out of
 /// account.
-/// @throws Error when a setting is out of its range, the schedule has no noise or no signal at that time, or
-///         chance alone recovers more
+/// @throws Error when a setting is out of its range, the schedule has no noise or no signal at that time
 template <NoiseSchedule Schedule>
 [[nodiscard]] double measured_noise_factor(Recoverability const& tokens, Schedule const& schedule,
                                            MeasuredNoiseOptions const& options = {}) {
@@ -144,8 +144,8 @@ template <NoiseSchedule Schedule>
     double const signal = schedule.alpha_bar(options.time);
     require(signal > 0.0 && signal < 1.0, where, "at time ", options.time, " alpha_bar is ", signal,
             ", expected signal and noise");
-    double const ratio = tokens.noise_to_signal(options.recovered);
-    require(std::isfinite(ratio), where, "recovered is ", options.recovered, ", and chance alone recovers more");
+    double const chance = tokens.share(std::numeric_limits<double>::infinity());
+    double const ratio = tokens.noise_to_signal(chance + options.recovered * (1.0 - chance));
     return ratio * std::sqrt(signal / (1.0 - signal));
 }
 
