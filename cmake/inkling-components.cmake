@@ -8,9 +8,10 @@
 #   json           model files and safetensors headers
 #   zlib           gzip-compressed text
 #   sentencepiece  subword tokenizer
+#   utf8proc       BERT's subwords: text/wordpiece_tokenizer.hpp
 #   all            inkling::all: whichever of them are found
 
-set(inkling_known_components eigen xtensor json zlib sentencepiece)
+set(inkling_known_components eigen xtensor json zlib sentencepiece utf8proc)
 
 # Sets `result` to the imported targets that `component` stands on, or to nothing where they are missing.
 macro(_inkling_find_libraries component result)
@@ -53,6 +54,14 @@ macro(_inkling_find_libraries component result)
         endif()
         if(TARGET PkgConfig::INKLING_SENTENCEPIECE)
             list(APPEND ${result} PkgConfig::INKLING_SENTENCEPIECE)
+        endif()
+    elseif("${component}" STREQUAL "utf8proc")
+        find_package(PkgConfig QUIET)
+        if(PkgConfig_FOUND)
+            pkg_check_modules(INKLING_UTF8PROC QUIET IMPORTED_TARGET GLOBAL libutf8proc)
+        endif()
+        if(TARGET PkgConfig::INKLING_UTF8PROC)
+            list(APPEND ${result} PkgConfig::INKLING_UTF8PROC)
         endif()
     endif()
 endmacro()

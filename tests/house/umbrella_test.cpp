@@ -16,8 +16,8 @@ using house::Header;
 constexpr std::string_view own = "inkling/";
 
 /// Included by their own names: a further library comes with them.
-constexpr std::array<std::string_view, 3> apart{"decode/listener.hpp", "io/npy.hpp",
-                                                "text/sentencepiece_tokenizer.hpp"};
+constexpr std::array<std::string_view, 4> apart{"decode/listener.hpp", "io/npy.hpp", "text/sentencepiece_tokenizer.hpp",
+                                                "text/wordpiece_tokenizer.hpp"};
 
 /// Whether inkling.hpp brings a header: all but the backends, the helpers for tests, and what stands apart.
 bool is_for_all(std::string_view path) {

@@ -37,7 +37,7 @@ namespace inkling {
 
 // clang-format off
 /// Turns a line of text into tokens and back.
-/// Models: text::WordTokenizer, text::SentencePieceTokenizer, text::AnyTokenizer.
+/// Models: text::WordTokenizer, text::SentencePieceTokenizer, text::WordPieceTokenizer, text::AnyTokenizer.
 ///
 /// `encode` adds no special token but unk; `decode` leaves out bos, pad and eos, so it takes tokens as they come out of
 /// a model. `serialise` gives bytes that say their own kind and `deserialise` takes them back, or throws Error.

@@ -1,8 +1,8 @@
 #pragma once
 
 /// \file
-/// The text room, all of it that needs only the standard library; text/sentencepiece_tokenizer.hpp is included
-/// by its own name.
+/// The text room, all of it that needs only the standard library; text/sentencepiece_tokenizer.hpp and
+/// text/wordpiece_tokenizer.hpp are included by their own names.
 
 #include <inkling/text/any_tokenizer.hpp>
 #include <inkling/text/batching.hpp>
