@@ -5,6 +5,7 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/core/hash.hpp>
+#include <inkling/core/host_device.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/core/random.hpp>
 #include <inkling/core/shape.hpp>

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <inkling/core/host_device.hpp>
+
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -79,7 +81,7 @@ struct RandomStream {
 
 /// Four standard normal numbers from four words, by Box and Muller's transform; the largest magnitude is below 6.
 template <class Real>
-[[nodiscard]] inline std::array<Real, 4> normals(PhiloxBlock const& bits) {
+[[nodiscard]] INKLING_HOST_DEVICE inline std::array<Real, 4> normals(PhiloxBlock const& bits) {
     std::array<Real, 4> result{};
     for (std::size_t pair = 0; pair < 4; pair += 2) {
         Real const radius = std::sqrt(Real{-2} * std::log(unit_interval<Real>(bits[pair])));

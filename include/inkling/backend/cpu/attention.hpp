@@ -2,6 +2,7 @@
 
 #include <inkling/backend/cpu/detail/map.hpp>
 #include <inkling/backend/cpu/product.hpp>
+#include <inkling/backend/detail/formulas.hpp>
 
 #include <cmath>
 
@@ -77,8 +78,7 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
 template <class Real>
 void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Real> k, In<Real> v,
                         In<Real> probabilities, In<Real> dout, Out<Real> dq, Out<Real> dk, Out<Real> dv) {
-    require(shape.key_sentence == nullptr,
-            "inkling::backend::attention_backward: key_sentence is set, expected each sentence to have its own keys");
+    detail::require_own_keys(shape);
     Index const width = q.cols / shape.heads;
     Index const longest = std::max(shape.queries.longest, shape.keys.longest);
     Index const panel = detail::serial_scratch<Real>(std::max(width, longest));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/backend/cpu/detail/map.hpp>
+#include <inkling/backend/detail/formulas.hpp>
 
 #include <cmath>
 #include <numbers>
@@ -33,21 +34,14 @@ void scale(Cpu<Real>& device, std::type_identity_t<Real> factor, In<Real> x, Out
 
 namespace detail {
 
-template <class Array>
-[[nodiscard]] auto sigmoid(Array const& x) {
-    return (1 + (-x).exp()).inverse();
-}
-
 /// Of the standard normal distribution: the share below x, and exp(-x^2 / 2). The weight of GELU, and its slope's.
 ///
-/// In double to the last bits; in float up to 8e-8, from Abramowitz and Stegun 1964, formula 7.1.26.
+/// In double to the last bits; in float up to 8e-8.
 template <class Real>
 struct NormalDistribution {
     explicit NormalDistribution(LanesAt<Real const> const& x) : bell((Real{-0.5} * x.square()).exp()) {
         if constexpr (std::is_same_v<Real, float>) {
-            Lanes<Real> const t = (1 + 0.3275911F / std::numbers::sqrt2_v<float> * x.abs()).inverse();
-            Lanes<Real> const above = 0.5F * bell * t
-                * (0.254829592F + t * (-0.284496736F + t * (1.421413741F + t * (-1.453152027F + t * 1.061405429F))));
+            Lanes<Real> const above = share_above<Lanes<Real>>(x.abs(), bell);
             below = (x > 0.0F).select(1 - above, above);
         } else {
             for (Index i = 0; i < lane_count<Real>; ++i)
@@ -104,14 +98,13 @@ void activate_backward(Cpu<Real>& device, Activation activation, In<Real> x, In<
             case Activation::gelu:
                 each([](auto const& a, auto const& d) -> detail::Lanes<Real> {
                     detail::NormalDistribution<Real> const normal(a);
-                    Real const height = std::numbers::inv_sqrtpi_v<Real> / std::numbers::sqrt2_v<Real>;
-                    return d * (normal.below + a * height * normal.bell);
+                    return detail::gelu_backward<Real>(a, d, normal.below, normal.bell);
                 });
                 break;
             case Activation::silu:
                 each([](auto const& a, auto const& d) -> detail::Lanes<Real> {
                     detail::Lanes<Real> const share = detail::sigmoid(a);
-                    return d * share * (1 + a * (1 - share));
+                    return detail::silu_backward(a, d, share);
                 });
                 break;
             case Activation::tanh:
@@ -160,7 +153,7 @@ void time_features(Cpu<Real>& device, VectorView<double const> labels, Out<Real>
     detail::for_each_row(device, labels.size, out.cols, [&](Index row) {
         Real const label = static_cast<Real>(labels.data[row]);
         for (Index i = 0; i < half; ++i) {
-            Real const frequency = std::exp(-std::log(Real{10000}) * static_cast<Real>(i) / static_cast<Real>(half));
+            Real const frequency = detail::time_frequency<Real>(i, half);
             out.row(row)[i] = std::cos(label * frequency);
             out.row(row)[half + i] = std::sin(label * frequency);
         }

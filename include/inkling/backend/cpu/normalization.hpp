@@ -1,7 +1,7 @@
 #pragma once
 
 #include <inkling/backend/cpu/detail/map.hpp>
-#include <inkling/core/error.hpp>
+#include <inkling/backend/detail/formulas.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -17,8 +17,7 @@ namespace inkling::backend {
 template <class Real>
 void layer_norm(Cpu<Real>& device, In<Real> x, InVector<Real> gain, InVector<Real> bias, double epsilon, Out<Real> out,
                 Out<Real> statistics = {}) {
-    require(gain.empty() == bias.empty(), "inkling::backend::layer_norm: ", gain.empty() ? "bias" : "gain",
-            " alone, expected gain and bias or neither");
+    detail::require_both_or_neither("layer_norm", "gain", gain, "bias", bias);
     Index const cols = x.cols;
     detail::for_each_row(device, x.rows, cols, [&](Index row) {
         Real const* const from = x.row(row);
@@ -47,9 +46,7 @@ void layer_norm(Cpu<Real>& device, In<Real> x, InVector<Real> gain, InVector<Rea
 template <class Real>
 void layer_norm_backward(Cpu<Real>& device, In<Real> dout, In<Real> x, In<Real> statistics, InVector<Real> gain,
                          Out<Real> dx, OutVector<Real> dgain = {}, OutVector<Real> dbias = {}) {
-    require(dgain.empty() == dbias.empty(),
-            "inkling::backend::layer_norm_backward: ", dgain.empty() ? "dbias" : "dgain",
-            " alone, expected dgain and dbias or neither");
+    detail::require_both_or_neither("layer_norm_backward", "dgain", dgain, "dbias", dbias);
     Index const cols = x.cols;
     constexpr Index block = 64;  // rows of one partial sum: fixed, so that sums do not depend on the threads
     Index const blocks = (x.rows + block - 1) / block;

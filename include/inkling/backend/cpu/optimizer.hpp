@@ -1,8 +1,7 @@
 #pragma once
 
 #include <inkling/backend/cpu/detail/map.hpp>
-
-#include <cmath>
+#include <inkling/backend/detail/formulas.hpp>
 
 namespace inkling::backend {
 
@@ -12,15 +11,7 @@ namespace inkling::backend {
 template <class Real>
 void adam_step(Cpu<Real>& device, AdamStep const& settings, InVector<Real> gradients, OutVector<Real> weights,
                OutVector<Real> m, OutVector<Real> v) {
-    auto const real = [](double value) { return static_cast<Real>(value); };
-    double const count = static_cast<double>(settings.step);
-    Real const step_size = real(settings.learning_rate / (1.0 - std::pow(settings.beta1, count)));
-    Real const correction = real(1.0 / std::sqrt(1.0 - std::pow(settings.beta2, count)));
-    Real const decay = real(1.0 - settings.learning_rate * settings.weight_decay);
-    Real const beta1 = real(settings.beta1);
-    Real const beta2 = real(settings.beta2);
-    Real const factor = real(settings.gradient_factor);
-    Real const epsilon = real(settings.epsilon);
+    detail::AdamUpdate<Real> const update(settings);
     device.parallel(weights.size, 16384, [&](Index begin, Index end, int) {
         Index const size = end - begin;
         Real const* const gradient = gradients.data + begin;
@@ -28,17 +19,12 @@ void adam_step(Cpu<Real>& device, AdamStep const& settings, InVector<Real> gradi
         Real* const square = v.data + begin;
         Real* const weight = weights.data + begin;
         detail::transform(
-            size, mean, [=](auto const& a, auto const& g) { return beta1 * a + (1 - beta1) * (factor * g); }, mean,
-            gradient);
+            size, mean, [&](auto const& a, auto const& g) { return update.mean(a, g); }, mean, gradient);
         detail::transform(
-            size, square, [=](auto const& a, auto const& g) { return beta2 * a + (1 - beta2) * (factor * g).square(); },
-            square, gradient);
+            size, square, [&](auto const& a, auto const& g) { return update.square(a, g); }, square, gradient);
         detail::transform(
-            size, weight,
-            [=](auto const& w, auto const& a, auto const& b) {
-                return w * decay - step_size * a / (b.sqrt() * correction + epsilon);
-            },
-            weight, mean, square);
+            size, weight, [&](auto const& w, auto const& a, auto const& b) { return update.weight(w, a, b); }, weight,
+            mean, square);
     });
 }
 

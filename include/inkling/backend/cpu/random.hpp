@@ -2,6 +2,7 @@
 
 #include <inkling/backend/cpu/detail/map.hpp>
 #include <inkling/backend/cpu/product.hpp>
+#include <inkling/backend/detail/formulas.hpp>
 #include <inkling/core/random.hpp>
 
 #include <array>
@@ -100,24 +101,21 @@ inline void philox_lanes(RandomStream const& stream, std::uint32_t first_block, 
 /// call on the gradient. @param rate in [0, 1)
 template <class Real>
 void dropout(Cpu<Real>& device, RandomStream stream, double rate, In<Real> x, Out<Real> out) {
-    auto const threshold = static_cast<std::uint32_t>(rate * 0x1p32);
-    Real const keep = static_cast<Real>(1.0 / (1.0 - rate));
     Index const cols = out.cols;
-    constexpr Index group = 64;  // elements of sixteen Philox calls
-    Index const groups = (cols + group - 1) / group;
+    detail::DropoutMask<Real> const shared(stream, rate, cols);
+    constexpr Index group = detail::DropoutMask<Real>::group;
     detail::for_each_row(device, out.rows, cols, [&](Index row) {
         std::uint32_t words[4][16];
         Real factors[group];
-        Real const scaled = keep;
+        detail::DropoutMask<Real> const mask = shared;  // of this call alone, so that it can stay in registers
         Real const* const from = x.row(row);
         Real* const to = out.row(row);
-        for (Index g = 0; g < groups; ++g) {
-            detail::philox_lanes(stream, static_cast<std::uint32_t>((row * groups + g) * 16), words);
+        for (Index g = 0; g < mask.groups; ++g) {
+            detail::philox_lanes(mask.stream, mask.first_call(row, g), words);
             Index const first = g * group;
             Index const count = std::min(group, cols - first);
-            for (int word = 0; word < 4; ++word)  // without a branch, which would be mispredicted as often as it drops
-                for (int c = 0; c < 16; ++c)
-                    factors[word * 16 + c] = scaled * static_cast<Real>(static_cast<int>(words[word][c] >= threshold));
+            for (int word = 0; word < 4; ++word)
+                for (int c = 0; c < 16; ++c) factors[word * 16 + c] = mask.factor(words[word][c]);
             detail::transform(
                 count, to + first, [](auto const& a, auto const& b) { return a * b; }, from + first,
                 static_cast<Real const*>(factors));

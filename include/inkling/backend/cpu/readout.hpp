@@ -3,6 +3,7 @@
 #include <inkling/backend/cpu/detail/map.hpp>
 #include <inkling/backend/cpu/normalization.hpp>
 #include <inkling/backend/cpu/product.hpp>
+#include <inkling/backend/detail/formulas.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -11,11 +12,6 @@
 namespace inkling::backend {
 
 namespace detail {
-
-/// Rows of logits held at once, of a vocabulary of V: as many as 2^20 logits fill, but 112 to 448. Never [N, V].
-[[nodiscard]] inline Index logit_block(Index vocabulary) {
-    return std::clamp<Index>((Index{1} << 20) / std::max<Index>(1, vocabulary), 112, 448);
-}
 
 /// Runs body(first row, logits [rows, V]) over blocks of logits = z table^T + bias.
 template <class Real, class Body>
@@ -63,12 +59,10 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
             detail::transform(
                 vocabulary, values, [=](auto const& a) { return (a - top).exp(); }, values);
             Real const total = detail::sum_of(vocabulary, values);
-            double const log_total = std::log(static_cast<double>(total));
-            double const nll = log_total - chosen;
+            detail::RowLoss const loss(std::log(static_cast<double>(total)), chosen, mean, smoothing);
             double const own = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[first + row]);
-            double const smoothed = (1.0 - smoothing) * nll + smoothing * (log_total - mean);
-            sums[2 * (first + row)] = own * nll;
-            sums[2 * (first + row) + 1] = own * smoothed;
+            sums[2 * (first + row)] = own * loss.nll;
+            sums[2 * (first + row) + 1] = own * loss.smoothed;
             Real const weight = static_cast<Real>(own * factor);
             detail::transform(
                 vocabulary, values, [=](auto const& a) { return (a / total - uniform) * weight; }, values);

@@ -1,8 +1,7 @@
 #pragma once
 
 #include <inkling/backend/cpu/detail/map.hpp>
-
-#include <cmath>
+#include <inkling/backend/detail/formulas.hpp>
 
 namespace inkling::backend {
 
@@ -91,14 +90,12 @@ void cosine_similarity(Cpu<Real>& device, In<Real> x, In<Real> y, double factor,
                     left, right);
             };
             double const square_a = dot(a, a), square_b = dot(b, b);
-            double const product = std::sqrt(square_a * square_b);
-            bool const tiny = product < 1e-8;
-            double const cosine = dot(a, b) / (tiny ? 1e-8 : product);
+            detail::RowCosine const cosine(square_a, square_b, dot(a, b));
             double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[row]);
-            total += weight * cosine;
+            total += weight * cosine.cosine;
             auto const add_slope = [&](Real* to, Real const* own, Real const* other, double square) {
-                Real const towards = static_cast<Real>(factor * weight / (tiny ? 1e-8 : product));
-                Real const back = static_cast<Real>(tiny ? 0.0 : factor * weight * cosine / square);
+                Real const towards = static_cast<Real>(cosine.towards(factor * weight));
+                Real const back = static_cast<Real>(cosine.back(factor * weight, square));
                 detail::transform(
                     x.cols, to, [=](auto const& d, auto const& u, auto const& v) { return d + towards * v - back * u; },
                     to, own, other);

@@ -28,7 +28,7 @@ template <Backend B>
                 return std::vector<Real>(values.begin() + first * cols, values.begin() + (first + count) * cols);
             };
             Padded<B> a(device, cut(x), cols), b(device, cut(y), cols), c(device, cut(z), cols);
-            Padded<B> out(device, cut(z), cols);
+            Padded<B> out(device, cut(z), cols), dk(device, cut(z), cols), dv(device, cut(z), cols);
             Index const seen = part.segments().longest;
             Padded<B> probabilities(device, std::vector<Real>(static_cast<std::size_t>(count * 2 * seen)), 2 * seen);
             Padded<B> statistics(device, std::vector<Real>(static_cast<std::size_t>(count * 2)), 2);
@@ -58,9 +58,9 @@ template <Backend B>
                 case 8:
                     attention(device, shape, a.view(), b.view(), c.view(), out.view(), probabilities.view());
                     attention_backward(device, shape, a.view(), b.view(), c.view(), probabilities.view(), c.view(),
-                                       out.view(), a.view(), b.view());
-                    add(device, out.view(), a.view(), out.view());
-                    add(device, out.view(), b.view(), out.view());
+                                       out.view(), dk.view(), dv.view());
+                    add(device, out.view(), dk.view(), out.view());
+                    add(device, out.view(), dv.view(), out.view());
                     break;
                 case 9: fill_normal(device, RandomStream{}, part.segments(), sequences.vector(), out.view()); break;
                 case 10:

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <inkling/core/error.hpp>
+#include <inkling/core/index.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <span>
+
+namespace inkling::backend {
+
+/// Where Thrust runs, and in whose memory: a policy of ThrustDevice. Models: ThrustCpp, ThrustOmp.
+///
+/// `for_each(count, body)` calls body(0) .. body(count - 1), in any order and side by side, and may return before they
+/// are done; later calls come after them.
+template <class S>
+concept ThrustSystem =
+    std::movable<S>
+    && requires { typename S::Options; }                        // has 'Options', settings of a device
+    && std::default_initializable<typename S::Options>          // ... which have defaults
+    && std::constructible_from<S, typename S::Options const&>   // ... and make a system
+    && requires { typename S::template Buffer<std::byte>; }     // has 'Buffer<T>', which owns memory
+    && requires(S const& system) { { system.options() } -> std::same_as<typename S::Options const&>; }
+    && requires { { S::fine } -> std::convertible_to<bool>; }   // whether a call a number is best, or a call a row
+    && requires(S& system, void (*body)(Index)) { system.for_each(Index{}, body); }
+    && requires(S& system, void const* from, void* to) { system.upload(from, to, std::size_t{}); }
+    && requires(S& system, void const* from, void* to) { system.download(from, to, std::size_t{}); }
+    && requires(S& system, void const* from, void* to) { system.copy(from, to, std::size_t{}); }
+    && requires(S& system, void* to) { system.clear(to, std::size_t{}); };
+
+/// Verbs by Thrust; Real is float or double (double for gradient checks). Used by the names of its systems: ThrustHost.
+///
+/// A device is one worker's handle: it owns the scratch memory of its verbs, so one device serves one caller at a
+/// time. Copies share nothing. Results do not depend on the number of threads.
+template <class Real, ThrustSystem System>
+class ThrustDevice {
+public:
+    using Scalar = Real;
+    using Options = typename System::Options;
+    template <class T>
+    using Buffer = typename System::template Buffer<T>;
+
+    ThrustDevice() : ThrustDevice(Options{}) {}
+    /// @throws Error when the system cannot be had with such options
+    explicit ThrustDevice(Options const& options) : system_(options) {}
+    ThrustDevice(ThrustDevice const& other) : ThrustDevice(other.options()) {}
+    ThrustDevice& operator=(ThrustDevice const& other) { return *this = ThrustDevice(other); }
+    ThrustDevice(ThrustDevice&&) = default;
+    ThrustDevice& operator=(ThrustDevice&&) = default;
+
+    [[nodiscard]] Options const& options() const { return system_.options(); }
+    [[nodiscard]] System& system() { return system_; }
+
+    /// Memory of a verb; lost when a verb asks for more.
+    [[nodiscard]] Real* scratch(Index size) { return grow(scratch_, size); }
+    /// The same for a verb that calls verbs, which take scratch for themselves.
+    [[nodiscard]] Real* outer_scratch(Index size) { return grow(outer_scratch_, size); }
+    /// The same for sums kept in double.
+    [[nodiscard]] double* sums(Index size) { return grow(sums_, size); }
+
+private:
+    template <class T>
+    static T* grow(Buffer<T>& buffer, Index size) {
+        if (buffer.size() < size) buffer = Buffer<T>(std::max(size, 2 * buffer.size()));
+        return buffer.data();
+    }
+
+    System system_;
+    Buffer<Real> scratch_;
+    Buffer<Real> outer_scratch_;
+    Buffer<double> sums_;
+};
+
+/// Copies host values to the device's memory.
+template <class Real, class System, class T>
+void upload(ThrustDevice<Real, System>& device, std::span<T const> source, T* destination) {
+    if (!source.empty()) device.system().upload(source.data(), destination, source.size_bytes());
+}
+
+/// Copies values of the device's memory to the host, and waits for them.
+template <class Real, class System, class T>
+void download(ThrustDevice<Real, System>& device, T const* source, std::span<T> destination) {
+    if (!destination.empty()) device.system().download(source, destination.data(), destination.size_bytes());
+}
+
+/// Copies within the device's memory; the two do not overlap.
+template <class Real, class System, class T>
+void copy(ThrustDevice<Real, System>& device, T const* source, T* destination, Index count) {
+    if (count > 0) device.system().copy(source, destination, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+/// Sets elements to zero.
+template <class Real, class System, class T>
+void clear(ThrustDevice<Real, System>& device, T* destination, Index count) {
+    if (count > 0) device.system().clear(destination, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+}  // namespace inkling::backend

@@ -1,0 +1,146 @@
+#pragma once
+
+#include <inkling/backend/thrust/detail/map.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace inkling::backend {
+
+namespace kernels {
+
+template <class Real>
+struct LayerNorm {
+    MatrixView<Real const> x;
+    VectorView<Real const> gain, bias;
+    Real epsilon;
+    MatrixView<Real> out, statistics;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const from = x.row(row);
+        Real* const to = out.row(row);
+        Real const count = static_cast<Real>(x.cols);
+        Real const mean = sum_of<Real>(x.cols, [=](Index i) { return from[i]; }) / count;
+        Real const variance =
+            sum_of<Real>(x.cols, [=](Index i) { return (from[i] - mean) * (from[i] - mean); }) / count;
+        Real const inverse = 1 / std::sqrt(variance + epsilon);
+        if (gain.empty())
+            for (Index i = 0; i < x.cols; ++i) to[i] = (from[i] - mean) * inverse;
+        else
+            for (Index i = 0; i < x.cols; ++i) to[i] = (from[i] - mean) * inverse * gain.data[i] + bias.data[i];
+        if (statistics.empty()) return;
+        statistics.row(row)[0] = mean;
+        statistics.row(row)[1] = inverse;
+    }
+};
+
+template <class Real>
+struct LayerNormBackward {
+    MatrixView<Real const> dout, x, statistics;
+    VectorView<Real const> gain;
+    MatrixView<Real> dx;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const from = x.row(row);
+        Real const* const slope = dout.row(row);
+        Real const* const factor = gain.data;
+        Real* const to = dx.row(row);
+        Real const count = static_cast<Real>(x.cols);
+        Real const centre = statistics.row(row)[0];
+        Real const inverse = statistics.row(row)[1];
+        auto const weighted = [=](Index i) { return factor == nullptr ? slope[i] : slope[i] * factor[i]; };
+        auto const normalized = [=](Index i) { return (from[i] - centre) * inverse; };
+        Real const mean = sum_of<Real>(x.cols, weighted) / count;
+        Real const along = sum_of<Real>(x.cols, [=](Index i) { return weighted(i) * normalized(i); }) / count;
+        for (Index i = 0; i < x.cols; ++i) to[i] = inverse * (weighted(i) - mean - normalized(i) * along);
+    }
+};
+
+/// What sum_rows adds up.
+template <class Real>
+struct Elements {
+    MatrixView<Real const> x;
+    INKLING_HOST_DEVICE Real operator()(Index row, Index col) const { return x.row(row)[col]; }
+};
+
+/// What the gradient of a layer norm's gain adds up.
+template <class Real>
+struct GainSlopes {
+    MatrixView<Real const> dout, x, statistics;
+    INKLING_HOST_DEVICE Real operator()(Index row, Index col) const {
+        return dout.row(row)[col] * ((x.row(row)[col] - statistics.row(row)[0]) * statistics.row(row)[1]);
+    }
+};
+
+/// Rows of one partial sum of a column: fixed, so that sums do not depend on the threads.
+inline constexpr Index block_of_rows = 64;
+
+/// partial [blocks, D] = the sums of the values of a block of rows.
+template <class Real, class Values>
+struct SumBlockOfRows {
+    Values values;
+    Index rows;
+    MatrixView<Real> partial;
+    INKLING_HOST_DEVICE void operator()(Index block, Index begin, Index end) const {
+        Real* const to = partial.row(block);
+        Index const last = std::min(rows, (block + 1) * block_of_rows);
+        for (Index col = begin; col < end; ++col) to[col] = Real{0};
+        for (Index row = block * block_of_rows; row < last; ++row)
+            for (Index col = begin; col < end; ++col) to[col] += values(row, col);
+    }
+};
+
+/// out [D] += the sum of the rows of `partial`.
+template <class Real>
+struct AddRows {
+    MatrixView<Real const> partial;
+    Real* out;
+    INKLING_HOST_DEVICE void operator()(Index, Index begin, Index end) const {
+        for (Index row = 0; row < partial.rows; ++row)
+            for (Index col = begin; col < end; ++col) out[col] += partial.row(row)[col];
+    }
+};
+
+/// out [D] += the sum of values(row, col) over rows.
+template <class Real, class System, class Values>
+void add_column_sums(ThrustDevice<Real, System>& device, Values const& values, Index rows, Index cols, Real* out) {
+    Index const blocks = (rows + block_of_rows - 1) / block_of_rows;
+    MatrixView<Real> const partial(device.scratch(blocks * cols), blocks, cols);
+    for_each_piece(device, blocks, cols, SumBlockOfRows<Real, Values>{values, rows, partial});
+    for_each_piece(device, 1, cols, AddRows<Real>{partial, out}, 64);
+}
+
+}  // namespace kernels
+
+/// out = gain * (x - mean) / sqrt(variance + epsilon) + bias, row by row over D columns.
+///
+/// Source: Ba et al. 2016, "Layer Normalization", arXiv:1607.06450.
+/// @param gain, bias   [D], or both empty for 1 and 0
+/// @param statistics   [N, 2] takes each row's mean and 1 / sqrt(variance + epsilon) for the backward pass, or empty
+/// @throws Error when gain comes without bias, or bias without gain
+template <class Real, class System>
+void layer_norm(ThrustDevice<Real, System>& device, In<Real> x, InVector<Real> gain, InVector<Real> bias,
+                double epsilon, Out<Real> out, Out<Real> statistics = {}) {
+    detail::require_both_or_neither("layer_norm", "gain", gain, "bias", bias);
+    kernels::for_each(device, x.rows,
+                      kernels::LayerNorm<Real>{x, gain, bias, static_cast<Real>(epsilon), out, statistics});
+}
+
+/// Backward pass of layer_norm: dx is overwritten (it may be dout), dgain and dbias are added to, or both empty.
+/// @throws Error when dgain comes without dbias, or dbias without dgain
+template <class Real, class System>
+void layer_norm_backward(ThrustDevice<Real, System>& device, In<Real> dout, In<Real> x, In<Real> statistics,
+                         InVector<Real> gain, Out<Real> dx, OutVector<Real> dgain = {}, OutVector<Real> dbias = {}) {
+    detail::require_both_or_neither("layer_norm_backward", "dgain", dgain, "dbias", dbias);
+    if (!dgain.empty()) {  // before dx, which may be dout
+        kernels::add_column_sums(device, kernels::GainSlopes<Real>{dout, x, statistics}, x.rows, x.cols, dgain.data);
+        kernels::add_column_sums(device, kernels::Elements<Real>{dout}, x.rows, x.cols, dbias.data);
+    }
+    kernels::for_each(device, x.rows, kernels::LayerNormBackward<Real>{dout, x, statistics, gain, dx});
+}
+
+/// out [D] += the sum of the rows of x [N, D]; the gradient of a bias.
+template <class Real, class System>
+void sum_rows(ThrustDevice<Real, System>& device, In<Real> x, OutVector<Real> out) {
+    kernels::add_column_sums(device, kernels::Elements<Real>{x}, x.rows, x.cols, out.data);
+}
+
+}  // namespace inkling::backend

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <inkling/backend/thrust/detail/map.hpp>
+
+#include <algorithm>
+
+namespace inkling::backend {
+
+namespace kernels {
+
+/// One square of a product's result. Each element is the sum of sums of `side` terms, in the order of the terms.
+template <class Real>
+struct ProductTile {
+    static constexpr Index side = 16;
+
+    /// Element (i, k) of a factor lies at data[i * row + k * col].
+    struct Factor {
+        Real const* data;
+        Index row;
+        Index col;
+    };
+    Factor left, right;
+    Index depth;
+    MatrixView<Real> result;
+    Real const* bias;
+    bool accumulate;
+    Index across;  ///< tiles side by side
+
+    [[nodiscard]] static Factor factor(MatrixView<Real const> matrix, Orientation orientation) {
+        return orientation == Orientation::plain ? Factor{matrix.data, matrix.stride, 1}
+                                                 : Factor{matrix.data, 1, matrix.stride};
+    }
+    INKLING_HOST_DEVICE void operator()(Index tile) const {
+        Index const first_row = tile / across * side;
+        Index const first_col = tile % across * side;
+        Index const rows = std::min(side, result.rows - first_row);
+        Index const cols = std::min(side, result.cols - first_col);
+        Real totals[side][side] = {};
+        for (Index first = 0; first < depth; first += side) {
+            Index const terms = std::min(side, depth - first);
+            Real panel[side][side] = {};
+            for (Index k = 0; k < terms; ++k)
+                for (Index j = 0; j < cols; ++j)
+                    panel[k][j] = right.data[(first + k) * right.row + (first_col + j) * right.col];
+            for (Index i = 0; i < rows; ++i) {
+                Real const* const from = left.data + (first_row + i) * left.row + first * left.col;
+                Real sums[side] = {};
+                for (Index k = 0; k < terms; ++k) {
+                    Real const value = from[k * left.col];
+                    for (Index j = 0; j < side; ++j) sums[j] += value * panel[k][j];
+                }
+                for (Index j = 0; j < side; ++j) totals[i][j] += sums[j];
+            }
+        }
+        for (Index i = 0; i < rows; ++i)
+            for (Index j = 0; j < cols; ++j) {
+                Real* const to = result.row(first_row + i) + first_col + j;
+                Real const sum = accumulate ? *to + totals[i][j] : totals[i][j];
+                *to = bias == nullptr ? sum : sum + bias[first_col + j];
+            }
+    }
+};
+
+}  // namespace kernels
+
+/// result [M, N] (+)= left [M, K] right [K, N] + bias [N]; each factor may be stored transposed.
+///
+/// Every element is summed in an order that depends on K alone, so that a row's result does not depend on the other
+/// rows of the batch.
+/// @param accumulate  add to what `result` holds, in place of overwriting it
+/// @param bias        [N], or empty
+template <class Real, class System>
+void product(ThrustDevice<Real, System>& device, In<Real> left, Orientation left_orientation, In<Real> right,
+             Orientation right_orientation, Out<Real> result, bool accumulate = false, InVector<Real> bias = {}) {
+    using Tile = kernels::ProductTile<Real>;
+    Index const depth = left_orientation == Orientation::plain ? left.cols : left.rows;
+    Index const across = (result.cols + Tile::side - 1) / Tile::side;
+    Index const down = (result.rows + Tile::side - 1) / Tile::side;
+    kernels::for_each(device, down * across,
+                      Tile{Tile::factor(left, left_orientation), Tile::factor(right, right_orientation), depth, result,
+                           bias.data, accumulate, across});
+}
+
+}  // namespace inkling::backend

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <inkling/backend/thrust/detail/map.hpp>
+#include <inkling/backend/thrust/normalization.hpp>
+#include <inkling/backend/thrust/product.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace inkling::backend {
+
+namespace kernels {
+
+/// Logits become the slopes of the loss; the loss of each row goes to nll [N] and smoothed [N].
+template <class Real>
+struct CrossEntropyRow {
+    MatrixView<Real> logits;
+    Token const* targets;
+    double smoothing;
+    double factor;
+    Real const* weights;
+    double* nll;
+    double* smoothed;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real* const values = logits.row(row);
+        Index const vocabulary = logits.cols;
+        Index const target = targets[row];
+        Real top = values[0];
+        for (Index v = 1; v < vocabulary; ++v) top = values[v] > top ? values[v] : top;
+        double mean = 0.0;
+        if (smoothing != 0.0)
+            mean = static_cast<double>(sum_of<Real>(vocabulary, [=](Index v) { return values[v] - top; }))
+                / static_cast<double>(vocabulary);
+        double const chosen = static_cast<double>(values[target] - top);
+        Real const total = sum_of<Real>(vocabulary, [=](Index v) { return values[v] = std::exp(values[v] - top); });
+        detail::RowLoss const loss(std::log(static_cast<double>(total)), chosen, mean, smoothing);
+        double const own = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
+        nll[row] = own * loss.nll;
+        smoothed[row] = own * loss.smoothed;
+        Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
+        Real const weight = static_cast<Real>(own * factor);
+        for (Index v = 0; v < vocabulary; ++v) values[v] = (values[v] / total - uniform) * weight;
+        values[target] -= static_cast<Real>((1.0 - smoothing) * own * factor);
+    }
+};
+
+template <class Real>
+struct ArgmaxRow {
+    MatrixView<Real const> logits;
+    Token* tokens;
+    Real* log_probabilities;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const values = logits.row(row);
+        Index best = 0;
+        for (Index v = 1; v < logits.cols; ++v)
+            if (values[v] > values[best]) best = v;
+        tokens[row] = static_cast<Token>(best);
+        if (log_probabilities == nullptr) return;
+        Real const top = values[best];
+        Real const others = sum_of<Real>(  // its own 1 would swallow what the others add to it
+            logits.cols, [=](Index v) { return v == best ? Real{0} : std::exp(values[v] - top); });
+        log_probabilities[row] = static_cast<Real>(-std::log1p(static_cast<double>(others)));
+    }
+};
+
+/// Runs body(first row, logits [rows, V]) over blocks of logits = z table^T + bias.
+template <class Real, class System, class Body>
+void for_each_logit_block(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
+                          Body const& body) {
+    Index const block = detail::logit_block(table.rows);
+    Real* const memory = device.outer_scratch(std::min(block, z.rows) * table.rows);
+    for (Index row = 0; row < z.rows; row += block) {
+        Index const rows = std::min(block, z.rows - row);
+        MatrixView<Real> const logits(memory, rows, table.rows);
+        product(device, z.row_range(row, rows), Orientation::plain, table, Orientation::transposed, logits, false,
+                bias);
+        body(row, logits);
+    }
+}
+
+}  // namespace kernels
+
+/// Cross-entropy of tokens read out of z by logits = z table^T + bias, and its gradients, in one sweep.
+///
+/// With label smoothing e: loss = (1 - e) nll - e mean_v(log p_v), summed over rows.
+/// Source: Szegedy et al. 2016, section 7, in the form of the official Difformer (mean over all V classes).
+/// @param z [N, D], table [V, D], bias [V] or empty
+/// @param factor       multiplies the gradients (not the sums), such as 1 / N for a mean
+/// @param losses       [2] takes the sum of nll and the sum of the smoothed loss over rows, each row times its weight
+/// @param dz, dtable, dbias  are added to, where not empty
+/// @param row_weights  [N], multiplies each row's loss and gradient; empty: 1
+template <class Real, class System>
+void readout_cross_entropy(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
+                           TokenView targets, double smoothing, double factor, double* losses, Out<Real> dz = {},
+                           Out<Real> dtable = {}, OutVector<Real> dbias = {}, InVector<Real> row_weights = {}) {
+    double* const nll = device.sums(2 * z.rows + kernels::sum_scratch(z.rows));
+    double* const smoothed = nll + z.rows;
+    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+        Real const* const weights = row_weights.empty() ? nullptr : row_weights.data + first;
+        kernels::for_each(device, logits.rows,
+                          kernels::CrossEntropyRow<Real>{logits, targets.data + first, smoothing, factor, weights,
+                                                         nll + first, smoothed + first});
+        if (!dz.empty())
+            product(device, logits, Orientation::plain, table, Orientation::plain, dz.row_range(first, logits.rows),
+                    true);
+        if (!dtable.empty())
+            product(device, logits, Orientation::transposed, z.row_range(first, logits.rows), Orientation::plain,
+                    dtable, true);
+        if (!dbias.empty()) sum_rows(device, logits, dbias);
+    });
+    kernels::sum_terms(device, nll, z.rows, smoothed + z.rows, losses);
+    kernels::sum_terms(device, smoothed, z.rows, smoothed + z.rows, losses + 1);
+}
+
+/// The most probable token of each row under logits = z table^T + bias; ties go to the lowest token.
+///
+/// @param tokens             [N]
+/// @param log_probabilities  [N] takes log p of that token, or empty
+template <class Real, class System>
+void readout_argmax(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
+                    VectorView<Token> tokens, OutVector<Real> log_probabilities = {}) {
+    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+        Real* const to = log_probabilities.empty() ? nullptr : log_probabilities.data + first;
+        kernels::for_each(device, logits.rows, kernels::ArgmaxRow<Real>{logits, tokens.data + first, to});
+    });
+}
+
+}  // namespace inkling::backend

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <inkling/backend/thrust/detail/map.hpp>
+
+namespace inkling::backend {
+
+namespace kernels {
+
+template <class Real>
+struct SquareBlock {
+    Real const* x;
+    Index size;
+    double* to;
+    INKLING_HOST_DEVICE void operator()(Index block) const {
+        Real const* const first = x + block * block_of_terms;
+        to[block] = sum_of<double>(std::min(block_of_terms, size - block * block_of_terms), [first](Index i) {
+            double const value = static_cast<double>(first[i]);
+            return value * value;
+        });
+    }
+};
+
+template <class Real>
+struct SquaredErrorRow {
+    MatrixView<Real const> x, y;
+    double factor;
+    double* sums;  ///< [N]
+    MatrixView<Real> dx, dy;
+    VectorView<Real const> weights;
+    VectorView<Real> row_sums;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const a = x.row(row);
+        Real const* const b = y.empty() ? nullptr : y.row(row);
+        auto const difference = [=](Index i) { return b == nullptr ? a[i] : a[i] - b[i]; };
+        double const own = sum_of<double>(x.cols, [=](Index i) {
+            double const value = static_cast<double>(difference(i));
+            return value * value;
+        });
+        double const weight = weights.empty() ? 1.0 : static_cast<double>(weights.data[row]);
+        sums[row] = weight * own;
+        if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(own);
+        Real const slope = static_cast<Real>(2.0 * factor * weight);
+        if (!dx.empty())
+            for (Index i = 0; i < x.cols; ++i) dx.row(row)[i] += slope * difference(i);
+        if (!dy.empty())
+            for (Index i = 0; i < x.cols; ++i) dy.row(row)[i] -= slope * difference(i);
+    }
+};
+
+template <class Real>
+struct CosineRow {
+    MatrixView<Real const> x, y;
+    double factor;
+    double* sums;  ///< [N]
+    MatrixView<Real> dx, dy;
+    VectorView<Real const> weights;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const a = x.row(row);
+        Real const* const b = y.row(row);
+        double const aa = dot(a, a), bb = dot(b, b);
+        detail::RowCosine const cosine(aa, bb, dot(a, b));
+        double const weight = weights.empty() ? 1.0 : static_cast<double>(weights.data[row]);
+        sums[row] = weight * cosine.cosine;
+        if (!dx.empty()) add_slope(cosine, weight, a, b, aa, dx.row(row));
+        if (!dy.empty()) add_slope(cosine, weight, b, a, bb, dy.row(row));
+    }
+
+private:
+    INKLING_HOST_DEVICE double dot(Real const* left, Real const* right) const {
+        return sum_of<double>(x.cols,
+                              [=](Index i) { return static_cast<double>(left[i]) * static_cast<double>(right[i]); });
+    }
+    INKLING_HOST_DEVICE void add_slope(detail::RowCosine const& cosine, double weight, Real const* own,
+                                       Real const* other, double own_squared, Real* to) const {
+        Real const towards = static_cast<Real>(cosine.towards(factor * weight));
+        Real const back = static_cast<Real>(cosine.back(factor * weight, own_squared));
+        for (Index i = 0; i < x.cols; ++i) to[i] = to[i] + towards * other[i] - back * own[i];
+    }
+};
+
+}  // namespace kernels
+
+/// *sum = the sum of squares of x.
+template <class Real, class System>
+void squared_norm(ThrustDevice<Real, System>& device, InVector<Real> x, double* sum) {
+    Index const blocks = kernels::blocks_of(x.size);
+    double* const terms = device.sums(blocks + kernels::sum_scratch(blocks));
+    kernels::for_each(device, blocks, kernels::SquareBlock<Real>{x.data, x.size, terms});
+    kernels::sum_terms(device, terms, blocks, terms + blocks, sum);
+}
+
+/// *sum = the sum of w_n (x - y)^2; with gradients dx += 2 factor w_n (x - y) and dy -= the same, where not empty.
+///
+/// @param x, y  [N, D]; an empty y is 0
+/// @param row_weights  [N], w_n; empty: 1
+/// @param row_sums     [N] takes each row's sum of (x - y)^2, without weight, or empty
+template <class Real, class System>
+void squared_error(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, double factor, double* sum,
+                   Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {},
+                   OutVector<Real> row_sums = {}) {
+    double* const terms = device.sums(x.rows + kernels::sum_scratch(x.rows));
+    kernels::for_each(device, x.rows,
+                      kernels::SquaredErrorRow<Real>{x, y, factor, terms, dx, dy, row_weights, row_sums});
+    kernels::sum_terms(device, terms, x.rows, terms + x.rows, sum);
+}
+
+/// *sum = the sum of w_n cos(x_n, y_n) over rows; with gradients dx += factor w_n dcos/dx and dy likewise, where not
+/// empty.
+///
+/// cos(x, y) = x y / max(|x| |y|, 1e-8), which is PyTorch's; a row that short has the gradient of a constant
+/// denominator.
+/// @param x, y  [N, D]
+/// @param row_weights  [N], w_n; empty: 1
+template <class Real, class System>
+void cosine_similarity(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, double factor, double* sum,
+                       Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {}) {
+    double* const terms = device.sums(x.rows + kernels::sum_scratch(x.rows));
+    kernels::for_each(device, x.rows, kernels::CosineRow<Real>{x, y, factor, terms, dx, dy, row_weights});
+    kernels::sum_terms(device, terms, x.rows, terms + x.rows, sum);
+}
+
+}  // namespace inkling::backend

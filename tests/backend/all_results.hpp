@@ -1,0 +1,134 @@
+#pragma once
+
+#include <inkling/backend/concept.hpp>
+#include <inkling/core/random.hpp>
+#include <inkling/testing/device_arrays.hpp>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+/// The results of every verb at sizes that are shared out among threads, by name.
+template <inkling::Backend Device>
+std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_results(Device& device) {
+    using namespace inkling;
+    using backend::Orientation;
+    using Real = typename Device::Scalar;
+    using View = MatrixView<Real>;
+    std::vector<std::pair<std::string, std::vector<Real>>> results;
+    std::vector<Index> lengths;
+    for (Index i = 0; i < 40; ++i) lengths.push_back(1 + i * 7 % 33);
+    Index const vocabulary = 700;
+    Index const cols = 66;
+    testing::RaggedBatch<Device> const batch(device, lengths, vocabulary);
+    Index const rows = batch.rows();
+    auto const values = [&](Index count, std::uint32_t sequence) {
+        return testing::DeviceArray<Device>(device, testing::random_values<Real>(count, sequence));
+    };
+    auto const keep = [&](char const* name, auto const& verb) {
+        auto out = values(rows * cols, 1);
+        verb(out.matrix(cols));
+        results.emplace_back(name, out.get(device));
+    };
+    auto const x = values(rows * cols, 2), y = values(rows * cols, 3), e = values(rows * cols, 4);
+    auto const table = values(vocabulary * cols, 5), gain = values(cols, 6), bias = values(cols, 7),
+               square = values(cols * cols, 8);
+    auto const coefficients = values(batch.sentences() * 3, 9), per_sentence = values(batch.sentences() * cols, 10);
+    auto const in = x.matrix(cols), other = y.matrix(cols), third = e.matrix(cols);
+    auto const segments = batch.segments();
+    backend::AttentionShape const shape{segments, segments, 3, nullptr, false};
+    auto probabilities = values(rows * 3 * segments.longest, 11);
+    auto const kept = probabilities.matrix(3 * segments.longest);
+    auto statistics = values(rows * 2, 12);
+    testing::DeviceArray<Device, double> sums(device, 2);
+    auto const keep_sums = [&](char const* name) {
+        auto const got = sums.get(device);
+        results.emplace_back(name, std::vector<Real>(got.begin(), got.end()));
+    };
+
+    keep("product", [&](View out) {
+        product(device, in, Orientation::plain, square.matrix(cols), Orientation::transposed, out, true, bias.vector());
+    });
+    auto wide = values(cols * cols, 13);
+    product(device, in, Orientation::transposed, other, Orientation::plain, wide.matrix(cols), true);
+    results.emplace_back("product of transposed rows", wide.get(device));
+    keep("add", [&](View out) { add(device, in, other, out); });
+    keep("scale", [&](View out) { scale(device, Real(0.3), in, out, true); });
+    for (auto const activation :
+         {backend::Activation::relu, backend::Activation::gelu, backend::Activation::silu, backend::Activation::tanh}) {
+        keep("activate", [&](View out) { activate(device, activation, in, out); });
+        keep("activate_backward", [&](View out) { activate_backward(device, activation, in, other, out); });
+    }
+    keep("combine", [&](View out) { combine(device, segments, coefficients.matrix(3), in, other, third, out); });
+    keep("add_per_sentence", [&](View out) { add_per_sentence(device, segments, per_sentence.matrix(cols), out); });
+    keep("sum_per_sentence",
+         [&](View out) { sum_per_sentence(device, segments, in, out.row_range(0, segments.count), true); });
+    keep("mean_per_sentence_backward",
+         [&](View out) { mean_per_sentence_backward(device, segments, per_sentence.matrix(cols), out); });
+    keep("fill_normal", [&](View out) {
+        std::vector<Index> numbers;
+        for (Index s = 0; s < segments.count; ++s) numbers.push_back(s * 3);
+        testing::DeviceArray<Device, Index> const sequences(device, numbers);
+        fill_normal(device, RandomStream{}, segments, sequences.vector(), out);
+    });
+    keep("dropout", [&](View out) { dropout(device, RandomStream{}, 0.2, in, out); });
+    keep("time_features", [&](View out) {
+        std::vector<double> labels;
+        for (Index i = 0; i < rows; ++i) labels.push_back(static_cast<double>(i) * 0.7);
+        testing::DeviceArray<Device, double> const times(device, labels);
+        time_features(device, times.vector(), out);
+    });
+    keep("layer_norm",
+         [&](View out) { layer_norm(device, in, gain.vector(), bias.vector(), 1e-5, out, statistics.matrix(2)); });
+    auto dgain = values(cols, 14), dbias = values(cols, 15);
+    keep("layer_norm_backward", [&](View out) {
+        layer_norm_backward(device, other, in, statistics.matrix(2), gain.vector(), out, dgain.vector(),
+                            dbias.vector());
+    });
+    results.emplace_back("layer_norm_backward, gain", dgain.get(device));
+    results.emplace_back("layer_norm_backward, bias", dbias.get(device));
+    sum_rows(device, in, dbias.vector());
+    results.emplace_back("sum_rows", dbias.get(device));
+    keep("gather", [&](View out) { gather(device, table.matrix(cols), batch.tokens(), Real(1.5), out, true); });
+    auto dtable = values(vocabulary * cols, 16);
+    scatter_add(device, in, batch.tokens(), Real(1.5), dtable.matrix(cols));
+    results.emplace_back("scatter_add", dtable.get(device));
+    keep("attention", [&](View out) { attention(device, shape, in, other, third, out, kept); });
+    auto dk = values(rows * cols, 17), dv = values(rows * cols, 18);
+    keep("attention_backward", [&](View out) {
+        attention_backward(device, shape, in, other, third, kept, in, out, dk.matrix(cols), dv.matrix(cols));
+    });
+    results.emplace_back("attention_backward, keys", dk.get(device));
+    results.emplace_back("attention_backward, values", dv.get(device));
+    auto dz = values(rows * cols, 19);
+    auto dlogits = values(vocabulary, 20);
+    readout_cross_entropy(device, in, table.matrix(cols), {}, batch.tokens(), 0.1, 0.01, sums.data(), dz.matrix(cols),
+                          dtable.matrix(cols), dlogits.vector());
+    keep_sums("readout_cross_entropy");
+    results.emplace_back("readout_cross_entropy, z", dz.get(device));
+    results.emplace_back("readout_cross_entropy, table", dtable.get(device));
+    results.emplace_back("readout_cross_entropy, bias", dlogits.get(device));
+    testing::DeviceArray<Device, Token> tokens(device, rows);
+    auto log_probabilities = values(rows, 21);
+    readout_argmax(device, in, table.matrix(cols), {}, tokens.vector(), log_probabilities.vector());
+    auto argmax = log_probabilities.get(device);
+    for (Token const token : tokens.get(device)) argmax.push_back(static_cast<Real>(token));
+    results.emplace_back("readout_argmax", argmax);
+    squared_norm(device, x.vector(), sums.data());
+    squared_error(device, in, other, 0.3, sums.data() + 1, dz.matrix(cols), dk.matrix(cols));
+    keep_sums("squared_norm, squared_error");
+    results.emplace_back("squared_error, x", dz.get(device));
+    results.emplace_back("squared_error, y", dk.get(device));
+    cosine_similarity(device, in, other, 0.3, sums.data(), dz.matrix(cols), dk.matrix(cols));
+    keep_sums("cosine_similarity");
+    results.emplace_back("cosine_similarity, x", dz.get(device));
+    results.emplace_back("cosine_similarity, y", dk.get(device));
+    auto weights = values(rows * cols, 22), m = values(rows * cols, 23);
+    testing::DeviceArray<Device> v(device, rows * cols);
+    adam_step(device, {.learning_rate = 0.1}, x.vector(), weights.vector(), m.vector(), v.vector());
+    average(device, 0.9, weights.vector(), m.vector());
+    results.emplace_back("adam_step", weights.get(device));
+    results.emplace_back("average", m.get(device));
+    return results;
+}
