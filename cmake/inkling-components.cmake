@@ -4,6 +4,7 @@
 # machine at hand offers, not what was there when inkling was installed.
 #
 #   eigen          backend/cpu.hpp: Eigen 5 or 3.4, and OpenMP where the compiler has it (not with INKLING_OPENMP=OFF)
+#   thrust         backend/thrust_host.hpp: Thrust's headers, of a CUDA toolkit or alone, and OpenMP likewise; no CUDA
 #   xtensor        arrays handed to users and read from them: io/npy.hpp, listeners
 #   json           model files and safetensors headers
 #   zlib           gzip-compressed text
@@ -11,7 +12,17 @@
 #   utf8proc       BERT's subwords: text/wordpiece_tokenizer.hpp
 #   all            inkling::all: whichever of them are found
 
-set(inkling_known_components eigen xtensor json zlib sentencepiece utf8proc)
+set(inkling_known_components eigen thrust xtensor json zlib sentencepiece utf8proc)
+
+# Adds OpenMP to `result` where the compiler has it and it is wanted.
+macro(_inkling_find_openmp result)
+    if(NOT DEFINED INKLING_OPENMP OR INKLING_OPENMP)
+        find_package(OpenMP QUIET COMPONENTS CXX GLOBAL)
+        if(TARGET OpenMP::OpenMP_CXX)
+            list(APPEND ${result} OpenMP::OpenMP_CXX)
+        endif()
+    endif()
+endmacro()
 
 # Sets `result` to the imported targets that `component` stands on, or to nothing where they are missing.
 macro(_inkling_find_libraries component result)
@@ -23,12 +34,21 @@ macro(_inkling_find_libraries component result)
         endif()
         if(TARGET Eigen3::Eigen)
             list(APPEND ${result} Eigen3::Eigen)
-            if(NOT DEFINED INKLING_OPENMP OR INKLING_OPENMP)
-                find_package(OpenMP QUIET COMPONENTS CXX GLOBAL)
-                if(TARGET OpenMP::OpenMP_CXX)
-                    list(APPEND ${result} OpenMP::OpenMP_CXX)
-                endif()
+            _inkling_find_openmp(${result})
+        endif()
+    elseif("${component}" STREQUAL "thrust")
+        # By its headers, as Debian's libthrust-dev and a toolkit without a compiler have nothing else; a toolkit's come first.
+        find_path(INKLING_THRUST_INCLUDE_DIR thrust/system/cpp/execution_policy.h
+            HINTS ENV CUDA_PATH ENV CUDA_HOME /usr/local/cuda
+            PATH_SUFFIXES include/cccl include)
+        mark_as_advanced(INKLING_THRUST_INCLUDE_DIR)
+        if(INKLING_THRUST_INCLUDE_DIR)
+            if(NOT TARGET inkling_thrust_headers)  # imported, so that compilers take them for a system's
+                add_library(inkling_thrust_headers INTERFACE IMPORTED GLOBAL)
+                target_include_directories(inkling_thrust_headers INTERFACE "${INKLING_THRUST_INCLUDE_DIR}")
             endif()
+            list(APPEND ${result} inkling_thrust_headers)
+            _inkling_find_openmp(${result})
         endif()
     elseif("${component}" STREQUAL "xtensor")
         find_package(xtensor QUIET GLOBAL)

@@ -1,10 +1,10 @@
 #include <inkling/denoiser/encoder_decoder.hpp>
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/embedding/learned.hpp>
 #include <inkling/testing/device_arrays.hpp>
 
 #include "allocations.hpp"
+#include "device.hpp"
 
 #include <doctest/doctest.h>
 
@@ -17,7 +17,7 @@
 namespace {
 
 using namespace inkling;
-using Device = backend::Cpu<>;
+using Device = tests::Device<>;
 using Model = denoiser::EncoderDecoder<Device>;
 using Batch = testing::RaggedBatch<Device>;
 using Floats = std::vector<float>;
@@ -25,7 +25,7 @@ using View = MatrixView<float>;
 using ConstView = MatrixView<float const>;
 
 static_assert(Denoiser<Model>);
-static_assert(Denoiser<denoiser::EncoderDecoder<backend::Cpu<double>>>);
+static_assert(Denoiser<denoiser::EncoderDecoder<tests::Device<double>>>);
 static_assert(!Denoiser<int>);
 
 constexpr Index vocabulary = 90;

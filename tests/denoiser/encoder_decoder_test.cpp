@@ -1,12 +1,13 @@
 #include <inkling/denoiser/encoder_decoder.hpp>
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/embedding/layer_normed.hpp>
 #include <inkling/embedding/learned.hpp>
 #include <inkling/testing/device_arrays.hpp>
 #include <inkling/testing/gradient_check.hpp>
 
 #include <doctest/doctest.h>
+
+#include "device.hpp"
 
 #include <cmath>
 #include <span>
@@ -17,7 +18,7 @@
 namespace {
 
 using namespace inkling;
-using Device = backend::Cpu<double>;
+using Device = tests::Device<double>;
 using Model = denoiser::EncoderDecoder<Device>;
 using Options = denoiser::EncoderDecoderOptions;
 using Batch = testing::RaggedBatch<Device>;

@@ -1,6 +1,5 @@
 #include <inkling/denoiser/encoder_only.hpp>
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/embedding/noisy_learned.hpp>
 #include <inkling/objective/diffusion_loss.hpp>
 #include <inkling/objective/distance_penalty.hpp>
@@ -8,6 +7,8 @@
 #include <inkling/testing/gradient_check.hpp>
 
 #include <doctest/doctest.h>
+
+#include "device.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -18,7 +19,7 @@
 namespace {
 
 using namespace inkling;
-using Device = backend::Cpu<double>;
+using Device = tests::Device<double>;
 using Model = denoiser::EncoderOnly<Device>;
 using Space = embedding::NoisyLearned;
 using Options = denoiser::EncoderOnlyOptions;

@@ -1,23 +1,21 @@
 #include "diffuseq_golden.hpp"
-
-#include <inkling/backend/cpu.hpp>
+#include "device.hpp"
 
 #include <doctest/doctest.h>
 
-using inkling::backend::Cpu;
-
-TEST_CASE_TEMPLATE("golden: DiffuSeq's encoder, read-out and distances to the embeddings", Device, Cpu<float>,
-                   Cpu<double>) {
+TEST_CASE_TEMPLATE("golden: DiffuSeq's encoder, read-out and distances to the embeddings", Device, tests::Device<float>,
+                   tests::Device<double>) {
     for (auto const& entry : golden::cases("diffuseq_forward")) golden::diffuseq::check_forward<Device>(entry);
 }
 
-TEST_CASE_TEMPLATE("golden: DiffuSeq's training step and every gradient of it", Device, Cpu<float>, Cpu<double>) {
+TEST_CASE_TEMPLATE("golden: DiffuSeq's training step and every gradient of it", Device, tests::Device<float>,
+                   tests::Device<double>) {
     for (auto const& entry : golden::cases("diffuseq_loss")) golden::diffuseq::check_loss<Device>(entry);
 }
 
 TEST_CASE_TEMPLATE(
     "golden: Bridge's training step, with every penalty on the distance of two estimates, and every gradient", Device,
-    Cpu<float>, Cpu<double>) {
+    tests::Device<float>, tests::Device<double>) {
     for (auto const& entry : golden::cases("bridgegap_loss")) golden::diffuseq::check_loss<Device>(entry);
 }
 
@@ -26,11 +24,11 @@ TEST_CASE("golden: the window of noise in which Bridge looks for a second level"
 }
 
 TEST_CASE_TEMPLATE("golden: DiffuSeq's and Bridge's decoding, from noise to tokens, beside a source that stays clean",
-                   Device, Cpu<float>, Cpu<double>) {
+                   Device, tests::Device<float>, tests::Device<double>) {
     for (auto const& entry : golden::cases("diffuseq_sampling")) golden::diffuseq::check_sampling<Device>(entry);
 }
 
 TEST_CASE_TEMPLATE("golden: DiffuSeq's nearest embeddings, and steps beside a source that stays clean", Device,
-                   Cpu<float>, Cpu<double>) {
+                   tests::Device<float>, tests::Device<double>) {
     for (auto const& entry : golden::cases("diffuseq_steps")) golden::diffuseq::check_steps<Device>(entry);
 }

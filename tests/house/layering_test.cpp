@@ -107,6 +107,28 @@ std::vector<std::string> foreign_includes(std::vector<Header> const& headers) {
     return found;
 }
 
+/// One line for each word by which one backend knows another's library or headers.
+std::vector<std::string> backends_that_mix(std::vector<Header> const& headers) {
+    std::vector<std::string> found;
+    for (Header const& header : headers) {
+        bool const on_thrust = header.path.starts_with("backend/thrust") || header.path == "backend/cuda.hpp";
+        bool const on_cpu = header.path.starts_with("backend/cpu");
+        for (std::string const& name : house::includes_of(header.text)) {
+            if (on_thrust && (name.starts_with("Eigen/") || name.starts_with("inkling/backend/cpu")))
+                found.push_back(header.path + " includes " + name + ": Eigen comes into no kernel");
+            if (on_cpu && (name.starts_with("thrust/") || name.starts_with("inkling/backend/thrust")))
+                found.push_back(header.path + " includes " + name + ": Cpu needs no Thrust");
+        }
+        std::string const code = house::code_of(header.text);
+        if (code.find("THRUST_DEVICE_SYSTEM") != std::string::npos)
+            found.push_back(header.path + " has THRUST_DEVICE_SYSTEM: the system is a type");
+        bool const calls = header.path == "backend/thrust_host.hpp" || header.path == "backend/cuda.hpp";
+        if (!calls && code.find("::thrust::") != std::string::npos)
+            found.push_back(header.path + " names ::thrust::, and only systems do");
+    }
+    return found;
+}
+
 std::vector<Header> library() { return house::read_headers(INKLING_TESTS_SOURCE_DIR "/include/inkling"); }
 
 }  // namespace
@@ -125,6 +147,10 @@ TEST_CASE("pipeline/ knows no schedule, sampler, objective or learning rate by n
 
 TEST_CASE("only backend/ knows Eigen, Thrust, CUDA and OpenMP; core/ and schedule/ know only the standard library") {
     for (std::string const& line : foreign_includes(library())) FAIL_CHECK(line);
+}
+
+TEST_CASE("Thrust's backends know no Eigen, Cpu knows no Thrust, and nobody asks for Thrust's device system") {
+    for (std::string const& line : backends_that_mix(library())) FAIL_CHECK(line);
 }
 
 TEST_CASE("every header stands in a room of the house, and is included as <inkling/...>") {
@@ -155,4 +181,9 @@ TEST_CASE("the layering check sees an upward edge, and lets a downward one pass"
     CHECK(foreign_includes({{"core/error.hpp", "#include <nlohmann/json.hpp>"}}).size() == 1);
     CHECK(foreign_includes({{"backend/cpu.hpp", "#include <Eigen/Core>"}, {"core/error.hpp", "#include <string>"}})
               .empty());
+    CHECK(backends_that_mix({{"backend/thrust/product.hpp", "#include <Eigen/Core>"}}).size() == 1);
+    CHECK(backends_that_mix({{"backend/cpu/product.hpp", "#include <thrust/for_each.h>"}}).size() == 1);
+    CHECK(backends_that_mix({{"backend/thrust_host.hpp", "#define THRUST_DEVICE_SYSTEM 1\n"}}).size() == 1);
+    CHECK(backends_that_mix({{"backend/thrust/product.hpp", "::thrust::tuple<int> x;"}}).size() == 1);
+    CHECK(backends_that_mix({{"backend/thrust_host.hpp", "// THRUST_DEVICE_SYSTEM\n::thrust::cpp::par;"}}).empty());
 }

@@ -1,10 +1,11 @@
 #include <inkling/nn/transformer_layer.hpp>
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/testing/device_arrays.hpp>
 #include <inkling/testing/gradient_check.hpp>
 
 #include <doctest/doctest.h>
+
+#include "device.hpp"
 
 #include <cmath>
 #include <cstring>
@@ -16,7 +17,7 @@
 namespace {
 
 using namespace inkling;
-using Device = backend::Cpu<double>;
+using Device = tests::Device<double>;
 using Pass = nn::Pass<Device>;
 using Batch = testing::RaggedBatch<Device>;
 using View = MatrixView<double>;

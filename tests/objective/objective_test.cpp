@@ -1,6 +1,5 @@
 #include <inkling/objective/objective.hpp>
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
 #include <inkling/embedding/layer_normed.hpp>
 #include <inkling/embedding/learned.hpp>
@@ -8,6 +7,8 @@
 #include <inkling/testing/gradient_check.hpp>
 
 #include <doctest/doctest.h>
+
+#include "device.hpp"
 
 #include <cmath>
 #include <concepts>
@@ -19,7 +20,7 @@
 namespace {
 
 using namespace inkling;
-using Device = backend::Cpu<double>;
+using Device = tests::Device<double>;
 using View = MatrixView<double>;
 
 constexpr Index vocabulary = 7;

@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include "device.hpp"
 #include "io/temporary_folder.hpp"
 #include "refusal.hpp"
 #include "tiny.hpp"
@@ -367,7 +368,7 @@ struct ThisPlan {
 };
 
 template <class Space>
-using Reciter = TextDiffusion<schedule::Sqrt, Space, denoiser::Empirical<backend::Cpu<>>, ThisPlan>;
+using Reciter = TextDiffusion<schedule::Sqrt, Space, denoiser::Empirical<tests::Device<>>, ThisPlan>;
 
 std::vector<std::string> const& known_lines() {
     static std::vector<std::string> const lines{"the ink is still wet", "a drop falls into clear water", "paper",
@@ -446,7 +447,7 @@ TEST_CASE("the exact denoiser works in a space that is more than a table") {
 }
 
 TEST_CASE_TEMPLATE("Empirical is the posterior mean, as double arithmetic finds it line by line", Real, float, double) {
-    using Device = backend::Cpu<Real>;
+    using Device = tests::Device<Real>;
     constexpr Index vocabulary = 9, width = 5, length = 4, sentences = 3;
     nn::ParameterLayout layout;
     embedding::Learned const space(layout, vocabulary, {.width = width, .standard_deviation = 0.4});
@@ -518,11 +519,11 @@ TEST_CASE("Empirical refuses no lines, tokens that are none, and lengths that it
     CHECK_SAYS(pipeline.generate(source, {.beams = {.length_beam = 3}}), "leave length_beam at 1");
 }
 
-static_assert(Denoiser<denoiser::Empirical<backend::Cpu<>>>);
-static_assert(!TrainableDenoiser<denoiser::Empirical<backend::Cpu<>>>);
-static_assert(TrainableDenoiser<denoiser::EncoderDecoder<backend::Cpu<>>>);
+static_assert(Denoiser<denoiser::Empirical<tests::Device<>>>);
+static_assert(!TrainableDenoiser<denoiser::Empirical<tests::Device<>>>);
+static_assert(TrainableDenoiser<denoiser::EncoderDecoder<tests::Device<>>>);
 static_assert(!Denoiser<int>);
-static_assert(EmbeddingSpaceOn<embedding::Learned, backend::Cpu<>>);
+static_assert(EmbeddingSpaceOn<embedding::Learned, tests::Device<>>);
 static_assert(!std::copy_constructible<Pipeline>);  // its weights are one buffer; move it
 
 }  // namespace

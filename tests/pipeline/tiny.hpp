@@ -1,6 +1,5 @@
 #pragma once
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/denoiser/denoiser.hpp>
 #include <inkling/embedding/learned.hpp>
 #include <inkling/pipeline/pipeline.hpp>
@@ -12,6 +11,7 @@
 #include <inkling/text/word_tokenizer.hpp>
 
 #include "allocations.hpp"
+#include "device.hpp"
 
 #include <cstdint>
 #include <string>
@@ -21,8 +21,10 @@ namespace tiny {
 
 using namespace inkling;
 
-using Pipeline = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned,
-                               denoiser::EncoderDecoder<backend::Cpu<>>, sampler::Ddpm>;
+template <class Device>
+using PipelineOn = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned,
+                                 denoiser::EncoderDecoder<Device>, sampler::Ddpm>;
+using Pipeline = PipelineOn<tests::Device<>>;
 
 /// Sentences of 1 to 6 words, all different.
 inline std::vector<std::string> sentences(std::size_t count) {
@@ -45,8 +47,9 @@ inline text::WordTokenizer tokenizer(std::vector<std::string> const& lines = sen
 }
 
 /// A pipeline that is soon trained.
-inline Pipeline::Options options() {
-    Pipeline::Options options;
+template <class Chosen = Pipeline>
+typename Chosen::Options options() {
+    typename Chosen::Options options;
     options.schedule.training_noise = 2.0;
     options.embedding = {.width = 8, .standard_deviation = 0.5};
     options.denoiser.width = 16;
@@ -63,9 +66,11 @@ inline Pipeline::Options options() {
 }
 
 /// Never trained, but it listens to z_t, so that every noise gives other text.
-inline Pipeline talkative() {
-    Pipeline pipeline(tokenizer(), options());
-    auto const more = testing::random_values<float>(pipeline.layout().size(), 1);
+template <class Chosen = Pipeline>
+Chosen talkative(text::WordTokenizer const& words = tokenizer(),
+                 typename Chosen::Options const& chosen = options<Chosen>()) {
+    Chosen pipeline(words, chosen);
+    auto const more = testing::random_values<typename Chosen::Scalar>(pipeline.layout().size(), 1);
     for (char const* name : {"decoder.project_in_dim.weight", "decoder.self_cond_proj.0.weight",
                              "decoder.self_cond_proj.2.weight", "decoder.project_out_dim.weight"}) {
         auto const parameter = pipeline.layout().find(name)->parameter;

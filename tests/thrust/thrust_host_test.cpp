@@ -4,6 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+#include <vector>
+
 using namespace inkling;
 
 TEST_CASE_TEMPLATE("every backend keeps the laws of the verbs: Thrust on one thread", Device,
@@ -24,4 +27,85 @@ TEST_CASE_TEMPLATE("every backend keeps the laws of the verbs: Thrust on OpenMP"
         CHECK(law.broken(device) == "");
     }
 }
+
+TEST_CASE("ThrustOmp: a number of threads that cannot be is refused") {
+    using Device = backend::ThrustHost<float, backend::ThrustOmp>;
+    CHECK_THROWS_WITH_AS(Device({.threads = -1}), "inkling::backend::ThrustOmp: threads is -1, expected 0 or more",
+                         Error);
+    CHECK_THROWS_WITH_AS(Device({.threads = 100'000}),
+                         "inkling::backend::ThrustOmp: threads is 100000, expected at most 1024", Error);
+    CHECK(Device({.threads = 2}).options().threads == 2);
+    CHECK(Device().options().threads >= 1);
+}
 #endif
+
+TEST_CASE("ThrustCpp: more threads than the one it has are refused; a copy has scratch of its own") {
+    CHECK_THROWS_WITH_AS(backend::ThrustHost<>({.threads = 2}),
+                         "inkling::backend::ThrustCpp: threads is 2, expected 0 or 1, as this system runs on one",
+                         Error);
+    backend::ThrustHost<> device({.threads = 1});
+    backend::ThrustHost<> copied(device);
+    CHECK(copied.options().threads == 1);
+    CHECK(copied.scratch(10) != device.scratch(10));
+    CHECK(copied.scratch(5) == copied.scratch(10));
+}
+
+TEST_CASE("ThrustHost: a layer norm has gain and bias or neither, and keys are of one sentence in a backward pass") {
+    backend::ThrustHost<> device;
+    std::vector<float> values{1, 2, 3, 4}, slopes(2);
+    MatrixView<float> const x(values.data(), 2, 2);
+    VectorView<float> const d(slopes.data(), 2);
+    CHECK_THROWS_WITH_AS(layer_norm(device, x, d, {}, 1e-5, x),
+                         "inkling::backend::layer_norm: gain alone, expected gain and bias or neither", Error);
+    CHECK_THROWS_WITH_AS(layer_norm_backward(device, x, x, x, d, x, {}, d),
+                         "inkling::backend::layer_norm_backward: dbias alone, expected dgain and dbias or neither",
+                         Error);
+    Index const sentence = 0;
+    backend::AttentionShape const shape{{}, {}, 1, &sentence};
+    CHECK_THROWS_AS(attention_backward(device, shape, x, x, x, x, x, x, x, x), Error);
+    CHECK(values == std::vector<float>{1, 2, 3, 4});
+}
+
+TEST_CASE("ThrustHost: logits that are not numbers still name a token of the vocabulary") {
+    backend::ThrustHost<> device;
+    std::vector<float> const z{std::numeric_limits<float>::quiet_NaN()};
+    std::vector<float> const table{1.0F, 2.0F, 3.0F};
+    Token token = -1;
+    readout_argmax(device, {z.data(), 1, 1}, {table.data(), 3, 1}, {}, {&token, 1});
+    CHECK(token >= 0);
+    CHECK(token < 3);
+}
+
+TEST_CASE("ThrustHost: sums of nothing are 0, and verbs on no rows do nothing") {
+    backend::ThrustHost<> device;
+    double sum = -1.0;
+    squared_norm(device, {}, &sum);
+    CHECK(sum == 0.0);
+    sum = -1.0;
+    squared_error(device, {}, {}, 1.0, &sum);
+    CHECK(sum == 0.0);
+    add(device, {}, {}, {});
+    attention(device, {}, {}, {}, {}, {});
+    std::vector<double> losses{-1.0, -1.0};
+    std::vector<float> const table{1.0F, 2.0F, 3.0F};
+    readout_cross_entropy(device, MatrixView<float const>(nullptr, 0, 1), {table.data(), 3, 1}, {}, {}, 0.1, 1.0,
+                          losses.data());
+    CHECK(losses == std::vector<double>{0.0, 0.0});
+}
+
+TEST_CASE("ThrustHost: long attention whose softmax nobody keeps is done in parts, with the bits of the whole") {
+    backend::ThrustHost<> device;
+    Index const rows = 2100, heads = 2, cols = 4;  // more pairs of rows than are held at once
+    CHECK(rows * rows * heads > backend::kernels::most_weights);
+    testing::RaggedBatch<backend::ThrustHost<>> const batch(device, {rows});
+    testing::DeviceArray<backend::ThrustHost<>> const q(device, testing::random_values<float>(rows * cols, 1)),
+        k(device, testing::random_values<float>(rows * cols, 2)),
+        v(device, testing::random_values<float>(rows * cols, 3));
+    testing::DeviceArray<backend::ThrustHost<>> out(device, rows * cols), again(device, rows * cols),
+        probabilities(device, rows * heads * rows);
+    backend::AttentionShape const shape{batch.segments(), batch.segments(), heads};
+    attention(device, shape, q.matrix(cols), k.matrix(cols), v.matrix(cols), out.matrix(cols),
+              probabilities.matrix(heads * rows));
+    attention(device, shape, q.matrix(cols), k.matrix(cols), v.matrix(cols), again.matrix(cols));
+    CHECK(out.get(device) == again.get(device));
+}

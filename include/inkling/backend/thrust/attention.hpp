@@ -132,7 +132,8 @@ void attention(ThrustDevice<Real, System>& device, AttentionShape const& shape, 
     Index const rows = shape.queries.rows;
     Index const cols = shape.heads * shape.keys.longest;
     bool const kept = !probabilities.empty();
-    Index const block = kept ? rows : std::clamp<Index>(kernels::most_weights / std::max<Index>(1, cols), 1, rows);
+    Index const most = std::max<Index>(1, kernels::most_weights / std::max<Index>(1, cols));
+    Index const block = kept ? rows : std::min(rows, most);
     Real* const memory = kept ? nullptr : device.scratch(block * cols);
     for (Index row = 0; row < rows; row += block) {
         Index const count = std::min(block, rows - row);

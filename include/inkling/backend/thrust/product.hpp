@@ -61,6 +61,19 @@ struct ProductTile {
     }
 };
 
+/// result [M, N] (+)= left [M, K] right [K, N] + bias [N], tile by tile.
+template <class Real, class System>
+void tiled_product(ThrustDevice<Real, System>& device, In<Real> left, Orientation left_orientation, In<Real> right,
+                   Orientation right_orientation, Out<Real> result, bool accumulate, InVector<Real> bias) {
+    using Tile = ProductTile<Real>;
+    Index const depth = left_orientation == Orientation::plain ? left.cols : left.rows;
+    Index const across = (result.cols + Tile::side - 1) / Tile::side;
+    Index const down = (result.rows + Tile::side - 1) / Tile::side;
+    for_each(device, down * across,
+             Tile{Tile::factor(left, left_orientation), Tile::factor(right, right_orientation), depth, result,
+                  bias.data, accumulate, across});
+}
+
 }  // namespace kernels
 
 /// result [M, N] (+)= left [M, K] right [K, N] + bias [N]; each factor may be stored transposed.
@@ -72,13 +85,7 @@ struct ProductTile {
 template <class Real, class System>
 void product(ThrustDevice<Real, System>& device, In<Real> left, Orientation left_orientation, In<Real> right,
              Orientation right_orientation, Out<Real> result, bool accumulate = false, InVector<Real> bias = {}) {
-    using Tile = kernels::ProductTile<Real>;
-    Index const depth = left_orientation == Orientation::plain ? left.cols : left.rows;
-    Index const across = (result.cols + Tile::side - 1) / Tile::side;
-    Index const down = (result.rows + Tile::side - 1) / Tile::side;
-    kernels::for_each(device, down * across,
-                      Tile{Tile::factor(left, left_orientation), Tile::factor(right, right_orientation), depth, result,
-                           bias.data, accumulate, across});
+    kernels::tiled_product(device, left, left_orientation, right, right_orientation, result, accumulate, bias);
 }
 
 }  // namespace inkling::backend
