@@ -5,14 +5,15 @@
 #
 #   eigen          backend/cpu.hpp: Eigen 5 or 3.4, and OpenMP where the compiler has it (not with INKLING_OPENMP=OFF)
 #   thrust         backend/thrust_host.hpp: Thrust's headers, of a CUDA toolkit or alone, and OpenMP likewise; no CUDA
+#   cuda           backend/cuda.hpp, in .cu files: CUDA's runtime and cuBLAS, with what compilers must be told; not in inkling::all
 #   xtensor        arrays handed to users and read from them: io/npy.hpp, listeners
 #   json           model files and safetensors headers
 #   zlib           gzip-compressed text
 #   sentencepiece  subword tokenizer
 #   utf8proc       BERT's subwords: text/wordpiece_tokenizer.hpp
-#   all            inkling::all: whichever of them are found
+#   all            inkling::all: whichever of them are found, but for cuda
 
-set(inkling_known_components eigen thrust xtensor json zlib sentencepiece utf8proc)
+set(inkling_known_components eigen thrust cuda xtensor json zlib sentencepiece utf8proc)
 
 # Adds OpenMP to `result` where the compiler has it and it is wanted.
 macro(_inkling_find_openmp result)
@@ -49,6 +50,18 @@ macro(_inkling_find_libraries component result)
             endif()
             list(APPEND ${result} inkling_thrust_headers)
             _inkling_find_openmp(${result})
+        endif()
+    elseif("${component}" STREQUAL "cuda")
+        find_package(CUDAToolkit 12 QUIET)
+        if(TARGET CUDA::cublas)
+            if(NOT TARGET inkling_cuda_settings)
+                add_library(inkling_cuda_settings INTERFACE IMPORTED GLOBAL)
+                target_compile_definitions(inkling_cuda_settings INTERFACE EIGEN_NO_CUDA)
+                target_compile_options(inkling_cuda_settings INTERFACE  # 554 tells of an operator that is there for other types
+                    "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-diag-suppress=554>")
+                target_link_libraries(inkling_cuda_settings INTERFACE CUDA::cudart CUDA::cublas)
+            endif()
+            list(APPEND ${result} inkling_cuda_settings)
         endif()
     elseif("${component}" STREQUAL "xtensor")
         find_package(xtensor QUIET GLOBAL)
@@ -99,7 +112,7 @@ function(inkling_add_component component)
     endif()
 endfunction()
 
-# Adds inkling::all, which links every component there is.
+# Adds inkling::all, which links every component there is but cuda: its settings are for programs that use it.
 function(inkling_add_all)
     if(TARGET inkling::all)
         return()
@@ -108,7 +121,7 @@ function(inkling_add_all)
     add_library(inkling::all ALIAS inkling_all)
     target_link_libraries(inkling_all INTERFACE inkling::inkling)
     foreach(component IN LISTS inkling_known_components)
-        if(TARGET inkling::${component})
+        if(TARGET inkling::${component} AND NOT component STREQUAL "cuda")
             target_link_libraries(inkling_all INTERFACE inkling::${component})
         endif()
     endforeach()

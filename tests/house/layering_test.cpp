@@ -111,7 +111,7 @@ std::vector<std::string> foreign_includes(std::vector<Header> const& headers) {
 std::vector<std::string> backends_that_mix(std::vector<Header> const& headers) {
     std::vector<std::string> found;
     for (Header const& header : headers) {
-        bool const on_thrust = header.path.starts_with("backend/thrust") || header.path == "backend/cuda.hpp";
+        bool const on_thrust = header.path.starts_with("backend/thrust") || header.path.starts_with("backend/cuda");
         bool const on_cpu = header.path.starts_with("backend/cpu");
         for (std::string const& name : house::includes_of(header.text)) {
             if (on_thrust && (name.starts_with("Eigen/") || name.starts_with("inkling/backend/cpu")))
@@ -122,7 +122,7 @@ std::vector<std::string> backends_that_mix(std::vector<Header> const& headers) {
         std::string const code = house::code_of(header.text);
         if (code.find("THRUST_DEVICE_SYSTEM") != std::string::npos)
             found.push_back(header.path + " has THRUST_DEVICE_SYSTEM: the system is a type");
-        bool const calls = header.path == "backend/thrust_host.hpp" || header.path == "backend/cuda.hpp";
+        bool const calls = header.path == "backend/thrust_host.hpp" || header.path == "backend/cuda/device.hpp";
         if (!calls && code.find("::thrust::") != std::string::npos)
             found.push_back(header.path + " names ::thrust::, and only systems do");
     }

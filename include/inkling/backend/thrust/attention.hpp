@@ -17,7 +17,7 @@ struct KeysOfQuery {
         place = row - shape.queries.offsets[sentence];
         first = shape.keys.offsets[source];
         count = shape.keys.offsets[source + 1] - first;
-        seen = shape.causal ? std::min(count, place + 1) : count;
+        seen = shape.causal ? least(count, place + 1) : count;
     }
     Index place;  ///< of the query in its sentence
     Index first;  ///< row of the keys' sentence

@@ -2,7 +2,6 @@
 
 #include <inkling/backend/thrust/detail/map.hpp>
 
-#include <algorithm>
 #include <cmath>
 
 namespace inkling::backend {
@@ -81,7 +80,7 @@ struct SumBlockOfRows {
     MatrixView<Real> partial;
     INKLING_HOST_DEVICE void operator()(Index block, Index begin, Index end) const {
         Real* const to = partial.row(block);
-        Index const last = std::min(rows, (block + 1) * block_of_rows);
+        Index const last = least(rows, (block + 1) * block_of_rows);
         for (Index col = begin; col < end; ++col) to[col] = Real{0};
         for (Index row = block * block_of_rows; row < last; ++row)
             for (Index col = begin; col < end; ++col) to[col] += values(row, col);

@@ -2,8 +2,6 @@
 
 #include <inkling/backend/thrust/detail/map.hpp>
 
-#include <algorithm>
-
 namespace inkling::backend {
 
 namespace kernels {
@@ -33,11 +31,11 @@ struct ProductTile {
     INKLING_HOST_DEVICE void operator()(Index tile) const {
         Index const first_row = tile / across * side;
         Index const first_col = tile % across * side;
-        Index const rows = std::min(side, result.rows - first_row);
-        Index const cols = std::min(side, result.cols - first_col);
+        Index const rows = least(side, result.rows - first_row);
+        Index const cols = least(side, result.cols - first_col);
         Real totals[side][side] = {};
         for (Index first = 0; first < depth; first += side) {
-            Index const terms = std::min(side, depth - first);
+            Index const terms = least(side, depth - first);
             Real panel[side][side] = {};
             for (Index k = 0; k < terms; ++k)
                 for (Index j = 0; j < cols; ++j)

@@ -13,7 +13,7 @@ struct SquareBlock {
     double* to;
     INKLING_HOST_DEVICE void operator()(Index block) const {
         Real const* const first = x + block * block_of_terms;
-        to[block] = sum_of<double>(std::min(block_of_terms, size - block * block_of_terms), [first](Index i) {
+        to[block] = sum_of<double>(least(block_of_terms, size - block * block_of_terms), [first](Index i) {
             double const value = static_cast<double>(first[i]);
             return value * value;
         });

@@ -14,6 +14,9 @@
 
 namespace inkling::backend::kernels {
 
+/// The smaller of the two, by value: std::min takes references, and device code has none to a constant.
+[[nodiscard]] INKLING_HOST_DEVICE constexpr Index least(Index a, Index b) { return b < a ? b : a; }
+
 /// Calls body(row, begin, end) for the piece of a row that a number stands for.
 template <class Body>
 struct Pieces {
@@ -23,7 +26,7 @@ struct Pieces {
     Index count;  ///< pieces of a row
     INKLING_HOST_DEVICE void operator()(Index index) const {
         Index const begin = index % count * width;
-        body(index / count, begin, std::min(cols, begin + width));
+        body(index / count, begin, least(cols, begin + width));
     }
 };
 
@@ -81,7 +84,7 @@ struct SumBlock {
     double* to;
     INKLING_HOST_DEVICE void operator()(Index block) const {
         double const* const first = terms + block * block_of_terms;
-        to[block] = sum_of<double>(std::min(block_of_terms, count - block * block_of_terms),
+        to[block] = sum_of<double>(least(block_of_terms, count - block * block_of_terms),
                                    [first](Index i) { return first[i]; });
     }
 };

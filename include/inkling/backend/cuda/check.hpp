@@ -1,0 +1,36 @@
+#pragma once
+
+#include <inkling/core/error.hpp>
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <source_location>
+#include <string_view>
+
+namespace inkling::backend::detail {
+
+/// The last part of a path.
+[[nodiscard]] constexpr std::string_view file_name(std::string_view path) {
+    return path.substr(path.find_last_of("/\\") + 1);
+}
+
+/// @throws Error when `status` is no success: the call, its place, and what CUDA says
+inline void check_cuda(cudaError_t status, char const* call,
+                       std::source_location place = std::source_location::current()) {
+    if (status == cudaSuccess) return;
+    cudaGetLastError();  // which would else be taken for that of a later call
+    fail("inkling::backend::Cuda: ", call, " failed at ", file_name(place.file_name()), ":", place.line(), ": ",
+         cudaGetErrorString(status), " (", cudaGetErrorName(status), ")");
+}
+
+/// The same of cuBLAS.
+inline void check_cublas(cublasStatus_t status, char const* call,
+                         std::source_location place = std::source_location::current()) {
+    if (status == CUBLAS_STATUS_SUCCESS) return;
+    fail("inkling::backend::Cuda: ", call, " failed at ", file_name(place.file_name()), ":", place.line(), ": ",
+         cublasGetStatusString(status), " (", cublasGetStatusName(status), ")");
+}
+
+}  // namespace inkling::backend::detail

@@ -1,0 +1,178 @@
+#include <inkling/backend/thrust_host.hpp>
+
+#include <inkling/pipeline/trainer.hpp>
+#include <inkling/testing/backend_conformance.hpp>
+
+#include <doctest/doctest.h>
+
+#include "pipeline/tiny.hpp"
+
+#include <csignal>
+#include <cstddef>
+#include <cstring>
+#include <set>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace inkling;
+
+/// Memory that only verbs may touch, as that of a device with memory of its own: whoever else reads or writes it ends
+/// the program. Its pages are open while a verb runs, one verb at a time.
+class Guard {
+public:
+    static void* open_pages(std::size_t bytes) {
+        void* const memory = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        REQUIRE(memory != MAP_FAILED);
+        pages().insert({memory, bytes});
+        return memory;
+    }
+    static void close_pages(void* memory, std::size_t bytes) {
+        pages().erase({memory, bytes});
+        munmap(memory, bytes);
+    }
+    /// How many pieces of memory there are.
+    static std::size_t pieces() { return pages().size(); }
+
+    Guard() { protect(PROT_READ | PROT_WRITE); }
+    Guard(Guard const&) = delete;
+    Guard& operator=(Guard const&) = delete;
+    ~Guard() { protect(PROT_NONE); }
+
+private:
+    using Pages = std::set<std::pair<void*, std::size_t>>;
+    static Pages& pages() {
+        static Pages all;
+        return all;
+    }
+    static void protect(int how) {
+        for (auto const& [memory, bytes] : pages()) mprotect(memory, bytes, how);
+    }
+};
+
+template <class T>
+class GuardedBuffer {
+public:
+    GuardedBuffer() = default;
+    explicit GuardedBuffer(Index size) : size_(size) {
+        if (size > 0) data_ = static_cast<T*>(Guard::open_pages(bytes()));
+    }
+    GuardedBuffer(GuardedBuffer&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    GuardedBuffer& operator=(GuardedBuffer&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~GuardedBuffer() {
+        if (data_ != nullptr) Guard::close_pages(data_, bytes());
+    }
+    [[nodiscard]] T* data() { return data_; }
+    [[nodiscard]] T const* data() const { return data_; }
+    [[nodiscard]] Index size() const { return size_; }
+
+private:
+    [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(size_) * sizeof(T); }
+    T* data_ = nullptr;
+    Index size_ = 0;
+};
+
+/// A system of one's own: as fine-grained as a CUDA device's, in guarded memory.
+struct GuardedSystem {
+    struct Options {};
+    template <class T>
+    using Buffer = GuardedBuffer<T>;
+    static constexpr bool fine = true;
+
+    explicit GuardedSystem(Options const& options) : options_(options) {}
+    [[nodiscard]] Options const& options() const { return options_; }
+
+    template <class Body>
+    void for_each(Index count, Body const& body) const {
+        Guard const guard;
+        for (Index index = count; index-- > 0;) body(index);  // in another order than the usual one
+    }
+    static void upload(void const* from, void* to, std::size_t bytes) { copy(from, to, bytes); }
+    static void download(void const* from, void* to, std::size_t bytes) { copy(from, to, bytes); }
+    static void copy(void const* from, void* to, std::size_t bytes) {
+        Guard const guard;
+        std::memcpy(to, from, bytes);
+    }
+    static void clear(void* to, std::size_t bytes) {
+        Guard const guard;
+        std::memset(to, 0, bytes);
+    }
+
+private:
+    Options options_;
+};
+static_assert(backend::ThrustSystem<GuardedSystem>);
+
+using Guarded = backend::ThrustDevice<float, GuardedSystem>;
+static_assert(Backend<Guarded>);
+
+}  // namespace
+
+TEST_CASE("guarded memory: a host that reads it is ended") {
+    GuardedBuffer<int> const memory(1);
+    pid_t const child = fork();
+    if (child == 0) {
+        std::signal(SIGSEGV, SIG_DFL);
+        int const volatile* const place = memory.data();
+        _exit(*place);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status));
+}
+
+TEST_CASE("every backend keeps the laws of the verbs: fine-grained, backwards, in memory that the host cannot read") {
+    Guarded device;
+    for (auto const& law : testing::backend_laws<Guarded>()) {
+        CAPTURE(law.name);
+        CHECK(law.broken(device) == "");
+    }
+}
+
+TEST_CASE("training and generating touch a device's memory by verbs alone, and another grain gives the same bits") {
+    auto const run = []<class Device>(std::type_identity<Device>) {
+        using Pipeline = tiny::PipelineOn<Device>;
+        auto const options = tiny::options<tiny::PipelineOn<backend::ThrustHost<float>>>();
+        typename Pipeline::Options chosen{.schedule = options.schedule,
+                                          .embedding = options.embedding,
+                                          .denoiser = options.denoiser,
+                                          .sampler = options.sampler,
+                                          .seed = options.seed};
+        Pipeline pipeline(tiny::tokenizer(), chosen);
+        auto const lines = tiny::sentences(40);
+        text::ParallelCorpus corpus, held_out;
+        for (std::string const& line : lines) {
+            auto const tokens = tiny::tokenizer().encode(line);
+            (corpus.size() < 30 ? corpus : held_out).add(tokens, tokens);
+        }
+        typename Trainer<Pipeline>::Options training;
+        training.steps = 20;
+        training.tokens_per_batch = 64;
+        training.discrete_steps = 100;
+        Trainer<Pipeline>(pipeline, training).fit(corpus, &held_out);
+        return pipeline.generate_with(lines, {.seed = 4, .beams = {.length_beam = 2, .noise_beam = 2}});
+    };
+    auto const want = run(std::type_identity<backend::ThrustHost<float>>{});
+    auto const got = run(std::type_identity<Guarded>{});
+    REQUIRE(got.size() == want.size());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        CHECK(got[i].tokens == want[i].tokens);
+        CHECK(got[i].mean_log_probability == want[i].mean_log_probability);
+    }
+    CHECK(Guard::pieces() == 0);
+}
+#endif
