@@ -132,7 +132,7 @@ concept HasReadouts =
 
 }  // namespace backend
 
-/// Storage and verbs of one kind of device. Models: backend::Cpu, backend::ThrustHost.
+/// Storage and verbs of one kind of device. Models: backend::Cpu, ThrustHost, Cuda.
 ///
 /// A verb is a free function found beside the backend's type (by argument-dependent lookup) that takes the device
 /// first, reads and writes memory it is given, and keeps nothing but the device's own scratch. To add a backend, define

@@ -10,7 +10,7 @@
 
 namespace inkling::backend {
 
-/// Where Thrust runs, and in whose memory: a policy of ThrustDevice. Models: ThrustCpp, ThrustOmp.
+/// Where Thrust runs, and in whose memory: a policy of ThrustDevice. Models: ThrustCpp, ThrustOmp, CudaSystem.
 ///
 /// `for_each(count, body)` calls body(0) .. body(count - 1), in any order and side by side, and may return before they
 /// are done; later calls come after them.
@@ -29,7 +29,7 @@ concept ThrustSystem =
     && requires(S& system, void const* from, void* to) { system.copy(from, to, std::size_t{}); }
     && requires(S& system, void* to) { system.clear(to, std::size_t{}); };
 
-/// Verbs by Thrust; Real is float or double (double for gradient checks). Used by the names of its systems: ThrustHost.
+/// Verbs by Thrust; Real is float or double (double for gradient checks). Used by the names ThrustHost and Cuda.
 ///
 /// A device is one worker's handle: it owns the scratch memory of its verbs, so one device serves one caller at a
 /// time. Copies share nothing. Results do not depend on the number of threads.

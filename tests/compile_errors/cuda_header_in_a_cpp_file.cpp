@@ -1,0 +1,2 @@
+// expect: inkling/backend/cuda.hpp is for CUDA compilers: include it in a .cu file
+#include <inkling/backend/cuda.hpp>
