@@ -20,7 +20,8 @@ struct Candidate {
 namespace inkling {
 
 /// Chooses one of the candidates for a source.
-/// Models: decode::MeanLogProbability, decode::MinimumBayesRisk, decode::TwoLevelMinimumBayesRisk.
+/// Models: decode::MeanLogProbability, decode::MinimumBayesRisk, decode::TwoLevelMinimumBayesRisk,
+/// decode::MostAlike.
 // clang-format off
 template <class S>
 concept Selection = std::copyable<S>

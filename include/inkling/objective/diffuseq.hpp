@@ -18,8 +18,9 @@ struct DiffuSeq {
     double weight = 1.0;             ///< of the cross-entropy; finite, 0 or more
     double regression_weight = 1.0;  ///< finite, 0 or more
     double prior_weight = 1.0;       ///< finite, 0 or more
-    bool clean_goal = false;  ///< z0_hat is to be the embedding, without its space's noise: Bridge's way. If not, that
-                              ///< is so only where the batch says so: DiffuSeq at the cleanest level
+    /// true: z0_hat is compared with the embedding, without its space's noise (Bridge); false: with z0, but where the
+    /// batch says otherwise, which is at the cleanest level (DiffuSeq)
+    bool clean_goal = false;
 
     /// @throws Error naming the first option that is out of its range
     void check() const {

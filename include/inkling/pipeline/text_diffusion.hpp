@@ -50,7 +50,9 @@ struct GenerateOptions {
         beams.check();
         require(tokens_per_batch >= 1, "inkling::GenerateOptions: tokens_per_batch is ", tokens_per_batch,
                 ", expected at least 1");
-        require(first_source >= 0, "inkling::GenerateOptions: first_source is ", first_source, ", expected 0 or more");
+        constexpr Index most = Index{1} << 32;
+        require(first_source >= 0 && first_source <= most, "inkling::GenerateOptions: first_source is ", first_source,
+                ", expected 0 to 2^32");
     }
 };
 
@@ -192,6 +194,9 @@ public:
                 require(token >= 0 && token < space_.vocabulary(), where_, ": source ", i, " has the token ", token,
                         ", expected one of a vocabulary of ", space_.vocabulary());
         }
+        Index const last_source = options.first_source + static_cast<Index>(sources.size());
+        require(last_source <= (Index{1} << 32) / options.beams.candidates(), where_, ": sources up to number ",
+                last_source, " of ", options.beams.candidates(), " candidates each, expected at most 2^32 candidates");
         std::vector<Generated> result(sources.size());
         auto const plan = options_.sampler.plan(options_.schedule);
         sampler::require_valid(plan, where_);
@@ -199,7 +204,7 @@ public:
         Index done = 0;
         for (auto const& group : grouped(sources, options)) {
             if (options.stop.stop_requested()) break;
-            generate_group(*worker, plan, sources, group, options, selection, listener, result);
+            if (!generate_group(*worker, plan, sources, group, options, selection, listener, result)) break;
             done += static_cast<Index>(group.size());
             if (options.on_progress) options.on_progress(done, static_cast<Index>(sources.size()));
         }
@@ -238,18 +243,19 @@ public:
             where, ": the configuration lacks 'embedding', 'denoiser' or 'schedule'");
         pipeline::from_json(json.at("embedding"), options.embedding, where + ", 'embedding'");
         pipeline::from_json(json.at("denoiser"), options.denoiser, where + ", 'denoiser'");
-        auto const other_schedule = [&](nlohmann::json const& expected, char const* what) {
-            fail(where, ": was trained with another noise schedule: ", what, " are ", expected.dump(),
-                 ", those of this pipeline's ", schedule_samples(options.schedule).dump());
+        auto const other_schedule = [&](char const* what, nlohmann::json const& its, nlohmann::json const& ours) {
+            fail(where, ": was trained with another noise schedule: ", what, " are ", its.dump(),
+                 ", those of this pipeline's ", ours.dump());
         };
         if constexpr (pipeline::Described<Schedule>) {
             auto const settings = json.value("schedule_settings", nlohmann::json());
             auto const expected = pipeline::to_json(options.schedule);
-            if (!pipeline::same_names(settings, expected)) other_schedule(settings, "its settings");
+            if (!pipeline::same_names(settings, expected)) other_schedule("its settings", settings, expected);
             pipeline::from_json(settings, options.schedule, where + ", 'schedule_settings'");
         }
-        if (auto const& samples = json.at("schedule"); samples != schedule_samples(options.schedule))
-            other_schedule(samples, "its alpha_bar at t = 0, 1/4, 1/2, 3/4, 1 and its training noise factor");
+        if (auto const ours = schedule_samples(options.schedule); json.at("schedule") != ours)
+            other_schedule("its alpha_bar at t = 0, 1/4, 1/2, 3/4, 1 and its training noise factor",
+                           json.at("schedule"), ours);
         TextDiffusion loaded(WithoutWeights{}, text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer),
                              std::move(options));
         for (auto const& entry :
@@ -289,6 +295,12 @@ private:
           tokenizer_(std::move(tokenizer)),
           space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
           model_(layout_, options_.denoiser, space_) {
+        Index const vocabulary = tokenizer_.vocabulary_size();
+        auto const specials = tokenizer_.specials();
+        for (Token const token : {specials.bos, specials.pad, specials.eos, specials.unk})
+            require(token >= 0 && token < vocabulary, "inkling::TextDiffusion: the tokenizer's special tokens are bos ",
+                    specials.bos, ", pad ", specials.pad, ", eos ", specials.eos, ", unk ", specials.unk,
+                    ", expected tokens of its vocabulary of ", vocabulary);
         schedule::require_falls(options_.schedule, "inkling::TextDiffusion");
     }
 
@@ -331,8 +343,9 @@ private:
         return groups;
     }
 
+    /// @return whether it was done; a batch that is stopped leaves no result
     template <class Choice, class ListenerType>
-    void generate_group(Worker& worker, sampler::Plan const& plan, std::span<std::vector<Token> const> tokens,
+    bool generate_group(Worker& worker, sampler::Plan const& plan, std::span<std::vector<Token> const> tokens,
                         std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
                         ListenerType& listener, std::vector<Generated>& result) const {
         worker.workspace.reset();
@@ -405,8 +418,9 @@ private:
                 return !stopped;
             },
             parts);
-        if (stopped) return;
+        if (stopped) return false;
         read_out(pass, z0_hat, joined, group, beams, selection, result);
+        return true;
     }
 
     /// Puts the embeddings of what is kept in the place of its noise.
@@ -472,8 +486,10 @@ private:
             }
             for (Generated const& one : all)
                 choice.push_back({one.text, one.mean_log_probability, beams.group(static_cast<Index>(choice.size()))});
-            auto const best = candidates == 1 ? std::size_t{0} : static_cast<std::size_t>(selection.select(choice));
-            result[static_cast<std::size_t>(group[s])] = std::move(all[best]);
+            Index const best = candidates == 1 ? 0 : selection.select(choice);
+            require(best >= 0 && best < candidates, where_, ": the Selection chose candidate ", best,
+                    ", expected 0 to ", candidates - 1);
+            result[static_cast<std::size_t>(group[s])] = std::move(all[static_cast<std::size_t>(best)]);
         }
     }
 
