@@ -1,5 +1,7 @@
 #include <inkling/pipeline/trainer.hpp>
 
+#include <inkling/objective/distance_penalty.hpp>
+
 #include <doctest/doctest.h>
 
 #include "io/temporary_folder.hpp"
