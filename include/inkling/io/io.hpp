@@ -9,4 +9,5 @@
 #include <inkling/io/model_file.hpp>
 #include <inkling/io/named_tensors.hpp>
 #include <inkling/io/safetensors.hpp>
+#include <inkling/io/sealed_file.hpp>
 #include <inkling/io/tensor_view.hpp>

@@ -3,7 +3,6 @@
 #include <inkling/backend/concept.hpp>
 #include <inkling/core/error.hpp>
 #include <inkling/nn/parameters.hpp>
-#include <inkling/train/detail/sealed_file.hpp>
 #include <inkling/train/detail/weights.hpp>
 #include <inkling/train/snapshot.hpp>
 
@@ -70,7 +69,7 @@ public:
         if (kept) {
             std::vector<Real> const host = detail::to_host(device, weights);
             auto const tensors = detail::named_weights(layout, std::span<Real const>(host));
-            detail::write_sealed(folder_ / file, tensors, {{"inkling_step", std::to_string(step)}}, format_key, format);
+            io::write_sealed(folder_ / file, tensors, {{"inkling_step", std::to_string(step)}}, format_key, format);
         }
         snapshots_ = std::move(list);
         return kept;
@@ -148,8 +147,8 @@ private:
         return digits.find_first_not_of("0123456789") == std::string_view::npos;
     }
     [[nodiscard]] io::Safetensors open_(Snapshot const& snapshot) const {
-        return detail::open_sealed(folder_ / snapshot.file, "inkling::train::BestCheckpoints", "snapshot", format_key,
-                                   format);
+        return io::open_sealed(folder_ / snapshot.file, "inkling::train::BestCheckpoints", "snapshot", format_key,
+                               format);
     }
 
     template <Backend B>
