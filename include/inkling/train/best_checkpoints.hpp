@@ -2,6 +2,7 @@
 
 #include <inkling/backend/concept.hpp>
 #include <inkling/core/error.hpp>
+#include <inkling/io/sealed_file.hpp>
 #include <inkling/nn/parameters.hpp>
 #include <inkling/train/detail/weights.hpp>
 #include <inkling/train/snapshot.hpp>
