@@ -48,6 +48,7 @@ template <Backend B>
         {"weights of a read-out count its rows", laws::weights_of_a_readout_count_its_rows<B>},
         {"weighted rows and cosines are their formulas", laws::weighted_rows_and_cosines_are_their_formulas<B>},
         {"read-out argmax names the most probable token", laws::readout_argmax_names_the_most_probable_token<B>},
+        {"read-out top names the most probable tokens", laws::readout_top_names_the_most_probable_tokens<B>},
         {"attention is its formula over ragged batches", laws::attention_is_its_formula_over_ragged_batches<B>},
         {"causal rows see no later row", laws::causal_rows_see_no_later_row<B>},
         {"a batch gives the bits of its sentences alone", laws::a_batch_gives_the_bits_of_its_sentences_alone<B>},

@@ -71,8 +71,8 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
                 Real* const scores = kept ? probabilities.row(row) + head * shape.keys.longest : scratch + panel;
                 Index const stride = kept ? probabilities.stride : shape.keys.longest;
                 detail::attention_scores(detail::Strided<Real>{q.row(row) + head * width, q.stride, 1},
-                                         detail::Strided<Real>{k.row(key_begin) + head * width, k.stride, 1},
-                                         first, rows, seen, width, shape.causal, scores, stride, scratch);
+                                         detail::Strided<Real>{k.row(key_begin) + head * width, k.stride, 1}, first,
+                                         rows, seen, width, shape.causal, scores, stride, scratch);
                 detail::multiply_serial(detail::Strided<Real>{scores, stride, 1},
                                         detail::Strided<Real>{v.row(key_begin) + head * width, v.stride, 1}, rows,
                                         width, seen, false, out.row(row) + head * width, out.stride, scratch);

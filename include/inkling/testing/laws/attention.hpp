@@ -79,8 +79,8 @@ template <Backend B>
         {{1, 130}, {40, 9}, {0, 1}, 1, false, 33},
         {{64, 65, 200}, {64, 65, 200}, {0, 1, 2}, 2, true, 6},  // as many as a block of rows may have, and more
         {{2, 70, 90}, {5, 66, 3}, {0, 1, 2}, 1, true, 5},       // keys that nobody sees, and queries that see all
-        {{2, 3, 4}, {5, 6}, {1, 0, 1}, 2, false, 7},     // several targets of one source
-        {{2, 0, 3}, {4, 2, 0}, {0, 1, 2}, 2, false, 3},  // nothing to ask, and nothing to see
+        {{2, 3, 4}, {5, 6}, {1, 0, 1}, 2, false, 7},            // several targets of one source
+        {{2, 0, 3}, {4, 2, 0}, {0, 1, 2}, 2, false, 3},         // nothing to ask, and nothing to see
     };
     for (Case const& c : cases) {
         RaggedBatch<B> const queries(device, c.queries), keys(device, c.keys);
@@ -153,9 +153,9 @@ template <Backend B>
     };
     double const rounding = unit<B>() * 256 * std::sqrt(static_cast<double>(width));
     for (Index const length : {1, 2, 63, 64, 65, 128, 129}) {
-        auto const found = far_apart(message("causal attention, row ", length - 1, " against attention to its prefix"),
-                                     row_of(whole, length - 1),
-                                     exact(row_of(run(length, false, nullptr), length - 1)), {rounding});
+        auto const found =
+            far_apart(message("causal attention, row ", length - 1, " against attention to its prefix"),
+                      row_of(whole, length - 1), exact(row_of(run(length, false, nullptr), length - 1)), {rounding});
         if (!found.empty()) return found;
     }
     for (Index const length : {1, 40, 64, 100}) {  // the rows from there on are others, and their slopes are 0
@@ -171,13 +171,13 @@ template <Backend B>
         auto const part = static_cast<std::size_t>(rows * cols);
         for (std::size_t i = 0; i < 3 && found.empty(); ++i) {
             auto const begin = got.begin() + static_cast<std::ptrdiff_t>(i * part);
-            std::vector<Real> const early(begin, begin + length * cols), late(begin + length * cols,
-                                                                             begin + rows * cols);
+            std::vector<Real> const early(begin, begin + length * cols),
+                late(begin + length * cols, begin + rows * cols);
             auto const from = want.begin() + static_cast<std::ptrdiff_t>(i) * length * cols;
             auto const name = message("slope ", i, " of q, k, v before row ", length);
-            found = first_of({far_apart(name, early, exact(std::vector<Real>(from, from + length * cols)),
-                                        {rounding * 16}),
-                              far_apart(name + ", behind it", late, std::vector<double>(late.size()), {0.0})});
+            found =
+                first_of({far_apart(name, early, exact(std::vector<Real>(from, from + length * cols)), {rounding * 16}),
+                          far_apart(name + ", behind it", late, std::vector<double>(late.size()), {0.0})});
         }
         if (!found.empty()) return found;
         q = random<B>(rows * cols, 1), k = random<B>(rows * cols, 2), v = random<B>(rows * cols, 3);
