@@ -7,3 +7,5 @@
 #include <inkling/denoiser/empirical.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
 #include <inkling/denoiser/encoder_only.hpp>
+#include <inkling/denoiser/positions.hpp>
+#include <inkling/denoiser/source_encoder.hpp>
