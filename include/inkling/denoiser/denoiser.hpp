@@ -3,6 +3,7 @@
 /// \file
 /// The whole denoiser room: what removes noise, on any backend.
 
+#include <inkling/denoiser/autoregressive.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/denoiser/empirical.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
