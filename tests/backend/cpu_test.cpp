@@ -120,6 +120,14 @@ std::vector<std::pair<std::string, std::vector<Real>>> all_results(int threads) 
     auto argmax = log_probabilities.get(device);
     for (Token const token : tokens.get(device)) argmax.push_back(static_cast<Real>(token));
     results.emplace_back("readout_argmax", argmax);
+    testing::DeviceArray<Device, Token> best(device, rows * 3);
+    auto scores = values(rows * 3, 24);
+    readout_top(device, in, table.matrix(cols), {}, best.matrix(3), scores.matrix(3));
+    auto top = scores.get(device);
+    for (Token const token : best.get(device)) top.push_back(static_cast<Real>(token));
+    results.emplace_back("readout_top", top);
+    readout_log_probabilities(device, in, table.matrix(cols), {}, batch.tokens(), log_probabilities.vector());
+    results.emplace_back("readout_log_probabilities", log_probabilities.get(device));
     squared_norm(device, x.vector(), sums);
     squared_error(device, in, other, 0.3, sums + 1, dz.matrix(cols), dk.matrix(cols));
     keep_sums("squared_norm, squared_error");
@@ -172,6 +180,15 @@ TEST_CASE("Cpu: logits that are not numbers still name a token of the vocabulary
     readout_argmax(device, {z.data(), 1, 1}, {table.data(), 3, 1}, {}, {&token, 1});
     CHECK(token >= 0);
     CHECK(token < 3);
+    std::vector<Token> best(3, -1);
+    std::vector<float> scores(3);
+    readout_top(device, {z.data(), 1, 1}, {table.data(), 3, 1}, {}, {best.data(), 1, 3}, {scores.data(), 1, 3});
+    CHECK(std::is_permutation(best.begin(), best.end(), std::vector<Token>{0, 1, 2}.begin()));
+    CHECK_THROWS_WITH_AS(
+        readout_top(device, {z.data(), 1, 1}, {table.data(), 2, 1}, {}, {best.data(), 1, 3}, {scores.data(), 1, 3}),
+        "inkling::backend::readout_top: 3 tokens and 3 probabilities a row, expected as many, at most 2, the "
+        "vocabulary",
+        Error);
 }
 
 TEST_CASE("Cpu: a device that cannot be is refused; a copy has scratch of its own") {

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <span>
 #include <string>
 #include <utility>
@@ -66,6 +67,17 @@ void readout_argmax(Device& device, In z, In table, InVector bias, VectorView<To
     readout_argmax(static_cast<Cpu&>(device), z, table, bias, tokens, log_probabilities);
     if (device.wrong == "readout_argmax names the next token" && tokens.size > 0) ++tokens.data[0];
 }
+void readout_top(Device& device, In z, In table, InVector bias, MatrixView<Token> tokens, Out log_probabilities) {
+    readout_top(static_cast<Cpu&>(device), z, table, bias, tokens, log_probabilities);
+    if (device.wrong == "readout_top forgets an order" && tokens.cols > 1)
+        std::swap(tokens.row(0)[0], tokens.row(0)[1]);
+}
+void readout_log_probabilities(Device& device, In z, In table, InVector bias, TokenView tokens,
+                               OutVector log_probabilities) {
+    readout_log_probabilities(static_cast<Cpu&>(device), z, table, bias, tokens, log_probabilities);
+    if (device.wrong == "readout_log_probabilities gives a probability")
+        log_probabilities.data[0] = std::exp(log_probabilities.data[0]);
+}
 void squared_norm(Device& device, InVector x, double* sum) {
     squared_norm(static_cast<Cpu&>(device), x, sum);
     if (device.wrong == "squared_norm sums in single precision") *sum = static_cast<double>(static_cast<float>(*sum));
@@ -105,6 +117,9 @@ TEST_CASE("backend laws: each way in which a verb is wrong breaks the law that i
              {"dropout draws one mask for all", "dropout keeps its share, and draws the same mask again"},
              {"dropout drops too much", "dropout keeps its share, and draws the same mask again"},
              {"readout_argmax names the next token", "read-out argmax names the most probable token"},
+             {"attention sees the future", "causal rows see no later row"},
+             {"readout_top forgets an order", "read-out top names the most probable tokens"},
+             {"readout_log_probabilities gives a probability", "read-out top names the most probable tokens"},
              {"adam_step forgets the decay", "Adam's step and averages are their formulas"}}) {
         std::string const &wrong = broken_law.first, &law = broken_law.second;  // clang captures no structured bindings
         CAPTURE(wrong);

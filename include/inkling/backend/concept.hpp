@@ -114,6 +114,12 @@ concept HasReadouts =
     && requires(B& device, MatrixIn<B> in, VectorIn<B> vector, VectorOut<B> vector_out) {
            readout_argmax(device, in, in, vector, VectorView<Token>{}, vector_out);
        }
+    && requires(B& device, MatrixIn<B> in, VectorIn<B> vector, VectorOut<B> vector_out) {
+           readout_log_probabilities(device, in, in, vector, TokenView{}, vector_out);
+       }
+    && requires(B& device, MatrixIn<B> in, VectorIn<B> vector, MatrixOut<B> out) {
+           readout_top(device, in, in, vector, MatrixView<Token>{}, out);
+       }
     && requires(B& device, VectorIn<B> vector, double* sums) { squared_norm(device, vector, sums); }
     && requires(B& device, MatrixIn<B> in, double* sums) { squared_error(device, in, in, 1.0, sums); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, double* sums) {

@@ -116,4 +116,84 @@ concept TrainableDenoiser = Denoiser<D>
     && requires(D const& denoiser) { { denoiser.dropout() } -> std::same_as<double>; };        // has 'dropout()', in [0, 1)
 // clang-format on
 
+/// The rows that one step adds to sequences that grow side by side, each by one row.
+///
+/// Sequence j of source s is row s * each + j of what is read and written, and has slot s * slots + j of the cache.
+struct NextRows {
+    Index place = 0;    ///< of the new rows in their sequences, from 0
+    Index sources = 1;  ///< S
+    Index each = 1;     ///< sequences of each source
+    Index slots = 1;    ///< of the cache for each source, as many as `each`, or more where that is 1
+};
+
+/// What says of each row of a target, from the rows up to it, what comes next. Models: denoiser::Autoregressive.
+///
+/// `encode` makes of a source what all steps share; `predict` writes the outputs [N, D], from which the next tokens are
+/// read, of all rows of the target at once; `predict_next` the same of one new row a sequence, from a cache of the
+/// rows before it, which `make_cache` makes room for and `copy_sequence` copies where a sequence is continued in two
+/// ways.
+// clang-format off
+template <class M>
+concept NextTokenModel = std::copyable<M>
+    && requires { typename M::Device; }   // has 'Device', the backend it runs on
+    && requires { typename M::Options; }  // has 'Options'
+    && requires { typename M::Encoded; }  // has 'Encoded', what a source becomes
+    && requires { typename M::Cache; }    // has 'Cache', what is kept of the rows so far
+    && Backend<typename M::Device>
+    && requires(M const& model, nn::Pass<typename M::Device>& pass, PackedSequences source) {
+           { model.encode(pass, source) } -> std::same_as<typename M::Encoded>;  // has 'encode(pass, source) const'
+       }
+    && requires(typename M::Encoded encoded, Index const* sources) {
+           encoded.source_of = sources;  // Encoded has 'source_of', [S]: which source each target, or group of them, belongs to; null: its own number
+       }
+    && requires(M const& model, nn::Pass<typename M::Device>& pass, PackedSequences target,
+                typename M::Encoded const& source, MatrixView<typename M::Device::Scalar> z) {
+           model.predict(pass, target, source, z, z);  // has 'predict(pass, target, source, z, out) const'
+       }
+    && requires(M const& model, nn::Pass<typename M::Device>& pass, Index size) {
+           { model.make_cache(pass, size, size) } -> std::same_as<typename M::Cache>;  // has 'make_cache(pass, slots, rows) const'
+       }
+    && requires(M const& model, nn::Pass<typename M::Device>& pass, typename M::Encoded const& source,
+                typename M::Cache& cache, NextRows rows, MatrixView<typename M::Device::Scalar> z) {
+           model.predict_next(pass, source, cache, rows, z, z);  // has 'predict_next(pass, source, cache, rows, z, out) const'
+       }
+    && requires(M const& model, nn::Pass<typename M::Device>& pass, typename M::Cache& cache, Index index) {
+           model.copy_sequence(pass, cache, index, index, index);  // has 'copy_sequence(pass, cache, from, to, rows) const'
+       }
+    && requires(M const& model) { { model.longest_source() } -> std::same_as<Index>; }   // has 'longest_source()', in rows
+    && requires(M const& model) { { model.longest_target() } -> std::same_as<Index>; };  // has 'longest_target()', in rows
+
+/// A model of the next token that can be made for an embedding space: it places its weights in the layout behind those
+/// of the space.
+template <class M, class Space>
+concept NextTokenModelOver = NextTokenModel<M>
+    && requires(nn::ParameterLayout& layout, typename M::Options const& options, Space const& space) {
+           M(layout, options, space);  // has a constructor (layout, options, space)
+       };
+
+/// A model of the next token that learns. Models: denoiser::Autoregressive.
+template <class M>
+concept TrainableNextTokenModel = NextTokenModel<M>
+    && requires { typename M::Saved; }  // has 'Saved'
+    && std::default_initializable<typename M::Saved>
+    && requires(typename M::Encoded const& encoded) {
+           { encoded.output } -> std::convertible_to<MatrixView<typename M::Device::Scalar const>>;       // Encoded has 'output'
+           { encoded.keys_values } -> std::convertible_to<MatrixView<typename M::Device::Scalar const>>;  // ... and 'keys_values': encode_backward takes gradients of their shapes
+       }
+    && requires(M const& model, nn::Pass<typename M::Device>& pass, PackedSequences source, typename M::Saved* saved) {
+           { model.encode(pass, source, saved) } -> std::same_as<typename M::Encoded>;  // has 'encode(pass, source, saved) const'
+       }
+    && requires(M const& model, nn::Pass<typename M::Device>& pass, PackedSequences target,
+                typename M::Encoded const& source, MatrixView<typename M::Device::Scalar> z, typename M::Saved* saved) {
+           model.predict(pass, target, source, z, z, saved);  // has 'predict(..., out, saved) const'
+       }
+    && requires(M const& model, nn::Pass<typename M::Device>& pass, PackedSequences target,
+                typename M::Encoded const& source, MatrixView<typename M::Device::Scalar> z,
+                typename M::Saved const& saved) {
+           model.predict_backward(pass, target, source, saved, z, z, z);  // has 'predict_backward(pass, target, source, saved, dout, dz, dkeys_values) const'
+           model.encode_backward(pass, source, saved, z, z);  // has 'encode_backward(pass, source, saved, doutput, dkeys_values) const'
+       }
+    && requires(M const& model) { { model.dropout() } -> std::same_as<double>; };  // has 'dropout()', in [0, 1)
+// clang-format on
+
 }  // namespace inkling

@@ -104,21 +104,25 @@ struct TransformerLayer {
     void forward(Pass<B>& pass, Segments const& segments, MatrixView<typename B::Scalar const> x,
                  MatrixView<typename B::Scalar> y, backend::AttentionShape const& cross_shape = {},
                  MatrixView<typename B::Scalar const> keys_values = {}, Saved<B>* saved = nullptr) const {
-        auto const mark = pass.workspace.mark();
-        auto current = residual(pass, self_norm, x, saved ? &saved->self_branch : nullptr,
-                                MatrixView<typename B::Scalar>{}, [&](auto in, auto out) {
-                                    self_attention.forward_self(pass, segments, options.causal, in, out,
-                                                                saved ? &saved->self : nullptr);
-                                });
-        if (options.cross)
-            current = residual(pass, cross_norm, current, saved ? &saved->cross_branch : nullptr,
-                               MatrixView<typename B::Scalar>{}, [&](auto in, auto out) {
-                                   cross_attention.forward_cross(pass, cross_shape, in, keys_values, out,
-                                                                 saved ? &saved->cross : nullptr);
-                               });
-        residual(pass, final_norm, current, saved ? &saved->feed_branch : nullptr, y,
-                 [&](auto in, auto out) { feed_forward.forward(pass, in, out, saved ? &saved->feed : nullptr); });
-        if (!saved) pass.workspace.release(mark);
+        run(pass, x, y, cross_shape, keys_values, saved, [&](auto in, auto out) {
+            self_attention.forward_self(pass, segments, options.causal, in, out, saved ? &saved->self : nullptr);
+        });
+    }
+
+    /// One row more of sequences whose earlier rows' keys and values are kept: y [R, width] from x [R, width].
+    ///
+    /// @param shape     which rows of `cache` each row of x looks at, its own among them
+    /// @param cache     [M, 2 width], keys and values of all rows so far
+    /// @param new_rows  [R, 2 width], the places in `cache` of the rows of x; they are written
+    template <Backend B>
+    void forward_next(Pass<B>& pass, backend::AttentionShape const& shape, MatrixView<typename B::Scalar const> cache,
+                      MatrixView<typename B::Scalar> new_rows, MatrixView<typename B::Scalar const> x,
+                      MatrixView<typename B::Scalar> y, backend::AttentionShape const& cross_shape,
+                      MatrixView<typename B::Scalar const> keys_values) const {
+        run<B>(pass, x, y, cross_shape, keys_values, nullptr, [&](auto in, auto out) {
+            self_attention.key_value().forward(pass, in, new_rows);
+            self_attention.forward_cross(pass, shape, in, cache, out);
+        });
     }
 
     /// Turns dy into dx in place; dkeys_values [Nk, 2 width] is overwritten.
@@ -141,6 +145,25 @@ struct TransformerLayer {
     }
 
 private:
+    /// The parts one behind the other; self_part(in, out) is the first of them.
+    template <Backend B, class SelfPart>
+    void run(Pass<B>& pass, MatrixView<typename B::Scalar const> x, MatrixView<typename B::Scalar> y,
+             backend::AttentionShape const& cross_shape, MatrixView<typename B::Scalar const> keys_values,
+             Saved<B>* saved, SelfPart const& self_part) const {
+        auto const mark = pass.workspace.mark();
+        auto current = residual(pass, self_norm, x, saved ? &saved->self_branch : nullptr,
+                                MatrixView<typename B::Scalar>{}, self_part);
+        if (options.cross)
+            current = residual(pass, cross_norm, current, saved ? &saved->cross_branch : nullptr,
+                               MatrixView<typename B::Scalar>{}, [&](auto in, auto out) {
+                                   cross_attention.forward_cross(pass, cross_shape, in, keys_values, out,
+                                                                 saved ? &saved->cross : nullptr);
+                               });
+        residual(pass, final_norm, current, saved ? &saved->feed_branch : nullptr, y,
+                 [&](auto in, auto out) { feed_forward.forward(pass, in, out, saved ? &saved->feed : nullptr); });
+        if (!saved) pass.workspace.release(mark);
+    }
+
     /// post-norm: norm(x + dropout(part(x))); pre-norm: x + dropout(part(norm(x))). Writes to `to`, or to new memory.
     template <Backend B, class Part>
     MatrixView<typename B::Scalar> residual(Pass<B>& pass, LayerNorm const& norm,

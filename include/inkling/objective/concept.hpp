@@ -66,7 +66,7 @@ struct Prediction {
     using Scalar = typename B::Scalar;
     TokenView targets;                    ///< [N]
     Segments segments;                    ///< of the targets
-    MatrixView<Scalar const> z0;          ///< [N, D]
+    MatrixView<Scalar const> z0;          ///< [N, D]; empty where nothing is diffused
     MatrixView<Scalar const> z0_hat;      ///< [N, D]
     MatrixView<Scalar> dz0;               ///< [N, D], to be added to
     MatrixView<Scalar> dz0_hat;           ///< [N, D], to be added to
@@ -88,7 +88,7 @@ struct Prediction {
         return mixed;
     }
     /// What a sum over rows is multiplied by, row weights apart, to be a mean.
-    [[nodiscard]] double share() const { return row_weights.empty() ? 1.0 / static_cast<double>(z0.rows) : 1.0; }
+    [[nodiscard]] double share() const { return row_weights.empty() ? 1.0 / static_cast<double>(z0_hat.rows) : 1.0; }
 };
 
 /// Whether an objective compares two estimates of one text, so that a batch must hold every sentence twice. It says so
@@ -101,10 +101,20 @@ inline constexpr bool is_paired = [] {
         return false;
 }();
 
+/// Whether an objective reads the outputs, Prediction::z0_hat, and nothing of a z0: a model of the next token can be
+/// trained by it. It says so by `static constexpr bool outputs_alone`.
+template <class O>
+inline constexpr bool reads_outputs_alone = [] {
+    if constexpr (requires { O::outputs_alone; })
+        return bool{O::outputs_alone};
+    else
+        return false;
+}();
+
 }  // namespace objective
 
 /// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression, objective::DiffuSeq,
-/// and objective::DistancePenalty of any.
+/// objective::DistancePenalty of any, and objective::CrossEntropy, which asks for no z0.
 ///
 /// `evaluate(pass, space, prediction, losses)` adds its terms to `losses`, and its gradients to prediction.dz0,
 /// prediction.dz0_hat and pass.gradients where pass.gradients is not null. An objective with options may have

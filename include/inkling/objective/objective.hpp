@@ -5,8 +5,10 @@
 
 #include <inkling/objective/anchor.hpp>
 #include <inkling/objective/concept.hpp>
+#include <inkling/objective/cross_entropy.hpp>
 #include <inkling/objective/diffuseq.hpp>
 #include <inkling/objective/diffusion_loss.hpp>
 #include <inkling/objective/distance_penalty.hpp>
 #include <inkling/objective/level_pairs.hpp>
+#include <inkling/objective/next_token_loss.hpp>
 #include <inkling/objective/regression.hpp>

@@ -8,7 +8,11 @@
 #include <inkling/io/model_file.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/denoise.hpp>
+#include <inkling/pipeline/embeddings.hpp>
+#include <inkling/pipeline/generated.hpp>
 #include <inkling/pipeline/held_tokenizer.hpp>
+#include <inkling/pipeline/sources.hpp>
+#include <inkling/pipeline/weights_file.hpp>
 #include <inkling/pipeline/workers.hpp>
 #include <inkling/sampler/concept.hpp>
 #include <inkling/schedule/concept.hpp>
@@ -23,7 +27,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <numeric>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -56,14 +59,6 @@ struct GenerateOptions {
     }
 };
 
-/// One generated sentence.
-struct Generated {
-    std::string text;
-    std::vector<Token> tokens;        ///< as read out, special tokens included
-    double mean_log_probability = 0;  ///< of the read-out, natural logarithm, mean over tokens
-    bool finished = false;            ///< false when the run was stopped before this sentence was done
-};
-
 /// One text diffusion pipeline: how noise grows, where tokens live, what removes noise, and how noise is walked back.
 ///
 /// Trains with Trainer, generates by itself; a const pipeline generates from many threads at once.
@@ -81,6 +76,7 @@ public:
     using NoiseScheduleType = Schedule;
     using SpaceType = Space;
     using ModelType = Model;
+    using GenerateOptionsType = GenerateOptions;
 
     /// Settings of every part; each part's defaults hold where nothing is said.
     struct Options {
@@ -114,15 +110,7 @@ public:
     /// train::Recoverability. Waits for the device.
     [[nodiscard]] std::vector<float> embeddings() const {
         auto worker = workers_.borrow(options_.device);
-        worker->workspace.reset();
-        nn::Pass<Device> pass{worker->device, worker->workspace, weights().data};
-        std::vector<Token> tokens(static_cast<std::size_t>(space_.vocabulary()));
-        std::iota(tokens.begin(), tokens.end(), Token{0});
-        auto const z0 = pass.take(space_.vocabulary(), space_.width());
-        space_.embed(pass, TokenView(pipeline::to_device<Token>(pass, std::span<Token const>(tokens))), z0);
-        std::vector<Scalar> values(static_cast<std::size_t>(z0.size()));
-        download(worker->device, static_cast<Scalar const*>(z0.data), std::span<Scalar>(values));
-        return {values.begin(), values.end()};
+        return pipeline::embeddings(*worker, space_, weights_.data());
     }
     /// How sentences enter the model: source eos; bos target eos. Where it joins them, bos source eos eos bos target
     /// eos, and pad tokens behind.
@@ -186,23 +174,22 @@ public:
                       "inkling::TextDiffusion: argument 4 is not a Listener: it needs "
                       "'operator()(decode::StepData<Scalar> const&)' that returns bool or nothing.");
         options.check();
-        for (std::size_t i = 0; i < sources.size(); ++i) {
-            Index const rows = wrapping().source_length(static_cast<Index>(sources[i].size()));
-            require(rows <= model_.longest_source(), where_, ": source ", i, " has ", rows,
-                    " tokens, expected at most ", model_.longest_source(), ", for which the model has positions");
-            for (Token const token : sources[i])
-                require(token >= 0 && token < space_.vocabulary(), where_, ": source ", i, " has the token ", token,
-                        ", expected one of a vocabulary of ", space_.vocabulary());
-        }
         Index const last_source = options.first_source + static_cast<Index>(sources.size());
         require(last_source <= (Index{1} << 32) / options.beams.candidates(), where_, ": sources up to number ",
                 last_source, " of ", options.beams.candidates(), " candidates each, expected at most 2^32 candidates");
+        auto const wrapped = wrapping();
+        pipeline::require_sources(
+            sources, [&](Index tokens) { return wrapped.source_length(tokens); }, model_.longest_source(),
+            space_.vocabulary(), where_);
+        std::vector<Index> lengths;
+        for (auto const& source : sources)
+            lengths.push_back(std::max(static_cast<Index>(source.size()) + 2, wrapped.filled));
         std::vector<Generated> result(sources.size());
         auto const plan = options_.sampler.plan(options_.schedule);
         sampler::require_valid(plan, where_);
         auto worker = workers_.borrow(options_.device);
         Index done = 0;
-        for (auto const& group : grouped(sources, options)) {
+        for (auto const& group : pipeline::grouped(lengths, options.beams.candidates(), options.tokens_per_batch)) {
             if (options.stop.stop_requested()) break;
             if (!generate_group(*worker, plan, sources, group, options, selection, listener, result)) break;
             done += static_cast<Index>(group.size());
@@ -217,12 +204,8 @@ public:
         Device device(options_.device);
         std::vector<Scalar> host(static_cast<std::size_t>(layout_.size()));
         download(device, static_cast<Scalar const*>(weights_.data()), std::span<Scalar>(host));
-        std::vector<float> values(host.begin(), host.end());
-        std::vector<io::NamedTensor> tensors;
-        for (auto const& entry : layout_.entries())
-            if (entry.stored) tensors.push_back({entry.name, entry.shape, values.data() + entry.parameter.offset});
-        io::save_model(path, {configuration().dump(1), std::string(tokenizer_.kind()), tokenizer_.serialise()},
-                       tensors);
+        pipeline::save_weights(path, configuration(), tokenizer_, layout_,
+                               std::vector<float>(host.begin(), host.end()));
     }
 
     /// Reads a model file that a pipeline of this type wrote: `load<text::WordTokenizer>(path)`, with every kind of
@@ -258,16 +241,9 @@ public:
                            json.at("schedule"), ours);
         TextDiffusion loaded(WithoutWeights{}, text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer),
                              std::move(options));
-        for (auto const& entry :
-             loaded.layout_.entries())  // before memory is asked for, whose size the file might lie about
-            if (entry.stored) file.contents().at(entry.name).require_shape(entry.shape);
+        pipeline::require_weights(file, loaded.layout_);
         loaded.make_room();
-        std::vector<float> values(static_cast<std::size_t>(loaded.layout_.size()));
-        loaded.layout_.template initialize<float>(0, values);  // what files do not hold: fixed tables
-        std::vector<io::TensorDestination> destinations;
-        for (auto const& entry : loaded.layout_.entries())
-            if (entry.stored) destinations.push_back({entry.name, entry.shape, values.data() + entry.parameter.offset});
-        file.load_weights(destinations);
+        auto const values = pipeline::load_weights(file, loaded.layout_);
         loaded.set_weights(std::vector<Scalar>(values.begin(), values.end()));
         return loaded;
     }
@@ -318,29 +294,6 @@ private:
             samples.push_back(std::round(schedule.alpha_bar(t) * 1e9) / 1e9);
         samples.push_back(std::round(schedule::training_noise_factor(schedule) * 1e9) / 1e9);
         return samples;
-    }
-
-    /// Sources of like length together, so that a batch wastes nothing; at most the budget of rows each.
-    [[nodiscard]] std::vector<std::vector<Index>> grouped(std::span<std::vector<Token> const> tokens,
-                                                          GenerateOptions const& options) const {
-        std::vector<Index> order(tokens.size());
-        std::iota(order.begin(), order.end(), Index{0});
-        auto const length = [&](Index i) {
-            return std::max(static_cast<Index>(tokens[static_cast<std::size_t>(i)].size()) + 2, wrapping().filled);
-        };
-        std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return length(a) < length(b); });
-        std::vector<std::vector<Index>> groups;
-        Index rows = 0;
-        for (Index const i : order) {
-            Index const cost = length(i) * options.beams.candidates();
-            if (groups.empty() || rows + cost > options.tokens_per_batch) {
-                groups.emplace_back();
-                rows = 0;
-            }
-            groups.back().push_back(i);
-            rows += cost;
-        }
-        return groups;
     }
 
     /// @return whether it was done; a batch that is stopped leaves no result
@@ -419,7 +372,7 @@ private:
             },
             parts);
         if (stopped) return false;
-        read_out(pass, z0_hat, joined, group, beams, selection, result);
+        read_out(pass, z0_hat, joined, tokens, group, beams, selection, result);
         return true;
     }
 
@@ -458,8 +411,8 @@ private:
 
     template <class Choice>
     void read_out(nn::Pass<Device>& pass, MatrixView<Scalar> z0_hat, text::JoinedBatch const& sequences,
-                  std::vector<Index> const& group, decode::Beams const& beams, Choice const& selection,
-                  std::vector<Generated>& result) const {
+                  std::span<std::vector<Token> const> sources, std::vector<Index> const& group,
+                  decode::Beams const& beams, Choice const& selection, std::vector<Generated>& result) const {
         Index const candidates = beams.candidates();
         Index const rows = z0_hat.rows;
         VectorView<Token> const tokens{pass.workspace.template take<Token>(rows), rows};
@@ -484,8 +437,11 @@ private:
                 all.push_back(
                     {tokenizer_.decode(own), {own.begin(), own.end()}, score / static_cast<double>(length), true});
             }
+            std::string const source =
+                candidates == 1 ? std::string{} : tokenizer_.decode(sources[static_cast<std::size_t>(group[s])]);
             for (Generated const& one : all)
-                choice.push_back({one.text, one.mean_log_probability, beams.group(static_cast<Index>(choice.size()))});
+                choice.push_back(
+                    {one.text, one.mean_log_probability, beams.group(static_cast<Index>(choice.size())), source});
             Index const best = candidates == 1 ? 0 : selection.select(choice);
             require(best >= 0 && best < candidates, where_, ": the Selection chose candidate ", best,
                     ", expected 0 to ", candidates - 1);

@@ -34,8 +34,9 @@ struct TrainingReport {
     std::optional<ValidationReport> validation{};
 };
 
-/// Settings of Trainer; every one has a default but the budget.
-template <class Objective_, class Rate>
+/// Settings of Trainer; every one has a default but the budget. Share of self-conditioning, weight of the length loss
+/// and T are of diffusion alone, and without effect where nothing is diffused.
+template <class Objective_, class Rate, class Generate = GenerateOptions>
 struct TrainerOptions {
     double minutes = 0.0;    ///< budget; 0: no limit. One of the two must be set
     Index steps = 0;         ///< budget of updates; 0: no limit
@@ -55,7 +56,7 @@ struct TrainerOptions {
 
     Index validate_every = 500;  ///< updates, at least 1; the last update is validated too
     Index bleu_sentences = 200;  ///< of the held-out text that are generated and scored; 0: none
-    GenerateOptions generate{};  ///< how they are generated
+    Generate generate{};         ///< how they are generated
     Index average_best = 5;  ///< the trained model is the mean of the best so many validated weights (or the very best,
                              ///< where that scores higher), kept as files beside the checkpoint; 0, or without a
                              ///< checkpoint: the last weights, or their moving average

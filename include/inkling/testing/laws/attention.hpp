@@ -77,8 +77,10 @@ template <Backend B>
         {{3, 1, 70, 2}, {3, 1, 70, 2}, {0, 1, 2, 3}, 2, false, 5},
         {{3, 1, 70, 2}, {3, 1, 70, 2}, {0, 1, 2, 3}, 3, true, 4},
         {{1, 130}, {40, 9}, {0, 1}, 1, false, 33},
-        {{2, 3, 4}, {5, 6}, {1, 0, 1}, 2, false, 7},     // several targets of one source
-        {{2, 0, 3}, {4, 2, 0}, {0, 1, 2}, 2, false, 3},  // nothing to ask, and nothing to see
+        {{64, 65, 200}, {64, 65, 200}, {0, 1, 2}, 2, true, 6},  // as many as a block of rows may have, and more
+        {{2, 70, 90}, {5, 66, 3}, {0, 1, 2}, 1, true, 5},       // keys that nobody sees, and queries that see all
+        {{2, 3, 4}, {5, 6}, {1, 0, 1}, 2, false, 7},            // several targets of one source
+        {{2, 0, 3}, {4, 2, 0}, {0, 1, 2}, 2, false, 3},         // nothing to ask, and nothing to see
     };
     for (Case const& c : cases) {
         RaggedBatch<B> const queries(device, c.queries), keys(device, c.keys);
@@ -113,6 +115,73 @@ template <Backend B>
                               far_apart(name + ", dv", sv.get(device), want.dv, {sums})});
         }
         if (!found.empty()) return found;
+    }
+    return {};
+}
+
+/// Of a causal sentence, row i is what row i of attention without a mask gives on the first i + 1 rows, and nothing in
+/// a later row changes a bit of it; nor does a slope of an earlier row reach a later one.
+template <Backend B>
+[[nodiscard]] std::string causal_rows_see_no_later_row(B& device) {
+    using Real = ScalarOf<B>;
+    Index const rows = 150, heads = 2, width = 7, cols = heads * width;
+    auto q = random<B>(rows * cols, 1), k = random<B>(rows * cols, 2), v = random<B>(rows * cols, 3);
+    auto dout = random<B>(rows * cols, 4);
+    auto const run = [&](Index length, bool causal, std::vector<Real>* slopes) {
+        RaggedBatch<B> const batch(device, {length});
+        auto const first = [&](std::vector<Real> const& all) {
+            return DeviceArray<B>(device, std::vector<Real>(all.begin(), all.begin() + length * cols));
+        };
+        DeviceArray<B> const in_q = first(q), in_k = first(k), in_v = first(v), slope = first(dout);
+        DeviceArray<B> out(device, length * cols), p(device, length * heads * length), dq(device, length * cols);
+        DeviceArray<B> dk(device, length * cols), dv(device, length * cols);
+        AttentionShape const shape{batch.segments(), batch.segments(), heads, nullptr, causal};
+        attention(device, shape, in_q.matrix(cols), in_k.matrix(cols), in_v.matrix(cols), out.matrix(cols),
+                  p.matrix(heads * length));
+        if (slopes != nullptr) {
+            attention_backward(device, shape, in_q.matrix(cols), in_k.matrix(cols), in_v.matrix(cols),
+                               p.matrix(heads * length), slope.matrix(cols), dq.matrix(cols), dk.matrix(cols),
+                               dv.matrix(cols));
+            for (auto const* part : {&dq, &dk, &dv})
+                for (Real const value : part->get(device)) slopes->push_back(value);
+        }
+        return out.get(device);
+    };
+    auto const whole = run(rows, true, nullptr);
+    auto const row_of = [&](std::vector<Real> const& all, Index row) {
+        return std::vector<Real>(all.begin() + row * cols, all.begin() + (row + 1) * cols);
+    };
+    double const rounding = unit<B>() * 256 * std::sqrt(static_cast<double>(width));
+    for (Index const length : {1, 2, 63, 64, 65, 128, 129}) {
+        auto const found =
+            far_apart(message("causal attention, row ", length - 1, " against attention to its prefix"),
+                      row_of(whole, length - 1), exact(row_of(run(length, false, nullptr), length - 1)), {rounding});
+        if (!found.empty()) return found;
+    }
+    for (Index const length : {1, 40, 64, 100}) {  // the rows from there on are others, and their slopes are 0
+        std::vector<Real> want, got;
+        std::fill(dout.begin() + length * cols, dout.end(), Real{0});
+        auto const prefix = run(length, true, &want);
+        for (auto* values : {&q, &k, &v})
+            for (std::size_t i = static_cast<std::size_t>(length * cols); i < values->size(); ++i)
+                (*values)[i] = (*values)[i] * Real{-3} + Real{1};
+        auto out = run(rows, true, &got);
+        out.resize(prefix.size());
+        auto found = not_same(message("causal attention, the rows before row ", length), out, prefix);
+        auto const part = static_cast<std::size_t>(rows * cols);
+        for (std::size_t i = 0; i < 3 && found.empty(); ++i) {
+            auto const begin = got.begin() + static_cast<std::ptrdiff_t>(i * part);
+            std::vector<Real> const early(begin, begin + length * cols),
+                late(begin + length * cols, begin + rows * cols);
+            auto const from = want.begin() + static_cast<std::ptrdiff_t>(i) * length * cols;
+            auto const name = message("slope ", i, " of q, k, v before row ", length);
+            found =
+                first_of({far_apart(name, early, exact(std::vector<Real>(from, from + length * cols)), {rounding * 16}),
+                          far_apart(name + ", behind it", late, std::vector<double>(late.size()), {0.0})});
+        }
+        if (!found.empty()) return found;
+        q = random<B>(rows * cols, 1), k = random<B>(rows * cols, 2), v = random<B>(rows * cols, 3);
+        dout = random<B>(rows * cols, 4);
     }
     return {};
 }

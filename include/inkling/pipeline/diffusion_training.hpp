@@ -1,0 +1,204 @@
+#pragma once
+
+#include <inkling/objective/diffusion_loss.hpp>
+#include <inkling/pipeline/device_batch.hpp>
+#include <inkling/sampler/plan.hpp>
+#include <inkling/schedule/discrete.hpp>
+#include <inkling/text/joining.hpp>
+#include <inkling/text/packing.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace inkling::pipeline {
+
+/// How a denoiser learns: noise is drawn for every batch, and the objective compares what was clean with what is made
+/// of it. One kind of pipeline::Training.
+template <class Pipeline, class Objective_>
+class DiffusionTraining {
+public:
+    using Device = typename Pipeline::Device;
+    using Scalar = typename Device::Scalar;
+    using Batch = objective::NoisedBatch<Device>;
+    using Losses = objective::Losses<Device>;
+
+    /// @param pipeline  must outlive this
+    /// @param options   a trainer's
+    /// @throws Error when an option is out of range, naming it
+    template <class Options>
+    DiffusionTraining(Pipeline const& pipeline, Options const& options)
+        : pipeline_(&pipeline),
+          objective_(options.objective),
+          self_conditioning_(options.self_conditioning),
+          length_weight_(options.length_weight),
+          discrete_steps_(options.discrete_steps) {
+        constexpr bool has_table = schedule::is_table<typename Pipeline::NoiseScheduleType>;
+        if constexpr (objective::is_paired<Objective_>)
+            require(discrete_steps_ > 0 || has_table, "inkling::Trainer: discrete_steps is ", discrete_steps_,
+                    ", expected at least 1, as the objective compares levels of a table");
+        if (discrete_steps_ > 0 || has_table) table_ = schedule::table_of(pipeline.schedule(), discrete_steps_);
+    }
+
+    /// @throws Error when the pipeline cannot generate as it is
+    void require_generates() const {
+        sampler::require_valid(pipeline_->options().sampler.plan(pipeline_->schedule()), "inkling::Trainer");
+    }
+
+    /// What of a trainer's options must not change within a run.
+    void add_options(nlohmann::json& json) const {
+        json["self_conditioning"] = self_conditioning_;
+        json["length_weight"] = length_weight_;
+        json["discrete_steps"] = discrete_steps_;
+    }
+
+    /// Brings a batch to the device with its noise drawn: by the update in training, by `draw` in validation.
+    [[nodiscard]] Batch batch(nn::Pass<Device>& pass, text::ParallelCorpus const& corpus,
+                              std::span<Index const> sentences, std::uint64_t seed, std::uint32_t draw, bool training) {
+        batch_.clear();
+        auto const wrapping = pipeline_->wrapping();
+        constexpr bool paired = objective::is_paired<Objective_>;
+        for (int copy = 0; copy < (paired ? 2 : 1); ++copy)
+            for (Index const i : sentences) batch_.add(corpus.source(i), corpus.target(i), i, wrapping);
+        auto const& model = pipeline_->model();
+        Batch result;
+        result.source = to_device<Device>(pass, batch_.source_offsets, batch_.source_tokens, places_,
+                                          model.longest_source(), "source");
+        constexpr bool joins = joins_source<typename Pipeline::ModelType>;
+        if constexpr (joins) {
+            join(wrapping);
+            result.target =
+                to_device<Device>(pass, joined_.offsets, joined_.tokens, places_, model.longest_target(), "target");
+            result.spans = parts_to_device(pass, joined_);
+        } else {
+            result.target = to_device<Device>(pass, batch_.target_offsets, batch_.target_tokens, places_,
+                                              model.longest_target(), "target");
+        }
+        levels_.clear();
+        labels_.clear();
+        classes_.clear();
+        goals_.clear();
+        pair_weights_.clear();
+        double const factor = schedule::training_noise_factor(pipeline_->schedule());
+        std::size_t const half = sentences.size();
+        for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
+            RandomStream const stream{seed, Purpose::training_time, static_cast<std::uint32_t>(batch_.sentences[s]),
+                                      draw};
+            double time = 0.0;
+            double alpha_bar = 0.0;
+            Index index = -1;
+            if (table_) {
+                index = static_cast<Index>(stream.below(static_cast<std::uint64_t>(table_->steps()), 0));
+                if constexpr (paired) {
+                    auto const& pairs = objective_.pairs;
+                    Index const second = pairs.second_of(*table_, index, stream.uniform(1) < 0.5, stream.uniform(2));
+                    if (s >= half) {
+                        pair_weights_.resize(pair_weights_.size() + static_cast<std::size_t>(target_rows(s)),
+                                             pairs.counts(*table_, index, second) ? Scalar{1} : Scalar{0});
+                        index = second;
+                    }
+                }
+                time = table_->label_time(index);
+                alpha_bar = table_->level(index);
+            } else {
+                time = stream.uniform(0);
+                alpha_bar = pipeline_->schedule().alpha_bar(time);
+            }
+            auto const level = schedule::noising(alpha_bar, factor);
+            if constexpr (joins)
+                for (double const c : {1.0, 1.0, 0.0})
+                    levels_.push_back(static_cast<Scalar>(c));  // the source stays clean
+            for (double const c : {level.z0, 1.0, level.noise}) levels_.push_back(static_cast<Scalar>(c));
+            for (double const c : {index == 0 ? 0.0 : 1.0, index == 0 ? 1.0 : 0.0, 0.0})
+                goals_.push_back(static_cast<Scalar>(c));
+            labels_.push_back(model.time_label({time, alpha_bar}));
+            classes_.push_back(model.length_class(batch_.source_offsets[s + 1] - batch_.source_offsets[s],
+                                                  batch_.target_offsets[s + 1] - batch_.target_offsets[s]));
+        }
+        Index const count = batch_.size();
+        Index const rows = result.target.segments.rows;
+        result.length_classes = to_device<Token>(pass, std::span<Token const>(classes_));
+        result.levels = {to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data, joins ? 2 * count : count, 3};
+        result.labels = to_device<double>(pass, std::span<double const>(labels_));
+        result.last_signal =
+            table_ ? std::sqrt(table_->level(table_->steps() - 1)) : schedule::signal(pipeline_->schedule(), 1.0);
+        auto const keys = to_device<Index>(pass, std::span<Index const>(batch_.sentences));
+        if (embedding::start_noise(pipeline_->space()) > 0.0) {  // of a text, and so the same for both of a pair
+            View const start = pass.take(rows, pipeline_->space().width());
+            fill_normal(pass.device, RandomStream{seed, Purpose::start_noise, 0, draw}, result.target.segments, keys,
+                        start);
+            result.start_noise = start;
+            result.goals = {to_device<Scalar>(pass, std::span<Scalar const>(goals_)).data, count, 3};
+        }
+        VectorView<Index> noise_keys = keys;
+        if constexpr (paired) {
+            double const share = 2.0 / static_cast<double>(rows);
+            result.pair_weight_sum = 0.0;
+            for (Scalar& weight : pair_weights_) {
+                weight = static_cast<Scalar>(share * static_cast<double>(weight));
+                result.pair_weight_sum += static_cast<double>(weight);
+            }
+            result.pair_weights = to_device<Scalar>(pass, std::span<Scalar const>(pair_weights_));
+            for (std::size_t s = half; s < batch_.sentences.size(); ++s)
+                batch_.sentences[s] += corpus.size();  // noise of its own
+            noise_keys = to_device<Index>(pass, std::span<Index const>(batch_.sentences));
+        }
+        View const noise = pass.take(rows, pipeline_->space().width());
+        fill_normal(pass.device, RandomStream{seed, Purpose::training_noise, 0, draw}, result.target.segments,
+                    noise_keys, noise);
+        result.noise = noise;
+        result.self_condition = training && model.self_conditioned()
+            && RandomStream{seed, Purpose::self_conditioning, 0, draw}.uniform(0) < self_conditioning_;
+        return result;
+    }
+
+    /// Loss of a batch, and where pass.gradients is set its gradient, added there.
+    [[nodiscard]] Losses loss(nn::Pass<Device>& pass, Batch const& batch) {
+        return objective::diffusion_loss(pass, pipeline_->space(), model(), objective_, batch, saved_,
+                                         {.length_weight = length_weight_});
+    }
+
+private:
+    using View = MatrixView<Scalar>;
+
+    [[nodiscard]] auto const& model() const { return pipeline_->model(); }
+
+    /// Makes one sequence of each sentence's sides, in joined_.
+    void join(text::Wrapping const& wrapping) {
+        joined_.clear();
+        for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
+            auto const side = [&](std::vector<Token> const& tokens, std::vector<Index> const& offsets) {
+                return std::span<Token const>(tokens).subspan(static_cast<std::size_t>(offsets[s]),
+                                                              static_cast<std::size_t>(offsets[s + 1] - offsets[s]));
+            };
+            auto const source = side(batch_.source_tokens, batch_.source_offsets);
+            joined_.add(source, side(batch_.target_tokens, batch_.target_offsets),
+                        model().length_of(static_cast<Index>(source.size()), 0), wrapping.specials.pad);
+        }
+    }
+    /// Rows that are denoised of sentence s of the batch, a joined source's among them.
+    [[nodiscard]] Index target_rows(std::size_t s) const {
+        auto const& offsets = joins_source<typename Pipeline::ModelType> ? joined_.offsets : batch_.target_offsets;
+        return offsets[s + 1] - offsets[s];
+    }
+
+    Pipeline const* pipeline_;
+    Objective_ objective_;
+    double self_conditioning_;
+    double length_weight_;
+    Index discrete_steps_;
+    std::optional<schedule::Discrete> table_;
+    objective::DiffusionSaved<typename Pipeline::SpaceType, typename Pipeline::ModelType> saved_;
+    text::PackedBatch batch_;
+    text::JoinedBatch joined_;
+    std::vector<Token> places_, classes_;
+    std::vector<Scalar> levels_, goals_, pair_weights_;
+    std::vector<double> labels_;
+};
+
+}  // namespace inkling::pipeline
