@@ -195,9 +195,14 @@ public:
     }
 
     /// The same for a space: its vocabulary, width, scale and table.
+    /// @throws Error as above, and when the source is to share a table that its space does not read as it is
     template <EmbeddingSpace Space>
     EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Space const& space)
-        : EncoderDecoder(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {}
+        : EncoderDecoder(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {
+        require(!(options.share_embedding && embedding::makes_readout<Space, B>),
+                "inkling::denoiser::EncoderDecoder: share_embedding is true, but the embedding space does not read its "
+                "table as it is; expected false beside embedding::UnitSphere");
+    }
 
     [[nodiscard]] Options const& options() const { return options_; }
     [[nodiscard]] Index longest_source() const { return options_.longest_source; }
