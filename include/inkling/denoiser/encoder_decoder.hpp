@@ -1,10 +1,11 @@
 #pragma once
 
 #include <inkling/denoiser/concept.hpp>
+#include <inkling/denoiser/detail/cross_memory.hpp>
+#include <inkling/denoiser/length_target.hpp>
 #include <inkling/embedding/concept.hpp>
 #include <inkling/nn/transformer_layer.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <string>
@@ -18,9 +19,6 @@ enum class SelfConditioning { none, before_projection, after_projection };
 
 /// How a row knows its place in its sentence.
 enum class Positions { learned, sinusoidal };
-
-/// What the length head's classes mean: target rows less source rows, shifted by half the classes; or target rows.
-enum class LengthTarget { offset, absolute };
 
 /// Sizes and switches of EncoderDecoder. Sizes are 1 to 2^20; where the encoder's are 0 they are the decoder's.
 struct EncoderDecoderOptions {
@@ -100,13 +98,7 @@ public:
     using View = MatrixView<Scalar>;
     using ConstView = MatrixView<Scalar const>;
 
-    /// A source, read once.
-    struct Encoded {
-        PackedSequences source;
-        View output;                       ///< [Ns, width]
-        View keys_values;                  ///< [Ns, layers * 2 width], of every decoder layer
-        Index const* source_of = nullptr;  ///< [S], which source each target belongs to; null: the same number
-    };
+    using Encoded = detail::CrossMemory<B>;
 
     /// Values of the forward pass that the backward pass reads; reused from step to step.
     struct Saved {
@@ -218,7 +210,7 @@ public:
         require_fits(source.segments, options_.longest_source, "source");
         Index const rows = source.segments.rows;
         Index const width = options_.width;
-        Encoded encoded{source, pass.take(rows, width), pass.take(rows, options_.layers * 2 * width), nullptr};
+        Encoded const encoded = Encoded::take(pass, source, width, options_.layers);
         auto const mark = pass.workspace.mark();
         View const embedded = pass.take(rows, latent_);
         gather(pass.device, pass.matrix(source_table_), source.tokens, static_cast<Scalar>(scale_), embedded);
@@ -249,9 +241,7 @@ public:
         }
         if (encoder_norm_.exists())
             encoder_norm_.forward(pass, hidden, encoded.output, saved ? &saved->encoder_norm : nullptr);
-        for (std::size_t i = 0; i < decoder_layers_.size(); ++i)
-            decoder_layers_[i].cross_attention.key_value().forward(pass, ConstView(encoded.output),
-                                                                   keys_values(encoded.keys_values, i));
+        encoded.make_keys_values(pass, decoder_layers_);
         if (!saved) pass.workspace.release(mark);
         return encoded;
     }
@@ -264,9 +254,7 @@ public:
     void encode_backward(nn::Pass<B>& pass, Encoded const& encoded, Saved const& saved, View doutput,
                          View dkeys_values) const {
         nn::Scope<B> const scope(pass.workspace);
-        for (std::size_t i = 0; i < decoder_layers_.size(); ++i)
-            decoder_layers_[i].cross_attention.key_value().backward(
-                pass, ConstView(encoded.output), ConstView(keys_values(dkeys_values, i)), doutput, true);
+        encoded.keys_values_backward(pass, decoder_layers_, dkeys_values, doutput);
         if (encoder_norm_.exists()) encoder_norm_.backward(pass, saved.encoder_norm, ConstView(doutput), doutput);
         for (std::size_t i = encoder_layers_.size(); i-- > 0;)
             encoder_layers_[i].backward(pass, encoded.source.segments, saved.encoder_layers[i], doutput);
@@ -323,8 +311,8 @@ public:
         }
         for (std::size_t i = 0; i < decoder_layers_.size(); ++i) {
             View const next = saved ? pass.take(hidden.rows, width) : hidden;
-            decoder_layers_[i].forward(pass, target.segments, ConstView(hidden), next, shape(target, source),
-                                       ConstView(keys_values(source.keys_values, i)),
+            decoder_layers_[i].forward(pass, target.segments, ConstView(hidden), next,
+                                       source.shape(target, options_.heads), ConstView(source.of_layer(i)),
                                        saved ? &saved->decoder_layers[i] : nullptr);
             hidden = next;
         }
@@ -356,8 +344,9 @@ public:
             scale(pass.device, Scalar{1}, dz0_hat, dhidden);
         if (decoder_norm_.exists()) decoder_norm_.backward(pass, saved.decoder_norm, ConstView(dhidden), dhidden);
         for (std::size_t i = decoder_layers_.size(); i-- > 0;)
-            decoder_layers_[i].backward(pass, target.segments, saved.decoder_layers[i], dhidden, shape(target, source),
-                                        keys_values(dkeys_values, i));
+            decoder_layers_[i].backward(pass, target.segments, saved.decoder_layers[i], dhidden,
+                                        source.shape(target, options_.heads),
+                                        Encoded::of_layer(dkeys_values, options_.width, i));
         saved.hidden_dropout.apply(pass, dhidden);
         if (embedding_norm_.exists()) embedding_norm_.backward(pass, saved.embedding_norm, ConstView(dhidden), dhidden);
         position_backward(pass, target_positions_, target, dhidden);
@@ -368,21 +357,21 @@ public:
     /// Logits [S, classes] of the length classes.
     [[nodiscard]] View length_logits(nn::Pass<B>& pass, Encoded const& encoded) const {
         View const logits = pass.take(encoded.source.segments.count, options_.length_classes);
-        View const pooled = pool(pass, encoded);
+        View const pooled = encoded.mean_output(pass);
         product(pass.device, pooled, backend::Orientation::plain, pass.matrix(length_table_),
                 backend::Orientation::transposed, logits);
         return logits;
     }
     /// The most probable class of each source's length.
     void predict_lengths(nn::Pass<B>& pass, Encoded const& encoded, VectorView<Token> classes) const {
-        readout_argmax(pass.device, pool(pass, encoded), pass.matrix(length_table_), {}, classes);
+        readout_argmax(pass.device, encoded.mean_output(pass), pass.matrix(length_table_), {}, classes);
     }
     /// Cross-entropy of the length classes [S]: losses[0] takes its sum; gradients, times `factor`, are added to those
     /// of the head and to doutput [Ns, width].
     void length_loss(nn::Pass<B>& pass, Encoded const& encoded, TokenView classes, double factor, double* losses,
                      View doutput) const {
         nn::Scope<B> const scope(pass.workspace);
-        View const pooled = pool(pass, encoded);
+        View const pooled = encoded.mean_output(pass);
         View dpooled;
         if (!doutput.empty() && options_.length_trains_encoder) dpooled = pass.take_zeros(pooled.rows, pooled.cols);
         readout_cross_entropy(pass.device, pooled, pass.matrix(length_table_), {}, classes, 0.0, factor, losses,
@@ -392,16 +381,11 @@ public:
 
     /// The class that stands for a target of `target` rows to a source of `source` rows.
     [[nodiscard]] Token length_class(Index source, Index target) const {
-        Index const raw =
-            options_.length_target == LengthTarget::offset ? target - source + options_.length_classes / 2 : target;
-        return static_cast<Token>(std::clamp<Index>(raw, 0, options_.length_classes - 1));
+        return denoiser::length_class(options_.length_target, options_.length_classes, source, target);
     }
     /// The target length, at least 2, that a class stands for.
     [[nodiscard]] Index length_of(Index source, Token length_class) const {
-        Index const raw = options_.length_target == LengthTarget::offset
-            ? source + length_class - options_.length_classes / 2
-            : Index{length_class};
-        return std::max<Index>(2, raw);
+        return denoiser::length_of(options_.length_target, options_.length_classes, source, length_class);
     }
 
 private:
@@ -472,18 +456,6 @@ private:
                                                Index hidden, Index out) const {
         return {nn::Linear(layout, name + ".0", in, hidden, true), nn::Linear(layout, name + ".2", hidden, out, true),
                 options_.activation};
-    }
-
-    [[nodiscard]] View keys_values(View all, std::size_t layer) const {
-        return all.columns(static_cast<Index>(layer) * 2 * options_.width, 2 * options_.width);
-    }
-    [[nodiscard]] backend::AttentionShape shape(PackedSequences const& target, Encoded const& source) const {
-        return {target.segments, source.source.segments, options_.heads, source.source_of, false};
-    }
-    [[nodiscard]] View pool(nn::Pass<B>& pass, Encoded const& encoded) const {
-        View const pooled = pass.take(encoded.source.segments.count, options_.width);
-        sum_per_sentence(pass.device, encoded.source.segments, encoded.output, pooled, true);
-        return pooled;
     }
 
     /// Copies x into columns [first, first + x.cols) of `to`, or maps it there.

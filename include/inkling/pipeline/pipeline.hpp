@@ -3,6 +3,7 @@
 /// \file
 /// The whole pipeline room: TextDiffusion and its Trainer.
 
+#include <inkling/pipeline/candidate_lengths.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/denoise.hpp>
 #include <inkling/pipeline/held_tokenizer.hpp>

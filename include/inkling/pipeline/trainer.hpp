@@ -4,6 +4,7 @@
 #include <inkling/io/atomic_file.hpp>
 #include <inkling/metric/bleu.hpp>  // what held-out text is scored by
 #include <inkling/objective/diffusion_loss.hpp>
+#include <inkling/objective/levels.hpp>  // levels are drawn evenly where a user says nothing
 #include <inkling/pipeline/trainer_options.hpp>
 #include <inkling/schedule/discrete.hpp>
 #include <inkling/text/batching.hpp>
@@ -28,6 +29,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,14 +45,17 @@ namespace inkling {
 /// @tparam Pipeline    what is trained: a TextDiffusion
 /// @tparam Objective_  what training lowers
 /// @tparam Rate        how large each update is
-template <class Pipeline, class Objective_, LearningRate Rate>
+/// @tparam Levels      which noise levels it draws
+template <class Pipeline, class Objective_, LearningRate Rate, class Levels = objective::EvenLevels>
     requires TrainableDenoiser<typename Pipeline::ModelType>
     && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
+    && LevelPolicy<Levels, typename Pipeline::SpaceType, typename Pipeline::NoiseScheduleType,
+                   typename Pipeline::Device>
 class Trainer {
 public:
     using Device = typename Pipeline::Device;
     using Scalar = typename Device::Scalar;
-    using Options = TrainerOptions<Objective_, Rate>;
+    using Options = TrainerOptions<Objective_, Rate, Levels>;
 
     /// @param pipeline  must outlive the trainer, which writes its weights
     /// @throws Error when an option is out of range, naming it
@@ -69,6 +74,11 @@ public:
         check(options_.tokens_per_batch > 0, "tokens_per_batch", options_.tokens_per_batch, "at least 1");
         check(options_.self_conditioning >= 0.0 && options_.self_conditioning <= 1.0, "self_conditioning",
               options_.self_conditioning, "a share in [0, 1]");
+        check(options_.drop_source >= 0.0 && options_.drop_source < 1.0, "drop_source", options_.drop_source,
+              "a share in [0, 1)");
+        if constexpr (!requires(nn::Pass<Device>& pass) { pipeline.model().encode_nothing(pass, Index{}); })
+            check(options_.drop_source == 0.0, "drop_source", options_.drop_source,
+                  "0, as the denoiser has no 'encode_nothing(pass, sentences) const'");
         check(options_.clip >= 0.0, "clip", options_.clip, "0 (no clipping) or more");
         check(options_.length_weight >= 0.0 && std::isfinite(options_.length_weight), "length_weight",
               options_.length_weight, "0 or more");
@@ -85,6 +95,7 @@ public:
                   "discrete_steps", options_.discrete_steps, "at least 1, as the objective compares levels of a table");
         options_.generate.check();
         if constexpr (requires { options_.objective.check(); }) options_.objective.check();
+        if constexpr (requires { options_.levels.check(); }) options_.levels.check();
         if (options_.discrete_steps > 0 || schedule::is_table<typename Pipeline::NoiseScheduleType>)
             table_ = schedule::table_of(pipeline.schedule(), options_.discrete_steps);
         if (options_.ema_decay > 0.0)
@@ -332,6 +343,11 @@ private:
         classes_.clear();
         goals_.clear();
         pair_weights_.clear();
+        error_factors_.clear();
+        to_estimate_.clear();
+        row_weights_.clear();
+        auto const output = denoiser::output_of(model);
+        bool scales_errors = false;
         double const factor = schedule::training_noise_factor(pipeline_->schedule());
         std::size_t const half = sentences.size();
         for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
@@ -341,7 +357,7 @@ private:
             double alpha_bar = 0.0;
             Index index = -1;
             if (table_) {
-                index = static_cast<Index>(stream.below(static_cast<std::uint64_t>(table_->steps()), 0));
+                index = options_.levels.draw_step(levels_state_, *table_, stream);
                 if constexpr (paired) {
                     auto const& pairs = options_.objective.pairs;
                     Index const second = pairs.second_of(*table_, index, stream.uniform(1) < 0.5, stream.uniform(2));
@@ -354,7 +370,7 @@ private:
                 time = table_->label_time(index);
                 alpha_bar = table_->level(index);
             } else {
-                time = stream.uniform(0);
+                time = options_.levels.draw_time(levels_state_, stream);
                 alpha_bar = pipeline_->schedule().alpha_bar(time);
             }
             auto const level = schedule::noising(alpha_bar, factor);
@@ -365,6 +381,20 @@ private:
             for (double const c : {index == 0 ? 0.0 : 1.0, index == 0 ? 1.0 : 0.0, 0.0})
                 goals_.push_back(static_cast<Scalar>(c));
             labels_.push_back(model.time_label({time, alpha_bar}));
+            double const error_factor = objective::error_factor(options_.objective, alpha_bar);
+            scales_errors = scales_errors || error_factor != 1.0;
+            for (double const c : {error_factor, 1.0, 0.0}) error_factors_.push_back(static_cast<Scalar>(c));
+            if (output != denoiser::Output::z0) {
+                if constexpr (joins)
+                    for (double const c : {0.0, 1.0, 0.0}) to_estimate_.push_back(static_cast<Scalar>(c));
+                auto const map = denoiser::to_estimate(output, alpha_bar);
+                for (double const c : {map.output, map.z_t, map.second}) to_estimate_.push_back(static_cast<Scalar>(c));
+            }
+            if (options_.sentence_means)
+                row_weights_.resize(
+                    row_weights_.size() + static_cast<std::size_t>(target_rows(s)),
+                    static_cast<Scalar>(
+                        1.0 / (static_cast<double>(batch_.sentences.size()) * static_cast<double>(target_rows(s)))));
             classes_.push_back(model.length_class(batch_.source_offsets[s + 1] - batch_.source_offsets[s],
                                                   batch_.target_offsets[s + 1] - batch_.target_offsets[s]));
         }
@@ -374,6 +404,14 @@ private:
         result.levels = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data,
                          joins ? 2 * count : count, 3};
         result.labels = pipeline::to_device<double>(pass, std::span<double const>(labels_));
+        if (scales_errors)
+            result.error_factors = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(error_factors_)).data,
+                                    count, 3};
+        if (!to_estimate_.empty())
+            result.to_estimate = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(to_estimate_)).data,
+                                  joins ? 2 * count : count, 3};
+        if (options_.sentence_means)
+            result.row_weights = pipeline::to_device<Scalar>(pass, std::span<Scalar const>(row_weights_));
         result.last_signal =
             table_ ? std::sqrt(table_->level(table_->steps() - 1)) : schedule::signal(pipeline_->schedule(), 1.0);
         auto const keys = pipeline::to_device<Index>(pass, std::span<Index const>(batch_.sentences));
@@ -403,6 +441,9 @@ private:
         result.noise = noise;
         result.self_condition = training && model.self_conditioned()
             && RandomStream{seed, Purpose::self_conditioning, 0, draw}.uniform(0) < options_.self_conditioning;
+        result.train_first = options_.train_first;
+        result.without_source = training && options_.drop_source > 0.0
+            && RandomStream{seed, Purpose::self_conditioning, 0, draw}.uniform(1) < options_.drop_source;
         return result;
     }
 
@@ -417,6 +458,7 @@ private:
                               gradients_.data(),
                               pipeline_->model().dropout(),
                               RandomStream{options_.seed, Purpose::dropout, 0, draw}};
+        options_.levels.follow(levels_state_, pass, pipeline_->space(), pipeline_->schedule(), step);
         auto const batch = noised(pass, corpus, sentences, options_.seed, draw, true);
         tokens += batch.source.segments.rows + batch.target.segments.rows;
         auto const [losses, clipped] = gradient("update ", step, pass, batch);
@@ -645,7 +687,11 @@ private:
                             {"beta2", options_.adamw.beta2},
                             {"epsilon", options_.adamw.epsilon},
                             {"weight_decay", options_.adamw.weight_decay}};
+        if (options_.train_first) json["train_first"] = true;
+        if (options_.sentence_means) json["sentence_means"] = true;
+        if (options_.drop_source > 0.0) json["drop_source"] = options_.drop_source;
         if constexpr (pipeline::Described<Objective_>) json["objective"] = pipeline::to_json(options_.objective);
+        if constexpr (pipeline::Described<Levels>) json["levels"] = pipeline::to_json(options_.levels);
         if (held_out != nullptr)  // else scores of the run would not be of one kind
             json["validation"] = {{"text", hash_of(*held_out)}, {"bleu_sentences", options_.bleu_sentences}};
         return json.dump();
@@ -692,6 +738,10 @@ private:
                                 .bleu = scores_bleu() ? number("best_bleu") : std::numeric_limits<double>::quiet_NaN(),
                                 .embedding = {number("nearest_distance"), number("norm_mean"), number("norm_spread")}};
         }
+        if constexpr (pipeline::Described<typename Levels::State>)
+            describe(levels_state_, [&](std::string_view name, double& value) {
+                value = of(state.numbers, message("levels_", name).c_str());
+            });
         checkpoint.restore(device_, pipeline_->layout(), pipeline_->weights(), optimizer_,
                            average_ ? &*average_ : nullptr);
         step_ = state.step;
@@ -716,6 +766,10 @@ private:
             state.numbers["norm_mean"] = best_validation_->embedding.norm_mean;
             state.numbers["norm_spread"] = best_validation_->embedding.norm_spread;
         }
+        if constexpr (pipeline::Described<typename Levels::State>)
+            describe(levels_state_, [&](std::string_view name, double const& value) {
+                state.numbers[message("levels_", name)] = value;
+            });
         train::save_checkpoint(options_.checkpoint, device_, pipeline_->layout(), std::as_const(*pipeline_).weights(),
                                optimizer_, average_ ? &*average_ : nullptr, state);
         if (best_) best_->remove_dropped();
@@ -738,7 +792,8 @@ private:
     text::PackedBatch batch_;
     std::vector<Token> places_, classes_;
     text::JoinedBatch joined_;
-    std::vector<Scalar> levels_, goals_, pair_weights_;
+    std::vector<Scalar> levels_, goals_, pair_weights_, error_factors_, to_estimate_, row_weights_;
+    typename Levels::State levels_state_{};
     std::vector<double> labels_;
     std::vector<train::NamedNumber> numbers_;
     Index step_ = 0;
