@@ -82,6 +82,23 @@ void squared_norm(Device& device, InVector x, double* sum) {
     squared_norm(static_cast<Cpu&>(device), x, sum);
     if (device.wrong == "squared_norm sums in single precision") *sum = static_cast<double>(static_cast<float>(*sum));
 }
+void normalize_rows_backward(Device& device, In dout, In x, float length, Out dx, bool accumulate = false) {
+    normalize_rows_backward(static_cast<Cpu&>(device), dout, x, length, dx,
+                            device.wrong == "normalize_rows_backward overwrites" ? false : accumulate);
+}
+void fourier_features(Device& device, VectorView<double const> labels, InVector frequencies, Out out) {
+    fourier_features(static_cast<Cpu&>(device), labels, frequencies, out);
+    if (device.wrong == "fourier_features swaps sines and cosines") std::swap(out.row(0)[0], out.row(0)[out.cols - 1]);
+}
+void bent_error(Device& device, In x, In y, double bend, double factor, double* sum, Out dx = {}, Out dy = {},
+                InVector row_weights = {}) {
+    bent_error(static_cast<Cpu&>(device), x, y, device.wrong == "bent_error never bends" ? 0.0 : bend, factor, sum, dx,
+               dy, row_weights);
+}
+void nearest_other_distance(Device& device, In table, double* sum) {
+    nearest_other_distance(static_cast<Cpu&>(device), table, sum);
+    if (device.wrong == "nearest_other_distance finds each row itself") *sum = 0.0;
+}
 void adam_step(Device& device, backend::AdamStep step, InVector gradients, OutVector weights, OutVector m,
                OutVector v) {
     if (device.wrong == "adam_step forgets the decay") step.weight_decay = 0.0;
@@ -116,6 +133,10 @@ TEST_CASE("backend laws: each way in which a verb is wrong breaks the law that i
              {"fill_normal takes another step", "fill_normal draws what the stream says"},
              {"dropout draws one mask for all", "dropout keeps its share, and draws the same mask again"},
              {"dropout drops too much", "dropout keeps its share, and draws the same mask again"},
+             {"normalize_rows_backward overwrites", "normalized rows have one length, and the gradient across it"},
+             {"fourier_features swaps sines and cosines", "Fourier features are sines, then cosines"},
+             {"bent_error never bends", "bent errors are squares near 0 and lines beyond"},
+             {"nearest_other_distance finds each row itself", "the nearest other row is not the row itself"},
              {"readout_argmax names the next token", "read-out argmax names the most probable token"},
              {"attention sees the future", "causal rows see no later row"},
              {"readout_top forgets an order", "read-out top names the most probable tokens"},

@@ -56,6 +56,9 @@ concept HasElementwise =
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { activate_backward(device, Activation::relu, in, in, out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { combine(device, Segments{}, in, in, in, in, out); }
     && requires(B& device, MatrixOut<B> out) { time_features(device, VectorView<double const>{}, out); }
+    && requires(B& device, VectorIn<B> vector, MatrixOut<B> out) {
+           fourier_features(device, VectorView<double const>{}, vector, out);
+       }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { add_per_sentence(device, Segments{}, in, out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { sum_per_sentence(device, Segments{}, in, out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { sum_per_sentence(device, Segments{}, in, out, true); }
@@ -79,6 +82,13 @@ concept HasLayers =
        }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
            layer_norm_backward(device, in, in, in, vector, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { normalize_rows(device, in, typename B::Scalar{1}, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           normalize_rows_backward(device, in, in, typename B::Scalar{1}, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           normalize_rows_backward(device, in, in, typename B::Scalar{1}, out, true);
        }
     && requires(B& device, MatrixIn<B> in, VectorOut<B> vector_out) { sum_rows(device, in, vector_out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { gather(device, in, TokenView{}, typename B::Scalar{}, out); }
@@ -131,6 +141,10 @@ concept HasReadouts =
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, double* sums) {
            cosine_similarity(device, in, in, 1.0, sums, out, out, vector);
        }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, double* sums) {
+           bent_error(device, in, in, 1.0, 1.0, sums, out, out, vector);
+       }
+    && requires(B& device, MatrixIn<B> in, double* sums) { nearest_other_distance(device, in, sums); }
     && requires(B& device, VectorIn<B> vector, VectorOut<B> vector_out) {
            adam_step(device, AdamStep{}, vector, vector_out, vector_out, vector_out);
        }

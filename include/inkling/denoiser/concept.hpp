@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/backend/view.hpp>
+#include <inkling/denoiser/output.hpp>
 #include <inkling/nn/pass.hpp>
 
 #include <concepts>
@@ -20,12 +21,14 @@ struct NoiseLevel {
     double alpha_bar = 0.0;  ///< in [0, 1]: the share of z_t's variance that is signal
 };
 
-/// What removes noise. Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::Empirical.
+/// What removes noise. Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::BottleneckDecoder,
+/// denoiser::Empirical.
 ///
 /// `encode` makes of a source what all steps share; `embed_times` makes of the plan's levels, each first turned into a
 /// number by `time_label`, one row each; `predict` writes its estimate of z0 from z_t, such a row, and the estimate of
 /// the step before. `predict_lengths` chooses a class for each source, and `length_of` tells the target length that it
-/// stands for.
+/// stands for. A denoiser may also have `output()`, where what `predict` writes is not z0 (see output_of), and
+/// `encode_nothing(pass, sentences)`, which stands for no source at all: guidance asks it.
 // clang-format off
 template <class D>
 concept Denoiser = std::copyable<D>
@@ -59,6 +62,25 @@ concept Denoiser = std::copyable<D>
     && requires(D const& denoiser) { { denoiser.longest_source() } -> std::same_as<Index>; }   // has 'longest_source()', in rows
     && requires(D const& denoiser) { { denoiser.longest_target() } -> std::same_as<Index>; };  // has 'longest_target()', in rows
 
+/// Whether a source has bos in front. A denoiser says so by `static constexpr bool begins_source`.
+template <class D>
+inline constexpr bool begins_source = [] {
+    if constexpr (requires { D::begins_source; })
+        return bool{D::begins_source};
+    else
+        return false;
+}();
+
+/// Whether a beam of lengths is of the likeliest classes, in place of the neighbours of the first. A denoiser says so by
+/// `static constexpr bool ranks_lengths`, and has `length_logits(pass, source) const`, [S, classes].
+template <class D>
+inline constexpr bool ranks_lengths = [] {
+    if constexpr (requires { D::ranks_lengths; })
+        return bool{D::ranks_lengths};
+    else
+        return false;
+}();
+
 /// Whether a denoiser reads source and target as one sequence: then what it is given as target, z and all, are the rows
 /// of both, those of the source first, and whoever noises keeps these clean. It says so by `static constexpr bool
 /// joins_source`.
@@ -78,7 +100,7 @@ concept DenoiserOver = Denoiser<D>
        };
 
 /// A denoiser that learns. `Saved` is what its backward passes need of the forward ones.
-/// Models: denoiser::EncoderDecoder, denoiser::EncoderOnly.
+/// Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::BottleneckDecoder.
 template <class D>
 concept TrainableDenoiser = Denoiser<D>
     && requires { typename D::Saved; }  // has 'Saved'

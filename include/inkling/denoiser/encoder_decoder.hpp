@@ -1,12 +1,13 @@
 #pragma once
 
 #include <inkling/denoiser/concept.hpp>
+#include <inkling/denoiser/detail/cross_memory.hpp>
+#include <inkling/denoiser/length_target.hpp>
 #include <inkling/denoiser/positions.hpp>
 #include <inkling/denoiser/source_encoder.hpp>
 #include <inkling/embedding/concept.hpp>
 #include <inkling/nn/transformer_stack.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <string>
@@ -17,9 +18,6 @@ namespace inkling::denoiser {
 
 /// Where the last estimate of z0 joins z_t.
 enum class SelfConditioning { none, before_projection, after_projection };
-
-/// What the length head's classes mean: target rows less source rows, shifted by half the classes; or target rows.
-enum class LengthTarget { offset, absolute };
 
 /// Sizes and switches of EncoderDecoder. Sizes are 1 to 2^20; where the encoder's are 0 they are the decoder's.
 struct EncoderDecoderOptions {
@@ -99,13 +97,7 @@ public:
     using View = MatrixView<Scalar>;
     using ConstView = MatrixView<Scalar const>;
 
-    /// A source, read once.
-    struct Encoded {
-        PackedSequences source;
-        View output;                       ///< [Ns, width]
-        View keys_values;                  ///< [Ns, layers * 2 width], of every decoder layer
-        Index const* source_of = nullptr;  ///< [S], which source each target belongs to; null: the same number
-    };
+    using Encoded = detail::CrossMemory<B>;
 
     /// Values of the forward pass that the backward pass reads; reused from step to step.
     struct Saved {
@@ -180,9 +172,14 @@ public:
     }
 
     /// The same for a space: its vocabulary, width, scale and table.
+    /// @throws Error as above, and when the source is to share a table that its space does not read as it is
     template <EmbeddingSpace Space>
     EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Space const& space)
-        : EncoderDecoder(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {}
+        : EncoderDecoder(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {
+        require(!(options.share_embedding && embedding::makes_readout<Space, B>),
+                "inkling::denoiser::EncoderDecoder: share_embedding is true, but the embedding space does not read its "
+                "table as it is; expected false beside embedding::UnitSphere");
+    }
 
     [[nodiscard]] Options const& options() const { return options_; }
     [[nodiscard]] Index longest_source() const { return options_.longest_source; }
@@ -196,9 +193,7 @@ public:
     /// @throws Error when a sentence is longer than the options' longest_source
     [[nodiscard]] Encoded encode(nn::Pass<B>& pass, PackedSequences const& source, Saved* saved = nullptr) const {
         require_fits(source.segments, options_.longest_source, "source");
-        Index const rows = source.segments.rows;
-        Encoded const encoded{source, pass.take(rows, options_.width), pass.take(rows, stack_.keys_values_width()),
-                              nullptr};
+        Encoded const encoded = Encoded::take(pass, source, options_.width, options_.layers);
         encoder_.forward(pass, source, encoded.output, saved ? &saved->encoder : nullptr);
         stack_.make_keys_values(pass, ConstView(encoded.output), encoded.keys_values);
         return encoded;
@@ -251,8 +246,8 @@ public:
         nn::Dropout const dropped = nn::Dropout::next(pass);
         dropped.apply(pass, hidden);
         if (saved) saved->hidden_dropout = dropped;
-        hidden = stack_.forward(pass, target.segments, hidden, {}, shape(target, source), ConstView(source.keys_values),
-                                saved ? &saved->stack : nullptr);
+        hidden = stack_.forward(pass, target.segments, hidden, {}, source.shape(target, options_.heads),
+                                ConstView(source.keys_values), saved ? &saved->stack : nullptr);
         if (saved) saved->last_hidden = hidden;
         if (output_.exists())
             output_.forward(pass, ConstView(hidden), z0_hat);
@@ -274,7 +269,8 @@ public:
             output_.backward(pass, saved.last_hidden, dz0_hat, dhidden);
         else
             scale(pass.device, Scalar{1}, dz0_hat, dhidden);
-        stack_.backward(pass, target.segments, saved.stack, dhidden, shape(target, source), dkeys_values);
+        stack_.backward(pass, target.segments, saved.stack, dhidden, source.shape(target, options_.heads),
+                        dkeys_values);
         saved.hidden_dropout.apply(pass, dhidden);
         if (embedding_norm_.exists()) embedding_norm_.backward(pass, saved.embedding_norm, ConstView(dhidden), dhidden);
         positions_.backward(pass, target, ConstView(dhidden));
@@ -285,21 +281,21 @@ public:
     /// Logits [S, classes] of the length classes.
     [[nodiscard]] View length_logits(nn::Pass<B>& pass, Encoded const& encoded) const {
         View const logits = pass.take(encoded.source.segments.count, options_.length_classes);
-        View const pooled = pool(pass, encoded);
+        View const pooled = encoded.mean_output(pass);
         product(pass.device, pooled, backend::Orientation::plain, pass.matrix(length_table_),
                 backend::Orientation::transposed, logits);
         return logits;
     }
     /// The most probable class of each source's length.
     void predict_lengths(nn::Pass<B>& pass, Encoded const& encoded, VectorView<Token> classes) const {
-        readout_argmax(pass.device, pool(pass, encoded), pass.matrix(length_table_), {}, classes);
+        readout_argmax(pass.device, encoded.mean_output(pass), pass.matrix(length_table_), {}, classes);
     }
     /// Cross-entropy of the length classes [S]: losses[0] takes its sum; gradients, times `factor`, are added to those
     /// of the head and to doutput [Ns, width].
     void length_loss(nn::Pass<B>& pass, Encoded const& encoded, TokenView classes, double factor, double* losses,
                      View doutput) const {
         nn::Scope<B> const scope(pass.workspace);
-        View const pooled = pool(pass, encoded);
+        View const pooled = encoded.mean_output(pass);
         View dpooled;
         if (!doutput.empty() && options_.length_trains_encoder) dpooled = pass.take_zeros(pooled.rows, pooled.cols);
         readout_cross_entropy(pass.device, pooled, pass.matrix(length_table_), {}, classes, 0.0, factor, losses,
@@ -309,16 +305,11 @@ public:
 
     /// The class that stands for a target of `target` rows to a source of `source` rows.
     [[nodiscard]] Token length_class(Index source, Index target) const {
-        Index const raw =
-            options_.length_target == LengthTarget::offset ? target - source + options_.length_classes / 2 : target;
-        return static_cast<Token>(std::clamp<Index>(raw, 0, options_.length_classes - 1));
+        return denoiser::length_class(options_.length_target, options_.length_classes, source, target);
     }
     /// The target length, at least 2, that a class stands for.
     [[nodiscard]] Index length_of(Index source, Token length_class) const {
-        Index const raw = options_.length_target == LengthTarget::offset
-            ? source + length_class - options_.length_classes / 2
-            : Index{length_class};
-        return std::max<Index>(2, raw);
+        return denoiser::length_of(options_.length_target, options_.length_classes, source, length_class);
     }
 
 private:
@@ -364,15 +355,6 @@ private:
                                                Index hidden, Index out) const {
         return {nn::Linear(layout, name + ".0", in, hidden, true), nn::Linear(layout, name + ".2", hidden, out, true),
                 options_.activation};
-    }
-
-    [[nodiscard]] backend::AttentionShape shape(PackedSequences const& target, Encoded const& source) const {
-        return {target.segments, source.source.segments, options_.heads, source.source_of, false};
-    }
-    [[nodiscard]] View pool(nn::Pass<B>& pass, Encoded const& encoded) const {
-        View const pooled = pass.take(encoded.source.segments.count, options_.width);
-        sum_per_sentence(pass.device, encoded.source.segments, encoded.output, pooled, true);
-        return pooled;
     }
 
     /// Copies x into columns [first, first + x.cols) of `to`, or maps it there.

@@ -8,3 +8,4 @@
 #include <inkling/embedding/learned.hpp>
 #include <inkling/embedding/nearest.hpp>
 #include <inkling/embedding/noisy_learned.hpp>
+#include <inkling/embedding/unit_sphere.hpp>

@@ -12,10 +12,17 @@ struct AttentionNames {
     std::string key;
     std::string value;
     std::string output;
+    /// with 'weight' and 'bias' behind it, the name of the first three as one matrix and one vector; empty: they have
+    /// names of their own
+    std::string joined{};
 
     /// q_proj, k_proj, v_proj and out_proj below `name`.
     [[nodiscard]] static AttentionNames below(std::string const& name) {
         return {name + ".q_proj", name + ".k_proj", name + ".v_proj", name + ".out_proj"};
+    }
+    /// in_proj_weight, in_proj_bias and out_proj below `name`, as in PyTorch's MultiheadAttention.
+    [[nodiscard]] static AttentionNames pytorch(std::string const& name) {
+        return {"", "", "", name + ".out_proj", name + ".in_proj_"};
     }
 };
 
@@ -51,6 +58,12 @@ struct Attention {
         : width(width_), heads(heads_) {
         require(heads > 0 && width % heads == 0, "inkling::nn::Attention: ", name, " has width ", width, " and ", heads,
                 " heads, expected the heads to divide the width");
+        if (!names.joined.empty()) {
+            query_key_value = layout.add_matrix(names.joined + "weight", 3 * width, width, Initializer::fan_in(width));
+            query_key_value_bias = layout.add_vector(names.joined + "bias", 3 * width, Initializer::zero());
+            output = Linear(layout, names.output, width, width, true);
+            return;
+        }
         Parameter const query = layout.add_matrix(names.query + ".weight", width, width, Initializer::fan_in(width));
         layout.add_matrix(names.key + ".weight", width, width, Initializer::fan_in(width));
         layout.add_matrix(names.value + ".weight", width, width, Initializer::fan_in(width));

@@ -20,14 +20,37 @@ struct TransformerLayerOptions {
     double epsilon = 1e-5;  ///< of the layer norms, positive
 };
 
-/// What the parts of a layer without a second sequence are called. Those of fairseq stand in the layer's own
-/// constructor.
+/// What the parts of a layer are called.
 struct TransformerLayerNames {
     AttentionNames attention;
     std::string self_norm;
     std::string first;
     std::string second;
     std::string final_norm;
+    AttentionNames cross_attention{};  ///< to a second sequence
+    std::string cross_norm{};          ///< empty: there are no names for a second sequence
+
+    /// fairseq's names below `name`.
+    [[nodiscard]] static TransformerLayerNames fairseq(std::string const& name) {
+        return {AttentionNames::below(name + ".self_attn"),
+                name + ".self_attn_layer_norm",
+                name + ".fc1",
+                name + ".fc2",
+                name + ".final_layer_norm",
+                AttentionNames::below(name + ".encoder_attn"),
+                name + ".encoder_attn_layer_norm"};
+    }
+
+    /// The names below `name` of PyTorch's TransformerEncoderLayer, or with `cross` of its TransformerDecoderLayer.
+    [[nodiscard]] static TransformerLayerNames pytorch(std::string const& name, bool cross) {
+        return {AttentionNames::pytorch(name + ".self_attn"),
+                name + ".norm1",
+                name + ".linear1",
+                name + ".linear2",
+                name + (cross ? ".norm3" : ".norm2"),
+                AttentionNames::pytorch(name + ".multihead_attn"),
+                cross ? name + ".norm2" : ""};
+    }
 
     /// BERT's names below `name`, as in Hugging Face's BertLayer.
     [[nodiscard]] static TransformerLayerNames bert(std::string const& name) {
@@ -43,7 +66,7 @@ struct TransformerLayerNames {
 
 /// Self-attention, attention to a second sequence where wanted, and a feed-forward part, each with residual and norm.
 ///
-/// Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.1; parameter names are fairseq's.
+/// Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
 struct TransformerLayer {
     TransformerLayerOptions options;
     Attention self_attention;
@@ -68,29 +91,23 @@ struct TransformerLayer {
     };
 
     TransformerLayer() = default;
+    /// With fairseq's names below `name`.
     TransformerLayer(ParameterLayout& layout, std::string const& name, TransformerLayerOptions const& options_)
-        : options(options_) {
-        Index const width = options.width;
-        self_attention = Attention(layout, name + ".self_attn", width, options.heads);
-        self_norm = LayerNorm(layout, name + ".self_attn_layer_norm", width, true, options.epsilon);
-        if (options.cross) {
-            cross_attention = Attention(layout, name + ".encoder_attn", width, options.heads);
-            cross_norm = LayerNorm(layout, name + ".encoder_attn_layer_norm", width, true, options.epsilon);
-        }
-        feed_forward = {Linear(layout, name + ".fc1", width, options.hidden, true),
-                        Linear(layout, name + ".fc2", options.hidden, width, true), options.activation};
-        final_norm = LayerNorm(layout, name + ".final_layer_norm", width, true, options.epsilon);
-    }
-    /// A layer without a second sequence under other names; `name` is what a message calls it.
+        : TransformerLayer(layout, name, TransformerLayerNames::fairseq(name), options_) {}
+    /// A layer under other names; `name` is what a message calls it.
     /// @throws Error when the options ask for a second sequence, for which there are no names
     TransformerLayer(ParameterLayout& layout, std::string const& name, TransformerLayerNames const& names,
                      TransformerLayerOptions const& options_)
         : options(options_) {
-        require(!options.cross, "inkling::nn::TransformerLayer: ", name,
+        require(!options.cross || !names.cross_norm.empty(), "inkling::nn::TransformerLayer: ", name,
                 " is to attend to a second sequence, expected one that does not, as the names have none for it");
         Index const width = options.width;
         self_attention = Attention(layout, name, names.attention, width, options.heads);
         self_norm = LayerNorm(layout, names.self_norm, width, true, options.epsilon);
+        if (options.cross) {
+            cross_attention = Attention(layout, name, names.cross_attention, width, options.heads);
+            cross_norm = LayerNorm(layout, names.cross_norm, width, true, options.epsilon);
+        }
         feed_forward = {Linear(layout, names.first, width, options.hidden, true),
                         Linear(layout, names.second, options.hidden, width, true), options.activation};
         final_norm = LayerNorm(layout, names.final_norm, width, true, options.epsilon);

@@ -3,8 +3,10 @@
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
 
+#include <algorithm>
 #include <array>
 #include <concepts>
+#include <cstddef>
 #include <span>
 #include <string_view>
 
@@ -22,12 +24,13 @@ struct Term {
 template <Backend B>
 class Losses {
 public:
-    static constexpr std::size_t most = 12;
+    static constexpr std::size_t most = 24;
 
     explicit Losses(nn::Pass<B>& pass) : sums_(pass.workspace.template take<double>(most)) {
         clear(pass.device, sums_, Index{most});
     }
-    /// Room for `count` neighbouring sums; each names the value factor * sum. @throws Error past the twelfth
+    /// Room for neighbouring sums; each names the value factor * sum. Terms of one name, as of two estimates, are
+    /// reported as their sum. @throws Error past the twenty-fourth
     double* add(std::initializer_list<Term> terms, double factor) {
         require(used_ + terms.size() <= most, "inkling::objective::Losses: ", used_ + terms.size(),
                 " terms, expected at most ", most);
@@ -42,7 +45,21 @@ public:
     void collect(nn::Pass<B>& pass) {
         std::array<double, most> sums{};
         download(pass.device, static_cast<double const*>(sums_), std::span<double>(sums.data(), used_));
-        for (std::size_t i = 0; i < used_; ++i) terms_[i].value = factors_[i] * sums[i];
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < used_; ++i) {
+            double const value = factors_[i] * sums[i];
+            auto const end = terms_.begin() + static_cast<std::ptrdiff_t>(kept);
+            auto const same = terms_[i].name.empty()
+                ? end
+                : std::find_if(terms_.begin(), end, [&](Term const& term) { return term.name == terms_[i].name; });
+            if (same != end) {
+                same->value += value;
+            } else {
+                terms_[kept] = terms_[i];
+                terms_[kept++].value = value;
+            }
+        }
+        used_ = kept;
     }
     /// After collect(): every part, in the order of addition.
     [[nodiscard]] std::span<Term const> terms() const { return {terms_.data(), used_}; }
@@ -79,6 +96,8 @@ struct Prediction {
     VectorView<Scalar const> pair_weights{};
     double pair_weight_sum = 1.0;  ///< of pair_weights
     double last_signal = 0.0;      ///< a at the schedule's noisiest level
+    /// [S, 3], (what an error is multiplied by, 1, 0), for an objective that has error_factor; empty: 1
+    MatrixView<Scalar const> error_factors{};
 
     /// What z0_hat is compared with by an objective that has no goal of its own.
     [[nodiscard]] MatrixView<Scalar const> goal(nn::Pass<B>& pass) const {
@@ -111,10 +130,30 @@ inline constexpr bool reads_outputs_alone = [] {
         return false;
 }();
 
+/// What a level has the error z0_hat - z0 multiplied by, before it is measured: what the objective's
+/// `error_factor(alpha_bar) const` says, or 1.
+template <class O>
+[[nodiscard]] double error_factor(O const& objective, double alpha_bar) {
+    if constexpr (requires { objective.error_factor(alpha_bar); })
+        return objective.error_factor(alpha_bar);
+    else
+        return 1.0;
+}
+
+/// Whether an objective looks at estimates of z0 at all. One of the length alone does not, and says so by `static
+/// constexpr bool reads_estimates = false`; then none is made.
+template <class O>
+inline constexpr bool reads_estimates = [] {
+    if constexpr (requires { O::reads_estimates; })
+        return bool{O::reads_estimates};
+    else
+        return true;
+}();
+
 }  // namespace objective
 
 /// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression, objective::DiffuSeq,
-/// objective::DistancePenalty of any, and objective::CrossEntropy, which asks for no z0.
+/// objective::DistancePenalty of any, objective::LengthOnly, and objective::CrossEntropy, which asks for no z0.
 ///
 /// `evaluate(pass, space, prediction, losses)` adds its terms to `losses`, and its gradients to prediction.dz0,
 /// prediction.dz0_hat and pass.gradients where pass.gradients is not null. An objective with options may have

@@ -21,10 +21,13 @@ void add_cross_entropy(nn::Pass<B>& pass, Space const& space, std::string_view n
     double const share = prediction.share();
     double* const sums = losses.add({{"nll", 0.0, 0.0}, {name, 0.0, weight}}, share);
     nn::Parameter const bias = embedding::readout_bias(space);
-    readout_cross_entropy(pass.device, z, pass.matrix(space.readout()), pass.vector(bias), prediction.targets,
-                          smoothing, weight * share, sums, dz,
-                          pass.gradients ? pass.matrix_gradient(space.readout()) : MatrixView<Scalar>{},
-                          pass.gradients ? pass.vector_gradient(bias) : VectorView<Scalar>{}, prediction.row_weights);
+    nn::Scope<B> const scope(pass.workspace);
+    auto const matrix = embedding::readout_matrix(pass, space);
+    embedding::with_readout_gradient(pass, space, [&](MatrixView<Scalar> dmatrix) {
+        readout_cross_entropy(pass.device, z, matrix, pass.vector(bias), prediction.targets, smoothing, weight * share,
+                              sums, dz, dmatrix, pass.gradients ? pass.vector_gradient(bias) : VectorView<Scalar>{},
+                              prediction.row_weights);
+    });
 }
 
 }  // namespace detail

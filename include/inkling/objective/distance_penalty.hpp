@@ -45,6 +45,9 @@ struct DistancePenalty {
         pairs.check();
     }
 
+    /// That of Base.
+    [[nodiscard]] double error_factor(double alpha_bar) const { return objective::error_factor(base, alpha_bar); }
+
     /// Adds the terms of Base, and "distance", with their gradients; empty views take none.
     /// @throws Error when the rows are not two halves
     template <Backend B, EmbeddingSpace Space>

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <inkling/objective/diffusion_loss.hpp>
+#include <inkling/objective/levels.hpp>
+#include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/device_batch.hpp>
 #include <inkling/sampler/plan.hpp>
 #include <inkling/schedule/discrete.hpp>
@@ -14,13 +16,14 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace inkling::pipeline {
 
 /// How a denoiser learns: noise is drawn for every batch, and the objective compares what was clean with what is made
 /// of it. One kind of pipeline::Training.
-template <class Pipeline, class Objective_>
+template <class Pipeline, class Objective_, class Levels>
 class DiffusionTraining {
 public:
     using Device = typename Pipeline::Device;
@@ -35,9 +38,19 @@ public:
     DiffusionTraining(Pipeline const& pipeline, Options const& options)
         : pipeline_(&pipeline),
           objective_(options.objective),
+          levels_policy_(options.levels),
           self_conditioning_(options.self_conditioning),
+          train_first_(options.train_first),
+          drop_source_(options.drop_source),
+          sentence_means_(options.sentence_means),
           length_weight_(options.length_weight),
           discrete_steps_(options.discrete_steps) {
+        require(drop_source_ >= 0.0 && drop_source_ < 1.0, "inkling::Trainer: drop_source is ", drop_source_,
+                ", expected a share in [0, 1)");
+        if constexpr (!requires(nn::Pass<Device>& pass) { pipeline.model().encode_nothing(pass, Index{}); })
+            require(drop_source_ == 0.0, "inkling::Trainer: drop_source is ", drop_source_,
+                    ", expected 0, as the denoiser has no 'encode_nothing(pass, sentences) const'");
+        if constexpr (requires { levels_policy_.check(); }) levels_policy_.check();
         constexpr bool has_table = schedule::is_table<typename Pipeline::NoiseScheduleType>;
         if constexpr (objective::is_paired<Objective_>)
             require(discrete_steps_ > 0 || has_table, "inkling::Trainer: discrete_steps is ", discrete_steps_,
@@ -55,6 +68,29 @@ public:
         json["self_conditioning"] = self_conditioning_;
         json["length_weight"] = length_weight_;
         json["discrete_steps"] = discrete_steps_;
+        if (train_first_) json["train_first"] = true;
+        if (sentence_means_) json["sentence_means"] = true;
+        if (drop_source_ > 0.0) json["drop_source"] = drop_source_;
+        if constexpr (Described<Levels>) json["levels"] = to_json(levels_policy_);
+    }
+
+    /// Has the level policy look at the table before update number `step`.
+    void follow(nn::Pass<Device>& pass, Index step) {
+        levels_policy_.follow(levels_state_, pass, pipeline_->space(), pipeline_->schedule(), step);
+    }
+    /// Gives what a checkpoint has to keep: keep(name, number).
+    template <class Keep>
+    void save(Keep const& keep) const {
+        if constexpr (Described<typename Levels::State>)
+            describe(levels_state_,
+                     [&](std::string_view name, double const& value) { keep(message("levels_", name), value); });
+    }
+    /// Takes up what save() gave: find(name) is the number of that name.
+    template <class Find>
+    void restore(Find const& find) {
+        if constexpr (Described<typename Levels::State>)
+            describe(levels_state_,
+                     [&](std::string_view name, double& value) { value = find(message("levels_", name)); });
     }
 
     /// Brings a batch to the device with its noise drawn: by the update in training, by `draw` in validation.
@@ -84,6 +120,11 @@ public:
         classes_.clear();
         goals_.clear();
         pair_weights_.clear();
+        error_factors_.clear();
+        to_estimate_.clear();
+        row_weights_.clear();
+        auto const output = denoiser::output_of(model);
+        bool scales_errors = false;
         double const factor = schedule::training_noise_factor(pipeline_->schedule());
         std::size_t const half = sentences.size();
         for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
@@ -93,7 +134,7 @@ public:
             double alpha_bar = 0.0;
             Index index = -1;
             if (table_) {
-                index = static_cast<Index>(stream.below(static_cast<std::uint64_t>(table_->steps()), 0));
+                index = levels_policy_.draw_step(levels_state_, *table_, stream);
                 if constexpr (paired) {
                     auto const& pairs = objective_.pairs;
                     Index const second = pairs.second_of(*table_, index, stream.uniform(1) < 0.5, stream.uniform(2));
@@ -106,7 +147,7 @@ public:
                 time = table_->label_time(index);
                 alpha_bar = table_->level(index);
             } else {
-                time = stream.uniform(0);
+                time = levels_policy_.draw_time(levels_state_, stream);
                 alpha_bar = pipeline_->schedule().alpha_bar(time);
             }
             auto const level = schedule::noising(alpha_bar, factor);
@@ -117,6 +158,20 @@ public:
             for (double const c : {index == 0 ? 0.0 : 1.0, index == 0 ? 1.0 : 0.0, 0.0})
                 goals_.push_back(static_cast<Scalar>(c));
             labels_.push_back(model.time_label({time, alpha_bar}));
+            double const error_factor = objective::error_factor(objective_, alpha_bar);
+            scales_errors = scales_errors || error_factor != 1.0;
+            for (double const c : {error_factor, 1.0, 0.0}) error_factors_.push_back(static_cast<Scalar>(c));
+            if (output != denoiser::Output::z0) {
+                if constexpr (joins)
+                    for (double const c : {0.0, 1.0, 0.0}) to_estimate_.push_back(static_cast<Scalar>(c));
+                auto const map = denoiser::to_estimate(output, alpha_bar);
+                for (double const c : {map.output, map.z_t, map.second}) to_estimate_.push_back(static_cast<Scalar>(c));
+            }
+            if (sentence_means_)
+                row_weights_.resize(
+                    row_weights_.size() + static_cast<std::size_t>(target_rows(s)),
+                    static_cast<Scalar>(
+                        1.0 / (static_cast<double>(batch_.sentences.size()) * static_cast<double>(target_rows(s)))));
             classes_.push_back(model.length_class(batch_.source_offsets[s + 1] - batch_.source_offsets[s],
                                                   batch_.target_offsets[s + 1] - batch_.target_offsets[s]));
         }
@@ -125,6 +180,12 @@ public:
         result.length_classes = to_device<Token>(pass, std::span<Token const>(classes_));
         result.levels = {to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data, joins ? 2 * count : count, 3};
         result.labels = to_device<double>(pass, std::span<double const>(labels_));
+        if (scales_errors)
+            result.error_factors = {to_device<Scalar>(pass, std::span<Scalar const>(error_factors_)).data, count, 3};
+        if (!to_estimate_.empty())
+            result.to_estimate = {to_device<Scalar>(pass, std::span<Scalar const>(to_estimate_)).data,
+                                  joins ? 2 * count : count, 3};
+        if (sentence_means_) result.row_weights = to_device<Scalar>(pass, std::span<Scalar const>(row_weights_));
         result.last_signal =
             table_ ? std::sqrt(table_->level(table_->steps() - 1)) : schedule::signal(pipeline_->schedule(), 1.0);
         auto const keys = to_device<Index>(pass, std::span<Index const>(batch_.sentences));
@@ -154,6 +215,9 @@ public:
         result.noise = noise;
         result.self_condition = training && model.self_conditioned()
             && RandomStream{seed, Purpose::self_conditioning, 0, draw}.uniform(0) < self_conditioning_;
+        result.train_first = train_first_;
+        result.without_source = training && drop_source_ > 0.0
+            && RandomStream{seed, Purpose::self_conditioning, 0, draw}.uniform(1) < drop_source_;
         return result;
     }
 
@@ -189,7 +253,12 @@ private:
 
     Pipeline const* pipeline_;
     Objective_ objective_;
+    Levels levels_policy_;
+    typename Levels::State levels_state_{};
     double self_conditioning_;
+    bool train_first_;
+    double drop_source_;
+    bool sentence_means_;
     double length_weight_;
     Index discrete_steps_;
     std::optional<schedule::Discrete> table_;
@@ -197,7 +266,7 @@ private:
     text::PackedBatch batch_;
     text::JoinedBatch joined_;
     std::vector<Token> places_, classes_;
-    std::vector<Scalar> levels_, goals_, pair_weights_;
+    std::vector<Scalar> levels_, goals_, pair_weights_, error_factors_, to_estimate_, row_weights_;
     std::vector<double> labels_;
 };
 

@@ -39,6 +39,13 @@ public:
     /// What of a trainer's options must not change within a run: nothing but what all trainings share.
     void add_options(nlohmann::json&) const {}
 
+    /// Nothing is followed from update to update, and nothing kept of it.
+    void follow(nn::Pass<Device>&, Index) {}
+    template <class Keep>
+    void save(Keep const&) const {}
+    template <class Find>
+    void restore(Find const&) {}
+
     /// Brings a batch to the device; nothing of it is drawn.
     [[nodiscard]] Batch batch(nn::Pass<Device>& pass, text::ParallelCorpus const& corpus,
                               std::span<Index const> sentences, std::uint64_t, std::uint32_t, bool) {

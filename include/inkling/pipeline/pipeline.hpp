@@ -3,6 +3,7 @@
 /// \file
 /// The whole pipeline room: TextDiffusion, TextAutoregression, the Trainer of both, and distillation.
 
+#include <inkling/pipeline/candidate_lengths.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/denoise.hpp>
 #include <inkling/pipeline/distillation.hpp>

@@ -323,7 +323,7 @@ private:
         std::vector<Token> host_next(static_cast<std::size_t>(slots * choices));
         std::vector<Scalar> host_scores(host_next.size()), host_eos(static_cast<std::size_t>(slots));
         encoded.source_of = sources;
-        auto const read = pass.matrix(space_.readout());
+        auto const read = embedding::readout_matrix(pass, space_);
         auto const bias = pass.vector(embedding::readout_bias(space_));
         while (texts.sources() > 0) {
             if (options.stop.stop_requested()) return;
@@ -401,7 +401,7 @@ private:
         space_.embed(pass, target.tokens, z);
         model_.predict(pass, target, encoded, ConstView(z), out);
         VectorView<Scalar> const scores{pass.workspace.template take<Scalar>(rows), rows};
-        readout_log_probabilities(pass.device, ConstView(out), pass.matrix(space_.readout()),
+        readout_log_probabilities(pass.device, ConstView(out), embedding::readout_matrix(pass, space_),
                                   pass.vector(embedding::readout_bias(space_)),
                                   TokenView(pipeline::to_device<Token>(pass, std::span<Token const>(next))), scores);
         std::vector<Scalar> host(static_cast<std::size_t>(rows));

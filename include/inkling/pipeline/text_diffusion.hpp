@@ -6,6 +6,7 @@
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
 #include <inkling/io/model_file.hpp>
+#include <inkling/pipeline/candidate_lengths.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/denoise.hpp>
 #include <inkling/pipeline/embeddings.hpp>
@@ -112,10 +113,10 @@ public:
         auto worker = workers_.borrow(options_.device);
         return pipeline::embeddings(*worker, space_, weights_.data());
     }
-    /// How sentences enter the model: source eos; bos target eos. Where it joins them, bos source eos eos bos target
-    /// eos, and pad tokens behind.
+    /// How sentences enter the model: source eos, with bos in front where the model says so; bos target eos. Where it
+    /// joins them, bos source eos eos bos target eos, and pad tokens behind.
     [[nodiscard]] text::Wrapping wrapping() const {
-        text::Wrapping wrapping{.specials = tokenizer_.specials()};
+        text::Wrapping wrapping{.specials = tokenizer_.specials(), .source_bos = begins_source<Model>};
         if constexpr (joins_source<Model>) {
             wrapping.source_bos = wrapping.source_separator = true;
             wrapping.filled = model_.length_of(0, 0);
@@ -310,30 +311,29 @@ private:
                                                         model_.longest_source(), "source");
         auto encoded = model_.encode(pass, source);
         Index const count = source.segments.count;
-        VectorView<Token> const classes{worker.workspace.template take<Token>(count), count};
-        model_.predict_lengths(pass, encoded, classes);
-        std::vector<Token> host_classes(static_cast<std::size_t>(count));
-        download(pass.device, static_cast<Token const*>(classes.data), std::span<Token>(host_classes));
 
         // Candidates: every source with every length and every noise.
         decode::Beams beams = options.beams;
         beams.longest = std::min(beams.longest, model_.longest_target());
         beams.shortest = std::min(beams.shortest, beams.longest);
         Index const candidates = beams.candidates();
+        std::vector<Index> source_lengths;
+        for (std::size_t s = 0; s < group.size(); ++s)
+            source_lengths.push_back(batch.source_offsets[s + 1] - batch.source_offsets[s]);
+        auto const lengths = pipeline::candidate_lengths(pass, model_, encoded, source_lengths, beams);
         text::JoinedBatch
             joined;  // of what each candidate's rows are: its target, and the source where the model joins them
         std::vector<Index> sequences;
         std::vector<Index> sources;
         for (Index s = 0; s < count; ++s) {
             auto const at = static_cast<std::size_t>(s);
-            Index const rows = batch.source_offsets[at + 1] - batch.source_offsets[at];
-            Index const predicted = model_.length_of(rows, host_classes[at]);
-            for (Index const length : decode::candidate_lengths(predicted, beams)) {
+            for (Index c = 0; c < candidates; ++c) {
+                Index const length = lengths[static_cast<std::size_t>(s * candidates + c)];
                 std::span<Token const> prefix;
                 if constexpr (joins_source<Model>)
                     prefix = std::span<Token const>(batch.source_tokens)
                                  .subspan(static_cast<std::size_t>(batch.source_offsets[at]),
-                                          static_cast<std::size_t>(rows));
+                                          static_cast<std::size_t>(source_lengths[at]));
                 Index const room = model_.longest_target() - static_cast<Index>(prefix.size());
                 joined.add(prefix, {}, std::min(length, room), tokenizer_.specials().pad);
                 sequences.push_back((options.first_source + group[at]) * candidates

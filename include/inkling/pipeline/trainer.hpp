@@ -2,7 +2,8 @@
 
 #include <inkling/core/hash.hpp>
 #include <inkling/io/atomic_file.hpp>
-#include <inkling/metric/bleu.hpp>  // what held-out text is scored by
+#include <inkling/metric/bleu.hpp>       // what held-out text is scored by
+#include <inkling/objective/levels.hpp>  // levels are drawn evenly where a user says nothing
 #include <inkling/pipeline/training.hpp>
 #include <inkling/text/batching.hpp>
 #include <inkling/train/adamw.hpp>  // the optimiser is no axis: checkpoints hold AdamW's state
@@ -26,6 +27,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,14 +44,15 @@ namespace inkling {
 /// @tparam Pipeline    what is trained: a TextDiffusion, or a TextAutoregression
 /// @tparam Objective_  what training lowers
 /// @tparam Rate        how large each update is
-template <class Pipeline, class Objective_, LearningRate Rate>
-    requires(TrainableDenoiser<typename Pipeline::ModelType> || TrainableNextTokenModel<typename Pipeline::ModelType>)
+/// @tparam Levels      which noise levels it draws; of diffusion alone
+template <class Pipeline, class Objective_, LearningRate Rate, class Levels = objective::EvenLevels>
+    requires pipeline::Trainable<Pipeline, Levels>
     && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
 class Trainer {
 public:
     using Device = typename Pipeline::Device;
     using Scalar = typename Device::Scalar;
-    using Options = TrainerOptions<Objective_, Rate, typename Pipeline::GenerateOptionsType>;
+    using Options = TrainerOptions<Objective_, Rate, typename Pipeline::GenerateOptionsType, Levels>;
 
     /// @param pipeline  must outlive the trainer, which writes its weights
     /// @throws Error when an option is out of range, naming it
@@ -199,7 +202,7 @@ public:
 
 private:
     using View = MatrixView<Scalar>;
-    using Training = pipeline::Training<Pipeline, Objective_>;
+    using Training = pipeline::Training<Pipeline, Objective_, Levels>;
     using Batch = typename Training::Batch;
     using Losses = objective::Losses<Device>;
 
@@ -292,6 +295,7 @@ private:
                               gradients_.data(),
                               pipeline_->model().dropout(),
                               RandomStream{options_.seed, Purpose::dropout, 0, draw}};
+        training_->follow(pass, step);
         auto const batch = training_->batch(pass, corpus, sentences, options_.seed, draw, true);
         tokens += batch.source.segments.rows + batch.target.segments.rows;
         auto const [losses, clipped] = gradient("update ", step, pass, batch);
@@ -554,6 +558,7 @@ private:
                                 .bleu = scores_bleu() ? number("best_bleu") : std::numeric_limits<double>::quiet_NaN(),
                                 .embedding = {number("nearest_distance"), number("norm_mean"), number("norm_spread")}};
         }
+        training_->restore([&](std::string const& name) { return of(state.numbers, name.c_str()); });
         checkpoint.restore(device_, pipeline_->layout(), pipeline_->weights(), optimizer_,
                            average_ ? &*average_ : nullptr);
         step_ = state.step;
@@ -578,6 +583,7 @@ private:
             state.numbers["norm_mean"] = best_validation_->embedding.norm_mean;
             state.numbers["norm_spread"] = best_validation_->embedding.norm_spread;
         }
+        training_->save([&](std::string const& name, double value) { state.numbers[name] = value; });
         train::save_checkpoint(options_.checkpoint, device_, pipeline_->layout(), std::as_const(*pipeline_).weights(),
                                optimizer_, average_ ? &*average_ : nullptr, state);
         if (best_) best_->remove_dropped();

@@ -22,8 +22,8 @@ using DefaultObjective =
 // The policies of a training whose user names none: `Trainer<Model>`. They stand apart from the trainer, which knows
 // concepts alone, and whoever names all three includes only that.
 template <class Pipeline, class Objective_ = pipeline::DefaultObjective<Pipeline>,
-          LearningRate Rate = train::InverseSquareRoot>
-    requires(TrainableDenoiser<typename Pipeline::ModelType> || TrainableNextTokenModel<typename Pipeline::ModelType>)
+          LearningRate Rate = train::InverseSquareRoot, class Levels>
+    requires pipeline::Trainable<Pipeline, Levels>
     && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
 class Trainer;
 

@@ -171,4 +171,30 @@ void readout_top(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> b
     });
 }
 
+/// *sum = the sum over the rows of table [V, D], V at least 2, of the squared distance to the nearest other row.
+template <class Real>
+void nearest_other_distance(Cpu<Real>& device, In<Real> table, double* sum) {
+    Index const count = table.rows;
+    double* const squares = device.sums(2 * count);
+    double* const nearest = squares + count;
+    detail::for_each_row(device, count, table.cols, [&](Index row) {
+        squares[row] = detail::sum_in<double>(
+            table.cols, [](auto const& a) { return a.template cast<double>().square(); }, table.row(row));
+    });
+    detail::for_each_logit_block<Real>(device, table, table, {}, [&](Index first, MatrixView<Real> products) {
+        detail::for_each_row(device, products.rows, count, [&](Index row) {
+            Index const own = first + row;
+            Real const* const values = products.row(row);
+            double least = std::numeric_limits<double>::infinity();
+            for (Index other = 0; other < count; ++other) {
+                double const distance = squares[own] + squares[other] - 2.0 * static_cast<double>(values[other]);
+                if (other != own && distance < least) least = distance;
+            }
+            nearest[own] = std::max(0.0, least);
+        });
+    });
+    *sum = 0.0;
+    for (Index row = 0; row < count; ++row) *sum += nearest[row];
+}
+
 }  // namespace inkling::backend

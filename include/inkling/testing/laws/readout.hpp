@@ -204,4 +204,35 @@ template <Backend B>
     return {};
 }
 
+template <Backend B>
+[[nodiscard]] std::string the_nearest_other_row_is_not_the_row_itself(B& device) {
+    for (Index const rows : {2, 37, 500}) {
+        Index const cols = 6;
+        auto const table = random<B>(rows * cols, 1);
+        Padded<B> in(device, table, cols, 2);
+        DeviceArray<B, double> sum(device, std::vector<double>{-1.0});
+        nearest_other_distance(device, in.view(), sum.data());
+        double want = 0.0, largest = 0.0;
+        for (Index i = 0; i < rows; ++i) {
+            double nearest = std::numeric_limits<double>::infinity(), square = 0.0;
+            for (Index j = 0; j < rows; ++j) {
+                double distance = 0.0;
+                for (Index d = 0; d < cols; ++d) {
+                    auto const a = static_cast<double>(table[static_cast<std::size_t>(i * cols + d)]);
+                    distance += std::pow(a - static_cast<double>(table[static_cast<std::size_t>(j * cols + d)]), 2);
+                    if (i == j) square += a * a;
+                }
+                if (i != j) nearest = std::min(nearest, distance);
+            }
+            want += nearest;
+            largest = std::max(largest, square);
+        }
+        auto const found =
+            far_apart<double>(message("nearest_other_distance of ", rows, " rows"), sum.get(device), {want},
+                              {unit<B>() * static_cast<double>(rows * (cols + 4)) * 4 * largest});
+        if (!found.empty()) return found;
+    }
+    return {};
+}
+
 }  // namespace inkling::testing::laws
