@@ -257,7 +257,7 @@ public:
             if (entry.stored) file.contents().at(entry.name).require_shape(entry.shape);
         loaded.make_room();
         std::vector<float> values(static_cast<std::size_t>(loaded.layout_.size()));
-        loaded.layout_.template initialize<float>(0, values);  // what files do not hold: fixed tables
+        loaded.layout_.template initialize_not_stored<float>(values);
         std::vector<io::TensorDestination> destinations;
         for (auto const& entry : loaded.layout_.entries())
             if (entry.stored) destinations.push_back({entry.name, entry.shape, values.data() + entry.parameter.offset});
