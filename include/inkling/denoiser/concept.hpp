@@ -20,7 +20,8 @@ struct NoiseLevel {
     double alpha_bar = 0.0;  ///< in [0, 1]: the share of z_t's variance that is signal
 };
 
-/// What removes noise. Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::Empirical.
+/// What removes noise. Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::Infiller,
+/// denoiser::Empirical.
 ///
 /// `encode` makes of a source what all steps share; `embed_times` makes of the plan's levels, each first turned into a
 /// number by `time_label`, one row each; `predict` writes its estimate of z0 from z_t, such a row, and the estimate of
@@ -70,6 +71,16 @@ inline constexpr bool joins_source = [] {
         return false;
 }();
 
+/// Whether a target goes on where its source ends, as a line does behind its beginning, so that nothing separates the
+/// two. A denoiser that joins them says so by `static constexpr bool continues_source`.
+template <class D>
+inline constexpr bool continues_source = [] {
+    if constexpr (requires { D::continues_source; })
+        return bool{D::continues_source};
+    else
+        return false;
+}();
+
 /// A denoiser that can be made for an embedding space: it places its weights in the layout behind those of the space.
 template <class D, class Space>
 concept DenoiserOver = Denoiser<D>
@@ -78,7 +89,7 @@ concept DenoiserOver = Denoiser<D>
        };
 
 /// A denoiser that learns. `Saved` is what its backward passes need of the forward ones.
-/// Models: denoiser::EncoderDecoder, denoiser::EncoderOnly.
+/// Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::Infiller.
 template <class D>
 concept TrainableDenoiser = Denoiser<D>
     && requires { typename D::Saved; }  // has 'Saved'

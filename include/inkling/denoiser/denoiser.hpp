@@ -7,3 +7,4 @@
 #include <inkling/denoiser/empirical.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
 #include <inkling/denoiser/encoder_only.hpp>
+#include <inkling/denoiser/infiller.hpp>
