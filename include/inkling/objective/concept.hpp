@@ -101,10 +101,20 @@ inline constexpr bool is_paired = [] {
         return false;
 }();
 
+/// Whether an objective is over parts of lines, of which it draws itself what is shown and what is to be written. It says
+/// so by `static constexpr bool masked`, and has `masking`, Masking, by which they are drawn.
+template <class O>
+inline constexpr bool is_masked = [] {
+    if constexpr (requires { O::masked; })
+        return bool{O::masked};
+    else
+        return false;
+}();
+
 }  // namespace objective
 
 /// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression, objective::DiffuSeq,
-/// and objective::DistancePenalty of any.
+/// and objective::DistancePenalty and objective::Infilling of any.
 ///
 /// `evaluate(pass, space, prediction, losses)` adds its terms to `losses`, and its gradients to prediction.dz0,
 /// prediction.dz0_hat and pass.gradients where pass.gradients is not null. An objective with options may have

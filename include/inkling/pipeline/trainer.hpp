@@ -60,6 +60,9 @@ public:
           device_(pipeline.options().device),
           gradients_(pipeline.layout().size()),
           optimizer_(device_, pipeline.layout(), options_.adamw) {
+        static_assert(!objective::is_masked<Objective_> || joins_source<typename Pipeline::ModelType>,
+                      "inkling::Trainer: argument 2 shows parts of a line: the pipeline's denoiser must be one that "
+                      "joins sources to targets ('static constexpr bool joins_source = true').");
         auto const check = [](bool good, char const* name, auto seen, char const* expected) {
             require(good, "inkling::Trainer: ", name, " is ", seen, ", expected ", expected);
         };
@@ -285,18 +288,38 @@ private:
         }
     }
 
-    /// Makes one sequence of each sentence's sides, in joined_.
-    void join(text::Wrapping const& wrapping) {
+    /// Makes one sequence of each sentence's sides, or of its target with parts that are shown, in joined_.
+    void join(text::Wrapping const& wrapping, std::uint64_t seed, std::uint32_t draw) {
         joined_.clear();
+        auto const& model = pipeline_->model();
         for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
             auto const side = [&](std::vector<Token> const& tokens, std::vector<Index> const& offsets) {
                 return std::span<Token const>(tokens).subspan(static_cast<std::size_t>(offsets[s]),
                                                               static_cast<std::size_t>(offsets[s + 1] - offsets[s]));
             };
             auto const source = side(batch_.source_tokens, batch_.source_offsets);
-            joined_.add(source, side(batch_.target_tokens, batch_.target_offsets),
-                        pipeline_->model().length_of(static_cast<Index>(source.size()), 0), wrapping.specials.pad);
+            auto const target = side(batch_.target_tokens, batch_.target_offsets);
+            RandomStream const stream{seed, Purpose::span_masking, static_cast<std::uint32_t>(batch_.sentences[s]),
+                                      draw};
+            if constexpr (objective::is_masked<Objective_>)
+                options_.objective.masking.draw(stream, target, model.longest_target(), wrapping.specials.pad, joined_);
+            else
+                joined_.add(source, target, model.length_of(static_cast<Index>(source.size()), 0),
+                            wrapping.specials.pad);
         }
+    }
+    /// [N], the same for every row that is to be written, of sum 1, and 0 for all others.
+    [[nodiscard]] VectorView<Scalar const> weights_of_written(nn::Pass<Device>& pass) {
+        row_weights_.clear();
+        Index count = 0;
+        for (std::size_t p = 0; p < joined_.kept.size(); ++p) {
+            bool const written = joined_.kept[p] == text::part::written;
+            Index const rows = joined_.parts[p + 1] - joined_.parts[p];
+            row_weights_.resize(row_weights_.size() + static_cast<std::size_t>(rows), written ? Scalar{1} : Scalar{0});
+            if (written) count += rows;
+        }
+        for (Scalar& weight : row_weights_) weight /= static_cast<Scalar>(count);
+        return pipeline::to_device<Scalar>(pass, std::span<Scalar const>(row_weights_));
     }
     /// Rows that are denoised of sentence s of the batch, a joined source's among them.
     [[nodiscard]] Index target_rows(std::size_t s) const {
@@ -319,7 +342,7 @@ private:
                                                     model.longest_source(), "source");
         constexpr bool joins = joins_source<typename Pipeline::ModelType>;
         if constexpr (joins) {
-            join(wrapping);
+            join(wrapping, seed, draw);
             result.target = pipeline::to_device<Device>(pass, joined_.offsets, joined_.tokens, places_,
                                                         model.longest_target(), "target");
             result.spans = pipeline::parts_to_device(pass, joined_);
@@ -358,10 +381,20 @@ private:
                 alpha_bar = pipeline_->schedule().alpha_bar(time);
             }
             auto const level = schedule::noising(alpha_bar, factor);
-            if constexpr (joins)
-                for (double const c : {1.0, 1.0, 0.0})
-                    levels_.push_back(static_cast<Scalar>(c));  // the source stays clean
-            for (double const c : {level.z0, 1.0, level.noise}) levels_.push_back(static_cast<Scalar>(c));
+            auto const push_level = [&](double signal, double noise) {
+                for (double const c : {signal, 1.0, noise}) levels_.push_back(static_cast<Scalar>(c));
+            };
+            if constexpr (joins) {
+                for (Index p = joined_.first_parts[s]; p < joined_.first_parts[s + 1]; ++p) {
+                    std::uint8_t const what = joined_.kept[static_cast<std::size_t>(p)];
+                    if (what == text::part::written)
+                        push_level(level.z0, level.noise);
+                    else
+                        push_level(what == text::part::hidden ? 0.0 : 1.0, 0.0);
+                }
+            } else {
+                push_level(level.z0, level.noise);
+            }
             for (double const c : {index == 0 ? 0.0 : 1.0, index == 0 ? 1.0 : 0.0, 0.0})
                 goals_.push_back(static_cast<Scalar>(c));
             labels_.push_back(model.time_label({time, alpha_bar}));
@@ -372,7 +405,8 @@ private:
         Index const rows = result.target.segments.rows;
         result.length_classes = pipeline::to_device<Token>(pass, std::span<Token const>(classes_));
         result.levels = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data,
-                         joins ? 2 * count : count, 3};
+                         joins ? result.spans.count : count, 3};
+        if constexpr (objective::is_masked<Objective_>) result.row_weights = weights_of_written(pass);
         result.labels = pipeline::to_device<double>(pass, std::span<double const>(labels_));
         result.last_signal =
             table_ ? std::sqrt(table_->level(table_->steps() - 1)) : schedule::signal(pipeline_->schedule(), 1.0);
@@ -728,7 +762,7 @@ private:
     text::PackedBatch batch_;
     std::vector<Token> places_, classes_;
     text::JoinedBatch joined_;
-    std::vector<Scalar> levels_, goals_, pair_weights_;
+    std::vector<Scalar> levels_, goals_, row_weights_, pair_weights_;
     std::vector<double> labels_;
     std::vector<train::NamedNumber> numbers_;
     Index step_ = 0;
