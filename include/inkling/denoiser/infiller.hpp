@@ -50,7 +50,8 @@ void describe(Options& options, Visit const& visit) {
 /// and clipped distance, shared by all layers; z0_hat = W' LN(hidden). It joins source and target: the rows that are
 /// kept clean may lie anywhere, and the rows of a line have no number, so a line can be longer than any that was seen.
 /// A source alone is the beginning of a line. The numbers by distance are one scalar each (Raffel et al. 2020,
-/// arXiv:1910.10683, section 2.1), as a vector each asks for a second product in every attention.
+/// arXiv:1910.10683, section 2.1), as a vector each asks for a second product in every attention; they start as N(0, 1),
+/// as from 0 heads would see bags of words for long.
 /// Source: Strudel et al. 2022, "Self-conditioned Embedding Diffusion", arXiv:2211.04236, section 3; the norms' place
 /// is ours.
 template <Backend B>
@@ -88,8 +89,8 @@ public:
         time_ = {nn::Linear(layout, "time.0", width, 4 * width, true),
                  nn::Linear(layout, "time.2", 4 * width, width, true), backend::Activation::gelu};
         input_ = nn::Linear(layout, "input", 2 * latent, width, true);
-        nn::Parameter const by_distance =
-            layout.add_matrix("by_distance.weight", options_.heads, 2 * options_.reach + 1, nn::Initializer::zero());
+        nn::Parameter const by_distance = layout.add_matrix("by_distance.weight", options_.heads,
+                                                            2 * options_.reach + 1, nn::Initializer::normal(1.0));
         for (Index i = 0; i < options_.layers; ++i)
             layers_.emplace_back(layout, "layers." + std::to_string(i),
                                  nn::TransformerLayerOptions{.width = width,

@@ -10,4 +10,5 @@
 #include <inkling/recipe/diffuseq.hpp>
 #include <inkling/recipe/diffuseq_import.hpp>
 #include <inkling/recipe/diffuseq_settings.hpp>
+#include <inkling/recipe/sed.hpp>
 #include <inkling/recipe/state_dict.hpp>
