@@ -52,12 +52,12 @@ inline constexpr bool is_infilling<Infilling<Base, Mask>> = true;
 
 }  // namespace detail
 
-/// Names every setting once, for checkpoints and their checks.
+/// Names every setting of the parts that name theirs, for checkpoints and their checks.
 template <class Objective, class Visit>
     requires detail::is_infilling<std::remove_const_t<Objective>>
 void describe(Objective& objective, Visit const& visit) {
-    describe(objective.base, visit);
-    describe(objective.masking, visit);
+    if constexpr (requires { describe(objective.base, visit); }) describe(objective.base, visit);
+    if constexpr (requires { describe(objective.masking, visit); }) describe(objective.masking, visit);
 }
 
 }  // namespace inkling::objective
