@@ -138,6 +138,19 @@ TEST_CASE("infill: what is known comes back as it was, whatever the model says, 
                          doctest::Contains("one piece more than gaps"), Error);
 }
 
+TEST_CASE("Sed: guidance moves what is written beside something, and leaves text out of nothing as it is") {
+    auto options = small().model;
+    std::vector<text::GappedLine> const gapped{text::parse_gaps("black ___(2) dries ___(1)"),
+                                               text::parse_gaps("___(3)")};
+    std::vector<std::vector<Generated>> of_each;
+    for (double const g : {1.0, 3.0}) {
+        options.denoiser.guidance = g;
+        of_each.push_back(Writer(tokenizer(), options).infill(gapped, {.seed = 1}));
+    }
+    CHECK(of_each[0][0].mean_log_probability != of_each[1][0].mean_log_probability);
+    CHECK(of_each[0][1].mean_log_probability == of_each[1][1].mean_log_probability);
+}
+
 TEST_CASE("Sed: after the first step nothing is allocated, neither guided nor not") {
     for (double const g : {1.0, 2.5}) {
         auto options = small().model;
