@@ -106,6 +106,15 @@ std::vector<std::pair<std::string, std::vector<Real>>> all_results(int threads) 
     });
     results.emplace_back("attention_backward, keys", dk.get(device));
     results.emplace_back("attention_backward, values", dv.get(device));
+    auto const by_distance = values(shape.heads * 5, 21);
+    auto dby_distance = values(shape.queries.count * shape.heads * 5, 22);
+    keep("attention by distance",
+         [&](View out) { attention(device, shape, in, other, third, out, kept, by_distance.matrix(5)); });
+    keep("attention_backward by distance", [&](View out) {
+        attention_backward(device, shape, in, other, third, kept, in, out, dk.matrix(cols), dv.matrix(cols),
+                           dby_distance.matrix(shape.heads * 5));
+    });
+    results.emplace_back("attention_backward, distances", dby_distance.get(device));
     auto dz = values(rows * cols, 19);
     auto dlogits = values(vocabulary, 20);
     readout_cross_entropy(device, in, table.matrix(cols), {}, batch.tokens(), 0.1, 0.01, sums, dz.matrix(cols),

@@ -49,9 +49,11 @@ void sum_rows(Device& device, In x, OutVector out) {
     if (device.wrong == "sum_rows overwrites") clear(device, out.data, out.size);
     sum_rows(static_cast<Cpu&>(device), x, out);
 }
-void attention(Device& device, backend::AttentionShape shape, In q, In k, In v, Out out, Out probabilities = {}) {
+void attention(Device& device, backend::AttentionShape shape, In q, In k, In v, Out out, Out probabilities = {},
+               In bias = {}) {
     if (device.wrong == "attention sees the future") shape.causal = false;
-    attention(static_cast<Cpu&>(device), shape, q, k, v, out, probabilities);
+    if (device.wrong == "attention sees no distance") bias = {};
+    attention(static_cast<Cpu&>(device), shape, q, k, v, out, probabilities, bias);
 }
 void fill_normal(Device& device, RandomStream stream, Segments const& segments, VectorView<Index const> sequences,
                  Out out) {
@@ -130,6 +132,7 @@ TEST_CASE("backend laws: each way in which a verb is wrong breaks the law that i
              {"sum_rows overwrites", "sums and errors are their formulas"},
              {"squared_norm sums in single precision", "sums and errors are their formulas"},
              {"attention sees the future", "attention is its formula over ragged batches"},
+             {"attention sees no distance", "attention by distance is its formula"},
              {"fill_normal takes another step", "fill_normal draws what the stream says"},
              {"dropout draws one mask for all", "dropout keeps its share, and draws the same mask again"},
              {"dropout drops too much", "dropout keeps its share, and draws the same mask again"},

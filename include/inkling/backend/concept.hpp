@@ -103,7 +103,13 @@ concept HasLayers =
        }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { attention(device, AttentionShape{}, in, in, in, out, out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           attention(device, AttentionShape{}, in, in, in, out, out, in);  // the last is a bias by distance
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
            attention_backward(device, AttentionShape{}, in, in, in, in, in, out, out, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           attention_backward(device, AttentionShape{}, in, in, in, in, in, out, out, out, out);
        };
 
 /// Losses, sums and updates.

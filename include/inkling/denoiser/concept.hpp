@@ -22,6 +22,7 @@ struct NoiseLevel {
 };
 
 /// What removes noise. Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::BottleneckDecoder,
+/// denoiser::Infiller,
 /// denoiser::Empirical.
 ///
 /// `encode` makes of a source what all steps share; `embed_times` makes of the plan's levels, each first turned into a
@@ -92,6 +93,16 @@ inline constexpr bool joins_source = [] {
         return false;
 }();
 
+/// Whether a target goes on where its source ends, as a line does behind its beginning, so that nothing separates the
+/// two. A denoiser that joins them says so by `static constexpr bool continues_source`.
+template <class D>
+inline constexpr bool continues_source = [] {
+    if constexpr (requires { D::continues_source; })
+        return bool{D::continues_source};
+    else
+        return false;
+}();
+
 /// A denoiser that can be made for an embedding space: it places its weights in the layout behind those of the space.
 template <class D, class Space>
 concept DenoiserOver = Denoiser<D>
@@ -100,7 +111,7 @@ concept DenoiserOver = Denoiser<D>
        };
 
 /// A denoiser that learns. `Saved` is what its backward passes need of the forward ones.
-/// Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::BottleneckDecoder.
+/// Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::BottleneckDecoder, denoiser::Infiller.
 template <class D>
 concept TrainableDenoiser = Denoiser<D>
     && requires { typename D::Saved; }  // has 'Saved'

@@ -9,6 +9,7 @@
 #include <inkling/denoiser/empirical.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
 #include <inkling/denoiser/encoder_only.hpp>
+#include <inkling/denoiser/infiller.hpp>
 #include <inkling/denoiser/length_target.hpp>
 #include <inkling/denoiser/output.hpp>
 #include <inkling/denoiser/positions.hpp>

@@ -8,7 +8,7 @@
 namespace inkling {
 
 /// Where tokens live: maps them to vectors of width D and reads tokens out of vectors. Models: embedding::Learned,
-/// embedding::LayerNormed, embedding::NoisyLearned, embedding::UnitSphere.
+/// embedding::LayerNormed, embedding::NoisyLearned, embedding::UnitSphere, embedding::Pretrained.
 ///
 /// A space holds places of parameters alone. `table()` is its matrix [V, D]; `readout()` the matrix [V, D] whose
 /// product with z gives the logits; `scale()` the factor that a row of the table is read with. A space may also have

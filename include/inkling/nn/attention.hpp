@@ -35,6 +35,7 @@ struct Attention {
     Parameter query_key_value;       ///< [3 width, width]
     Parameter query_key_value_bias;  ///< [3 width]
     Linear output;
+    Parameter by_distance{};  ///< [heads, 2 K + 1], a bias of the scores; layers may share one. Not there: none
 
     /// What the backward pass needs.
     template <Backend B>
@@ -139,7 +140,8 @@ private:
         auto const mixed = pass.take(q.rows, width);
         MatrixView<typename B::Scalar> probabilities;
         if (saved) probabilities = pass.take(q.rows, heads * shape.keys.longest);
-        attention(pass.device, shape, q, k, v, mixed, probabilities);
+        attention(pass.device, shape, q, k, v, mixed, probabilities,
+                  by_distance.exists() ? pass.matrix(by_distance) : MatrixView<typename B::Scalar const>{});
         output.forward(pass, mixed, y);
         if (saved) *saved = {x, q, k, v, probabilities, mixed};
     }
@@ -149,8 +151,11 @@ private:
                MatrixView<typename B::Scalar> dk, MatrixView<typename B::Scalar> dv) const {
         auto const dmixed = pass.take(dy.rows, width);
         output.backward(pass, saved.mixed, dy, dmixed);
+        MatrixView<typename B::Scalar> dbias;
+        if (by_distance.exists()) dbias = pass.take(shape.queries.count, by_distance.size());
         attention_backward(pass.device, shape, saved.query, saved.key, saved.value, saved.probabilities, dmixed, dq, dk,
-                           dv);
+                           dv, dbias);
+        if (by_distance.exists()) sum_rows(pass.device, dbias, pass.vector_gradient(by_distance));
     }
 };
 

@@ -17,7 +17,8 @@ struct TransformerLayerOptions {
     bool normalize_before = false;  ///< layer norm in front of each part (pre-norm) in place of behind it (post-norm)
     bool cross = false;             ///< attends to a second sequence as well
     bool causal = false;
-    double epsilon = 1e-5;  ///< of the layer norms, positive
+    double epsilon = 1e-5;    ///< of the layer norms, positive
+    Parameter by_distance{};  ///< [heads, 2 K + 1], what self-attention's scores are raised by; not there: nothing
 };
 
 /// What the parts of a layer are called.
@@ -103,6 +104,7 @@ struct TransformerLayer {
                 " is to attend to a second sequence, expected one that does not, as the names have none for it");
         Index const width = options.width;
         self_attention = Attention(layout, name, names.attention, width, options.heads);
+        self_attention.by_distance = options.by_distance;
         self_norm = LayerNorm(layout, names.self_norm, width, true, options.epsilon);
         if (options.cross) {
             cross_attention = Attention(layout, name, names.cross_attention, width, options.heads);

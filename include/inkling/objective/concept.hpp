@@ -130,6 +130,16 @@ inline constexpr bool reads_outputs_alone = [] {
         return false;
 }();
 
+/// Whether an objective is over parts of lines, of which it draws itself what is shown and what is to be written. It
+/// says so by `static constexpr bool masked`, and has `masking`, Masking, by which they are drawn.
+template <class O>
+inline constexpr bool is_masked = [] {
+    if constexpr (requires { O::masked; })
+        return bool{O::masked};
+    else
+        return false;
+}();
+
 /// What a level has the error z0_hat - z0 multiplied by, before it is measured: what the objective's
 /// `error_factor(alpha_bar) const` says, or 1.
 template <class O>
@@ -153,7 +163,8 @@ inline constexpr bool reads_estimates = [] {
 }  // namespace objective
 
 /// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression, objective::DiffuSeq,
-/// objective::DistancePenalty of any, objective::LengthOnly, and objective::CrossEntropy, which asks for no z0.
+/// objective::DistancePenalty and objective::Infilling of any, objective::LengthOnly, and objective::CrossEntropy, which
+/// asks for no z0.
 ///
 /// `evaluate(pass, space, prediction, losses)` adds its terms to `losses`, and its gradients to prediction.dz0,
 /// prediction.dz0_hat and pass.gradients where pass.gradients is not null. An objective with options may have

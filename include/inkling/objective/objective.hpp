@@ -11,6 +11,7 @@
 #include <inkling/objective/diffuseq.hpp>
 #include <inkling/objective/diffusion_loss.hpp>
 #include <inkling/objective/distance_penalty.hpp>
+#include <inkling/objective/infilling.hpp>
 #include <inkling/objective/length_only.hpp>
 #include <inkling/objective/level_pairs.hpp>
 #include <inkling/objective/levels.hpp>

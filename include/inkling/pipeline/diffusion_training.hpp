@@ -45,6 +45,13 @@ public:
           sentence_means_(options.sentence_means),
           length_weight_(options.length_weight),
           discrete_steps_(options.discrete_steps) {
+        static_assert(!objective::is_masked<Objective_> || joins_source<typename Pipeline::ModelType>,
+                      "inkling::Trainer: argument 2 shows parts of a line: the pipeline's denoiser must be one that "
+                      "joins sources to targets ('static constexpr bool joins_source = true').");
+        if constexpr (objective::is_masked<Objective_>)
+            require(!sentence_means_,
+                    "inkling::Trainer: sentence_means is true, expected false, as losses of an objective "
+                    "that shows parts of a line are means over what is to be written");
         require(drop_source_ >= 0.0 && drop_source_ < 1.0, "inkling::Trainer: drop_source is ", drop_source_,
                 ", expected a share in [0, 1)");
         if constexpr (!requires(nn::Pass<Device>& pass) { pipeline.model().encode_nothing(pass, Index{}); })
@@ -107,7 +114,7 @@ public:
                                           model.longest_source(), "source");
         constexpr bool joins = joins_source<typename Pipeline::ModelType>;
         if constexpr (joins) {
-            join(wrapping);
+            join(wrapping, seed, draw);
             result.target =
                 to_device<Device>(pass, joined_.offsets, joined_.tokens, places_, model.longest_target(), "target");
             result.spans = parts_to_device(pass, joined_);
@@ -151,22 +158,34 @@ public:
                 alpha_bar = pipeline_->schedule().alpha_bar(time);
             }
             auto const level = schedule::noising(alpha_bar, factor);
-            if constexpr (joins)
-                for (double const c : {1.0, 1.0, 0.0})
-                    levels_.push_back(static_cast<Scalar>(c));  // the source stays clean
-            for (double const c : {level.z0, 1.0, level.noise}) levels_.push_back(static_cast<Scalar>(c));
-            for (double const c : {index == 0 ? 0.0 : 1.0, index == 0 ? 1.0 : 0.0, 0.0})
-                goals_.push_back(static_cast<Scalar>(c));
+            auto const estimate = denoiser::to_estimate(output, alpha_bar);
+            auto const push = [](std::vector<Scalar>& to, double first, double second, double third) {
+                for (double const c : {first, second, third}) to.push_back(static_cast<Scalar>(c));
+            };
+            auto const push_level = [&](double signal, double noise, bool written) {
+                push(levels_, signal, 1.0, noise);
+                if (output == denoiser::Output::z0) return;
+                if (written)
+                    push(to_estimate_, estimate.output, estimate.z_t, estimate.second);
+                else
+                    push(to_estimate_, 0.0, 1.0, 0.0);  // what is shown is its own estimate
+            };
+            if constexpr (joins) {
+                for (Index p = joined_.first_parts[s]; p < joined_.first_parts[s + 1]; ++p) {
+                    std::uint8_t const what = joined_.kept[static_cast<std::size_t>(p)];
+                    if (what == text::part::written)
+                        push_level(level.z0, level.noise, true);
+                    else
+                        push_level(what == text::part::hidden ? 0.0 : 1.0, 0.0, false);
+                }
+            } else {
+                push_level(level.z0, level.noise, true);
+            }
+            push(goals_, index == 0 ? 0.0 : 1.0, index == 0 ? 1.0 : 0.0, 0.0);
             labels_.push_back(model.time_label({time, alpha_bar}));
             double const error_factor = objective::error_factor(objective_, alpha_bar);
             scales_errors = scales_errors || error_factor != 1.0;
-            for (double const c : {error_factor, 1.0, 0.0}) error_factors_.push_back(static_cast<Scalar>(c));
-            if (output != denoiser::Output::z0) {
-                if constexpr (joins)
-                    for (double const c : {0.0, 1.0, 0.0}) to_estimate_.push_back(static_cast<Scalar>(c));
-                auto const map = denoiser::to_estimate(output, alpha_bar);
-                for (double const c : {map.output, map.z_t, map.second}) to_estimate_.push_back(static_cast<Scalar>(c));
-            }
+            push(error_factors_, error_factor, 1.0, 0.0);
             if (sentence_means_)
                 row_weights_.resize(
                     row_weights_.size() + static_cast<std::size_t>(target_rows(s)),
@@ -178,13 +197,15 @@ public:
         Index const count = batch_.size();
         Index const rows = result.target.segments.rows;
         result.length_classes = to_device<Token>(pass, std::span<Token const>(classes_));
-        result.levels = {to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data, joins ? 2 * count : count, 3};
+        result.levels = {to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data,
+                         joins ? result.spans.count : count, 3};
         result.labels = to_device<double>(pass, std::span<double const>(labels_));
         if (scales_errors)
             result.error_factors = {to_device<Scalar>(pass, std::span<Scalar const>(error_factors_)).data, count, 3};
         if (!to_estimate_.empty())
             result.to_estimate = {to_device<Scalar>(pass, std::span<Scalar const>(to_estimate_)).data,
-                                  joins ? 2 * count : count, 3};
+                                  joins ? result.spans.count : count, 3};
+        if constexpr (objective::is_masked<Objective_>) result.row_weights = weights_of_written(pass);
         if (sentence_means_) result.row_weights = to_device<Scalar>(pass, std::span<Scalar const>(row_weights_));
         result.last_signal =
             table_ ? std::sqrt(table_->level(table_->steps() - 1)) : schedule::signal(pipeline_->schedule(), 1.0);
@@ -232,8 +253,8 @@ private:
 
     [[nodiscard]] auto const& model() const { return pipeline_->model(); }
 
-    /// Makes one sequence of each sentence's sides, in joined_.
-    void join(text::Wrapping const& wrapping) {
+    /// Makes one sequence of each sentence's sides, or of its target with parts that are shown, in joined_.
+    void join(text::Wrapping const& wrapping, std::uint64_t seed, std::uint32_t draw) {
         joined_.clear();
         for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
             auto const side = [&](std::vector<Token> const& tokens, std::vector<Index> const& offsets) {
@@ -241,9 +262,29 @@ private:
                                                               static_cast<std::size_t>(offsets[s + 1] - offsets[s]));
             };
             auto const source = side(batch_.source_tokens, batch_.source_offsets);
-            joined_.add(source, side(batch_.target_tokens, batch_.target_offsets),
-                        model().length_of(static_cast<Index>(source.size()), 0), wrapping.specials.pad);
+            auto const target = side(batch_.target_tokens, batch_.target_offsets);
+            if constexpr (objective::is_masked<Objective_>) {
+                RandomStream const stream{seed, Purpose::span_masking, static_cast<std::uint32_t>(batch_.sentences[s]),
+                                          draw};
+                objective_.masking.draw(stream, target, model().longest_target(), wrapping.specials.pad, joined_);
+            } else {
+                joined_.add(source, target, model().length_of(static_cast<Index>(source.size()), 0),
+                            wrapping.specials.pad);
+            }
         }
+    }
+    /// [N], the same for every row that is to be written, of sum 1, and 0 for all others.
+    [[nodiscard]] VectorView<Scalar const> weights_of_written(nn::Pass<Device>& pass) {
+        row_weights_.clear();
+        Index count = 0;
+        for (std::size_t p = 0; p < joined_.kept.size(); ++p) {
+            bool const written = joined_.kept[p] == text::part::written;
+            Index const rows = joined_.parts[p + 1] - joined_.parts[p];
+            row_weights_.resize(row_weights_.size() + static_cast<std::size_t>(rows), written ? Scalar{1} : Scalar{0});
+            if (written) count += rows;
+        }
+        for (Scalar& weight : row_weights_) weight /= static_cast<Scalar>(count);
+        return to_device<Scalar>(pass, std::span<Scalar const>(row_weights_));
     }
     /// Rows that are denoised of sentence s of the batch, a joined source's among them.
     [[nodiscard]] Index target_rows(std::size_t s) const {

@@ -18,6 +18,7 @@
 #include <inkling/sampler/concept.hpp>
 #include <inkling/schedule/concept.hpp>
 #include <inkling/text/any_tokenizer.hpp>
+#include <inkling/text/gaps.hpp>
 #include <inkling/text/joining.hpp>
 #include <inkling/text/packing.hpp>
 
@@ -114,10 +115,14 @@ public:
         return pipeline::embeddings(*worker, space_, weights_.data());
     }
     /// How sentences enter the model: source eos, with bos in front where the model says so; bos target eos. Where it
-    /// joins them, bos source eos eos bos target eos, and pad tokens behind.
+    /// joins them, bos source eos eos bos target eos, and pad tokens behind; where a target continues its source, bos
+    /// source.
     [[nodiscard]] text::Wrapping wrapping() const {
         text::Wrapping wrapping{.specials = tokenizer_.specials(), .source_bos = begins_source<Model>};
-        if constexpr (joins_source<Model>) {
+        if constexpr (continues_source<Model>) {
+            wrapping.source_bos = true;
+            wrapping.source_eos = false;
+        } else if constexpr (joins_source<Model>) {
             wrapping.source_bos = wrapping.source_separator = true;
             wrapping.filled = model_.length_of(0, 0);
         }
@@ -168,35 +173,55 @@ public:
     [[nodiscard]] std::vector<Generated> generate_tokens(std::span<std::vector<Token> const> sources,
                                                          GenerateOptions const& options, Choice const& selection = {},
                                                          ListenerType&& listener = {}) const {
-        static_assert(Selection<Choice>,
-                      "inkling::TextDiffusion: argument 3 is not a Selection: it needs "
-                      "'Index select(std::span<decode::Candidate const>) const', and to be copyable.");
-        static_assert(Listener<ListenerType, Scalar>,
-                      "inkling::TextDiffusion: argument 4 is not a Listener: it needs "
-                      "'operator()(decode::StepData<Scalar> const&)' that returns bool or nothing.");
+        check_generation<Choice, ListenerType>();
         options.check();
-        Index const last_source = options.first_source + static_cast<Index>(sources.size());
-        require(last_source <= (Index{1} << 32) / options.beams.candidates(), where_, ": sources up to number ",
-                last_source, " of ", options.beams.candidates(), " candidates each, expected at most 2^32 candidates");
         auto const wrapped = wrapping();
         pipeline::require_sources(
             sources, [&](Index tokens) { return wrapped.source_length(tokens); }, model_.longest_source(),
             space_.vocabulary(), where_);
         std::vector<Index> lengths;
-        for (auto const& source : sources)
-            lengths.push_back(std::max(static_cast<Index>(source.size()) + 2, wrapped.filled));
-        std::vector<Generated> result(sources.size());
-        auto const plan = options_.sampler.plan(options_.schedule);
-        sampler::require_valid(plan, where_);
-        auto worker = workers_.borrow(options_.device);
-        Index done = 0;
-        for (auto const& group : pipeline::grouped(lengths, options.beams.candidates(), options.tokens_per_batch)) {
-            if (options.stop.stop_requested()) break;
-            if (!generate_group(*worker, plan, sources, group, options, selection, listener, result)) break;
-            done += static_cast<Index>(group.size());
-            if (options.on_progress) options.on_progress(done, static_cast<Index>(sources.size()));
+        for (auto const& source : sources) {
+            Index const own = static_cast<Index>(source.size()) + 2;
+            lengths.push_back(joins_source<Model> ? std::max(own, model_.length_of(0, 0)) : own);
         }
-        return result;
+        return generate_in_groups(
+            lengths, options, [&](auto& worker, auto const& plan, auto const& group, auto& result) {
+                return generate_group(worker, plan, sources, group, options, selection, listener, result);
+            });
+    }
+
+    /// Fills the gaps of lines, all gaps of a line at once: text stays as it is, and a gap is filled with as many tokens
+    /// as it has rows, or with fewer where the model leaves some as pads. A line without text around its gap is text out
+    /// of nothing, beginning and end included.
+    ///
+    /// The whole line is what comes back; `mean_log_probability` is of what was written. A line without a gap comes back
+    /// as its tokens say.
+    /// @param lines     from text::parse_gaps, say
+    /// @param options   length_beam must be 1: how long a gap is stands in the line
+    /// @param listener  as for generate_with
+    /// @throws Error when a line has more rows than the model takes, naming it, or an option is out of range
+    template <class Choice = decode::MinimumBayesRisk, class ListenerType = decode::NoListener>
+        requires(joins_source<Model>)
+    [[nodiscard]] std::vector<Generated> infill(std::span<text::GappedLine const> lines,
+                                                GenerateOptions const& options = {}, Choice const& selection = {},
+                                                ListenerType&& listener = {}) const {
+        check_generation<Choice, ListenerType>();
+        options.check();
+        constexpr char const* where = "inkling::TextDiffusion::infill";
+        require(options.beams.length_beam == 1, where, ": length_beam is ", options.beams.length_beam,
+                ", expected 1, as the line says how long its gaps are");
+        text::JoinedBatch all;
+        std::vector<Index> lengths;
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            add_gapped(all, lines[i], message(where, ": line ", i));
+            lengths.push_back(all.offsets[i + 1] - all.offsets[i]);
+            require(lengths[i] <= model_.longest_target(), where, ": line ", i, " has ", lengths[i],
+                    " rows, expected at most ", model_.longest_target(), ", as many as the model takes");
+        }
+        return generate_in_groups(
+            lengths, options, [&](auto& worker, auto const& plan, auto const& group, auto& result) {
+                return infill_group(worker, plan, all, group, options, selection, listener, result);
+            });
     }
 
     /// Writes weights (in single precision), settings and tokenizer to one file, atomically.
@@ -297,6 +322,38 @@ private:
         return samples;
     }
 
+    template <class Choice, class ListenerType>
+    static void check_generation() {
+        static_assert(Selection<Choice>,
+                      "inkling::TextDiffusion: argument 3 is not a Selection: it needs "
+                      "'Index select(std::span<decode::Candidate const>) const', and to be copyable.");
+        static_assert(Listener<ListenerType, Scalar>,
+                      "inkling::TextDiffusion: argument 4 is not a Listener: it needs "
+                      "'operator()(decode::StepData<Scalar> const&)' that returns bool or nothing.");
+    }
+
+    /// Calls clean(worker, plan, group, result), which returns whether it was done, for groups of lines of like
+    /// length, [S] as they are counted.
+    template <class Clean>
+    [[nodiscard]] std::vector<Generated> generate_in_groups(std::vector<Index> const& lengths,
+                                                            GenerateOptions const& options, Clean const& clean) const {
+        Index const last = options.first_source + static_cast<Index>(lengths.size());
+        require(last <= (Index{1} << 32) / options.beams.candidates(), where_, ": sources up to number ", last, " of ",
+                options.beams.candidates(), " candidates each, expected at most 2^32 candidates");
+        std::vector<Generated> result(lengths.size());
+        auto const plan = options_.sampler.plan(options_.schedule);
+        sampler::require_valid(plan, where_);
+        auto worker = workers_.borrow(options_.device);
+        Index done = 0;
+        for (auto const& group : pipeline::grouped(lengths, options.beams.candidates(), options.tokens_per_batch)) {
+            if (options.stop.stop_requested()) break;
+            if (!clean(*worker, plan, group, result)) break;
+            done += static_cast<Index>(group.size());
+            if (options.on_progress) options.on_progress(done, static_cast<Index>(lengths.size()));
+        }
+        return result;
+    }
+
     /// @return whether it was done; a batch that is stopped leaves no result
     template <class Choice, class ListenerType>
     bool generate_group(Worker& worker, sampler::Plan const& plan, std::span<std::vector<Token> const> tokens,
@@ -341,6 +398,65 @@ private:
                 sources.push_back(s);
             }
         }
+        return clean(worker, pass, plan, encoded, joined, sequences, sources, tokens, group, beams, options, selection,
+                     listener, result);
+    }
+
+    /// Appends a line that is to be filled: what is known is kept, and everything is written where nothing is known.
+    void add_gapped(text::JoinedBatch& batch, text::GappedLine const& line, std::string const& where) const {
+        require(line.pieces.size() == line.rows.size() + 1, where, " has ", line.pieces.size(), " pieces and ",
+                line.rows.size(), " gaps, expected one piece more than gaps");
+        auto const wrap = wrapping();
+        bool const known = std::any_of(line.pieces.begin(), line.pieces.end(),
+                                       [&](std::string const& piece) { return !tokenizer_.encode(piece).empty(); });
+        for (std::size_t i = 0; i < line.pieces.size(); ++i) {
+            if (i == 0 && wrap.target_bos) batch.tokens.push_back(wrap.specials.bos);
+            auto const tokens = tokenizer_.encode(line.pieces[i]);
+            batch.tokens.insert(batch.tokens.end(), tokens.begin(), tokens.end());
+            if (i == line.rows.size()) break;
+            if (known) batch.end_part(text::part::kept);
+            require(line.rows[i] >= 1 && line.rows[i] <= model_.longest_target(), where, ": gap ", i + 1, " has ",
+                    line.rows[i], " rows, expected 1 to ", model_.longest_target(), ", as many as the model takes");
+            batch.tokens.resize(batch.tokens.size() + static_cast<std::size_t>(line.rows[i]), wrap.specials.pad);
+            if (known) batch.end_part(text::part::written);
+        }
+        if (wrap.target_eos) batch.tokens.push_back(wrap.specials.eos);
+        batch.end_part(known || line.rows.empty() ? text::part::kept : text::part::written);
+        batch.end_sequence();
+    }
+
+    template <class Choice, class ListenerType>
+    bool infill_group(Worker& worker, sampler::Plan const& plan, text::JoinedBatch const& lines,
+                      std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
+                      ListenerType& listener, std::vector<Generated>& result) const {
+        worker.workspace.reset();
+        nn::Pass<Device> pass{worker.device, worker.workspace, weights_.data()};
+        Index const candidates = options.beams.candidates();
+        text::JoinedBatch joined;
+        std::vector<Index> sequences, sources;
+        for (Index const i : group)
+            for (Index c = 0; c < candidates; ++c) {
+                joined.add_sequence(lines, i);
+                sequences.push_back((options.first_source + i) * candidates + c);
+                sources.push_back(static_cast<Index>(sources.size()) / candidates);
+            }
+        auto encoded = typename Model::Encoded{};
+        return clean(worker, pass, plan, encoded, joined, sequences, sources, {}, group, options.beams, options,
+                     selection, listener, result);
+    }
+
+    /// Cleans all candidates of a group, and chooses.
+    /// @param joined     of what each candidate's rows are
+    /// @param sequences  [C], the candidates' numbers, by which random numbers are keyed
+    /// @param sources    [C], which source of the encoded ones each belongs to
+    /// @param texts      the sources' tokens, each of whose lines is its target alone; empty: lines are all their rows
+    /// @return whether it was done
+    template <class Choice, class ListenerType>
+    bool clean(Worker& worker, nn::Pass<Device>& pass, sampler::Plan const& plan, typename Model::Encoded& encoded,
+               text::JoinedBatch const& joined, std::vector<Index> const& sequences, std::vector<Index> const& sources,
+               std::span<std::vector<Token> const> texts, std::vector<Index> const& group, decode::Beams const& beams,
+               GenerateOptions const& options, Choice const& selection, ListenerType& listener,
+               std::vector<Generated>& result) const {
         std::vector<Index> const& offsets = joined.offsets;
         std::span<Token const> known;
         if constexpr (joins_source<Model>) known = joined.tokens;
@@ -355,6 +471,8 @@ private:
         if constexpr (joins_source<Model>) {
             parts = {pipeline::parts_to_device(pass, joined), joined.kept};
             start_clean(pass, parts, target, z);
+            if constexpr (requires { model_.keep(pass, encoded, joined, parts.segments); })
+                model_.keep(pass, encoded, joined, parts.segments);
         }
         bool stopped = false;
         auto const z0_hat = pipeline::denoise(
@@ -372,7 +490,7 @@ private:
             },
             parts);
         if (stopped) return false;
-        read_out(pass, z0_hat, joined, tokens, group, beams, selection, result);
+        read_out(pass, z0_hat, joined, texts, group, beams, selection, result);
         return true;
     }
 
@@ -429,16 +547,29 @@ private:
             choice.clear();
             for (Index c = 0; c < candidates; ++c) {
                 auto const at = s * static_cast<std::size_t>(candidates) + static_cast<std::size_t>(c);
-                auto const begin = static_cast<std::size_t>(sequences.target_begin(static_cast<Index>(at)));
-                auto const length = static_cast<std::size_t>(sequences.offsets[at + 1]) - begin;
-                std::span<Token const> const own(host_tokens.data() + begin, length);
+                std::vector<Token> own;
                 double score = 0.0;
-                for (std::size_t i = begin; i < begin + length; ++i) score += static_cast<double>(host_scores[i]);
+                Index written = 0;
+                for (Index p = sequences.first_parts[at] + (sources.empty() ? 0 : 1); p < sequences.first_parts[at + 1];
+                     ++p) {
+                    auto const part = static_cast<std::size_t>(p);
+                    bool const kept = sequences.kept[part] != text::part::written;
+                    auto const& tokens_of = kept ? sequences.tokens : host_tokens;
+                    for (Index row = sequences.parts[part]; row < sequences.parts[part + 1]; ++row) {
+                        auto const i = static_cast<std::size_t>(row);
+                        own.push_back(tokens_of[i]);
+                        if (kept) continue;
+                        score += static_cast<double>(host_scores[i]);
+                        ++written;
+                    }
+                }
+                std::string text = tokenizer_.decode(own);
                 all.push_back(
-                    {tokenizer_.decode(own), {own.begin(), own.end()}, score / static_cast<double>(length), true});
+                    {std::move(text), std::move(own), score / static_cast<double>(std::max<Index>(1, written)), true});
             }
-            std::string const source =
-                candidates == 1 ? std::string{} : tokenizer_.decode(sources[static_cast<std::size_t>(group[s])]);
+            std::string const source = candidates == 1 || sources.empty()
+                ? std::string{}
+                : tokenizer_.decode(sources[static_cast<std::size_t>(group[s])]);
             for (Generated const& one : all)
                 choice.push_back(
                     {one.text, one.mean_log_probability, beams.group(static_cast<Index>(choice.size())), source});

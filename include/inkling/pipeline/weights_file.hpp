@@ -35,7 +35,7 @@ inline void require_weights(io::ModelFile const& file, nn::ParameterLayout const
 /// @throws Error when the file is damaged, or has a tensor more
 [[nodiscard]] inline std::vector<float> load_weights(io::ModelFile const& file, nn::ParameterLayout const& layout) {
     std::vector<float> values(static_cast<std::size_t>(layout.size()));
-    layout.initialize<float>(0, values);
+    layout.initialize_not_stored<float>(values);
     std::vector<io::TensorDestination> destinations;
     for (auto const& entry : layout.entries())
         if (entry.stored) destinations.push_back({entry.name, entry.shape, values.data() + entry.parameter.offset});

@@ -13,4 +13,5 @@
 #include <inkling/recipe/dinoiser.hpp>
 #include <inkling/recipe/dinoiser_import.hpp>
 #include <inkling/recipe/dinoiser_settings.hpp>
+#include <inkling/recipe/sed.hpp>
 #include <inkling/recipe/state_dict.hpp>

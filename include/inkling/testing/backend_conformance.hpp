@@ -56,6 +56,7 @@ template <Backend B>
         {"read-out top names the most probable tokens", laws::readout_top_names_the_most_probable_tokens<B>},
         {"attention is its formula over ragged batches", laws::attention_is_its_formula_over_ragged_batches<B>},
         {"causal rows see no later row", laws::causal_rows_see_no_later_row<B>},
+        {"attention by distance is its formula", laws::attention_by_distance_is_its_formula<B>},
         {"a batch gives the bits of its sentences alone", laws::a_batch_gives_the_bits_of_its_sentences_alone<B>},
         {"fill_normal draws what the stream says", laws::fill_normal_draws_what_the_stream_says<B>},
         {"dropout keeps its share, and draws the same mask again",

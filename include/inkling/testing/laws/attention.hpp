@@ -13,15 +13,18 @@ namespace inkling::testing::laws {
 /// Everything attention and its backward pass give, in double.
 struct NaiveAttention {
     std::vector<double> out, dq, dk, dv;
+    std::vector<double> dbias;  ///< [sentences, heads * distances]
 };
 
 template <class Real>
 [[nodiscard]] NaiveAttention naive_attention(std::vector<Index> const& queries, std::vector<Index> const& keys,
                                              std::vector<Index> const& key_sentence, Index heads, bool causal,
                                              Index cols, std::vector<Real> const& q, std::vector<Real> const& k,
-                                             std::vector<Real> const& v, std::vector<Real> const& dout) {
+                                             std::vector<Real> const& v, std::vector<Real> const& dout,
+                                             std::vector<Real> const& bias = {}) {
     NaiveAttention result{std::vector<double>(q.size()), std::vector<double>(q.size()), std::vector<double>(k.size()),
-                          std::vector<double>(v.size())};
+                          std::vector<double>(v.size()), std::vector<double>(queries.size() * bias.size())};
+    Index const distances = static_cast<Index>(bias.size()) / heads;
     Index const width = cols / heads;
     std::vector<Index> query_offsets{0}, key_offsets{0};
     for (Index const length : queries) query_offsets.push_back(query_offsets.back() + length);
@@ -40,6 +43,12 @@ template <class Real>
                 };
                 std::vector<double> p(static_cast<std::size_t>(seen)), dp(p.size());
                 double const factor = 1.0 / std::sqrt(static_cast<double>(width));
+                auto const at_bias = [&](Index j) {
+                    Index const reach = (distances - 1) / 2;
+                    return static_cast<std::size_t>(h * distances + std::clamp(j - i, -reach, reach) + reach);
+                };
+                for (Index j = 0; j < seen && distances > 0; ++j)
+                    p[static_cast<std::size_t>(j)] = static_cast<double>(bias[at_bias(j)]);
                 for (Index j = 0; j < seen; ++j)
                     for (Index d = 0; d < width; ++d) {
                         p[static_cast<std::size_t>(j)] +=
@@ -51,6 +60,9 @@ template <class Real>
                 double total = 0.0, along = 0.0;
                 for (double& value : p) total += value = std::exp(value - top);
                 for (std::size_t j = 0; j < p.size(); ++j) along += (p[j] /= total) * dp[j];
+                for (Index j = 0; j < seen && distances > 0; ++j)
+                    result.dbias[s * bias.size() + at_bias(j)] +=
+                        p[static_cast<std::size_t>(j)] * (dp[static_cast<std::size_t>(j)] - along);
                 for (Index j = 0; j < seen; ++j)
                     for (Index d = 0; d < width; ++d) {
                         double const probability = p[static_cast<std::size_t>(j)];
@@ -183,6 +195,47 @@ template <Backend B>
         q = random<B>(rows * cols, 1), k = random<B>(rows * cols, 2), v = random<B>(rows * cols, 3);
         dout = random<B>(rows * cols, 4);
     }
+    return {};
+}
+
+/// Distances within reach have a number each, and those beyond it share the outermost.
+template <Backend B>
+[[nodiscard]] std::string attention_by_distance_is_its_formula(B& device) {
+    using Real = ScalarOf<B>;
+    constexpr Index heads = 2, width = 5, cols = heads * width;
+    std::vector<Index> const lengths{4, 1, 0, 70}, own{0, 1, 2, 3};
+    RaggedBatch<B> const batch(device, lengths);
+    auto const q = random<B>(batch.rows() * cols, 1), k = random<B>(batch.rows() * cols, 2);
+    auto const v = random<B>(batch.rows() * cols, 3), dout = random<B>(batch.rows() * cols, 4);
+    Padded<B> dq(device, q, cols, 3), dk(device, k, cols, 1), dv(device, v, cols, 5), dy(device, dout, cols, 0);
+    Index const scores = heads * batch.segments().longest;
+    for (bool const causal : {false, true})
+        for (Index const reach : {0, 1, 3, 100}) {
+            Index const distances = 2 * reach + 1;
+            auto const bias = random<B>(heads * distances, 6);
+            auto const name = message("attention by distance, reach ", reach, ", causal ", causal);
+            AttentionShape const shape{batch.segments(), batch.segments(), heads, nullptr, causal};
+            Padded<B> by_distance(device, bias, distances, 2), out(device, dout, cols, 2), again(device, dout, cols, 0);
+            Padded<B> probabilities(device, random<B>(batch.rows() * scores, 5), scores, 1);
+            attention(device, shape, dq.view(), dk.view(), dv.view(), out.view(), probabilities.view(),
+                      by_distance.view());
+            attention(device, shape, dq.view(), dk.view(), dv.view(), again.view(), {}, by_distance.view());
+            auto const want = naive_attention<Real>(lengths, lengths, own, heads, causal, cols, q, k, v, dout, bias);
+            Padded<B> sq(device, q, cols, 1), sk(device, k, cols, 2), sv(device, v, cols, 0);
+            Padded<B> sb(device, random<B>(4 * heads * distances, 7), heads * distances, 3);
+            attention_backward(device, shape, dq.view(), dk.view(), dv.view(), probabilities.view(), dy.view(),
+                               sq.view(), sk.view(), sv.view(), sb.view());
+            double const rounding = unit<B>() * 256 * std::sqrt(static_cast<double>(width));
+            double const sums = rounding * 16;  // keys and distances gather the slopes of many queries
+            auto const found =
+                first_of({far_apart(name, out.get(device), want.out, {rounding}),
+                          not_same(name + ", probabilities not kept", again.get(device), out.get(device)),
+                          far_apart(name + ", dq", sq.get(device), want.dq, {sums}),
+                          far_apart(name + ", dk", sk.get(device), want.dk, {sums}),
+                          far_apart(name + ", dv", sv.get(device), want.dv, {sums}),
+                          far_apart(name + ", dbias", sb.get(device), want.dbias, {sums * 4})});
+            if (!found.empty()) return found;
+        }
     return {};
 }
 
