@@ -164,7 +164,7 @@ DistillReport distill(Pipeline const& teacher, Lines& sources, std::filesystem::
     require(options.lines_per_piece >= 1, "inkling::distill: lines_per_piece is ", options.lines_per_piece,
             ", expected at least 1");
     options.generate.check();
-    io::AtomicFile const could_be_written(output);
+    { io::AtomicFile const could_be_written(output); }
     pipeline::detail::Pieces pieces(output, pipeline::detail::teacher_hash(teacher, options.generate));
     Hash read(1);
     std::string line;

@@ -40,7 +40,7 @@ namespace inkling {
 /// Error that names update, term and tensor, and leaves the last good checkpoint: one is written only of weights whose
 /// loss is finite. trainer_defaults.hpp, which pipeline.hpp brings, names an objective and a learning rate for whoever
 /// names none: `Trainer<Model>`.
-/// What an update is of each kind of pipeline, pipeline::Training tells.
+/// pipeline::Training tells what a batch and its loss are of each kind of pipeline.
 /// @tparam Pipeline    what is trained: a TextDiffusion, or a TextAutoregression
 /// @tparam Objective_  what training lowers
 /// @tparam Rate        how large each update is
