@@ -37,7 +37,7 @@ constexpr double forward_tolerance = 5e-5;
 constexpr double loss_tolerance = 3e-5;
 constexpr double trajectory_tolerance = 1e-4;
 constexpr double inverse_grid_tolerance = 2e-4;  // of float32 times through float32 log-SNR and its inverse
-constexpr double level_tolerance = 1e-5;  // of clipped times: distances cancel in the official float32
+constexpr double level_tolerance = 1e-5;         // of clipped times: distances cancel in the official float32
 
 /// What is DINOISER's of a case.
 template <Backend B>
@@ -451,7 +451,9 @@ void check_time_samplers(json const& entry) {
         inkling::objective::ClippedLevels::State state;
         levels.follow(state, pass, space, schedule, 1);
         double const official = file.template get<double>(key + "/min_t").front();
-        least.add(key, worst_absolute_error(std::vector<double>{state.first}, std::vector<double>{right_least_time(schedule, official)}));
+        least.add(key,
+                  worst_absolute_error(std::vector<double>{state.first},
+                                       std::vector<double>{right_least_time(schedule, official)}));
         times.add(key, worst_absolute_error(at_shares({official, 1.0}, shares), file.template get<double>(key + "/t")));
     }
 
