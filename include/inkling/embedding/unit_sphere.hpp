@@ -22,8 +22,7 @@ struct UnitSphereOptions {
 ///
 /// The norm of a row has no effect but on how fast it turns: rows that start short turn fast. Clamping takes the
 /// embedding that is nearest in L2, which on the sphere is the likeliest token too.
-/// Source: Ye et al. 2023, "DINOISER", arXiv:2302.10025, and its code; Dieleman et al. 2022, "CDCD", arXiv:2211.15089,
-/// section 3.2.
+/// Source: Ye et al. 2023, "DINOISER", arXiv:2302.10025, and its code; Dieleman et al. 2022, "CDCD", arXiv:2211.15089.
 class UnitSphere {
 public:
     using Options = UnitSphereOptions;

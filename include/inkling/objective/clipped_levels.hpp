@@ -51,7 +51,7 @@ template <Backend B, EmbeddingSpace Space>
 /// t is drawn from [t_min, 1] with s(t_min) = √(δ² / (δ² + F²)), δ² = mean over tokens of the squared distance to the
 /// nearest other / D, F the training noise factor: there the noise in z_t / a(t) has the variance δ². It follows the
 /// embeddings as they move. `smoothed` adds 1 to δ².
-/// Source: Ye et al. 2023, "DINOISER", arXiv:2302.10025, equation 9, and its code ('clipped', 'clipped_s').
+/// Source: Ye et al. 2023, "DINOISER", arXiv:2302.10025, and its code ('clipped', 'clipped_s').
 struct ClippedLevels {
     bool smoothed = false;
     Index every = 1;  ///< updates from one look at the embeddings to the next, at least 1; a look takes V^2 D products

@@ -140,7 +140,7 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
     Losses<B> losses(pass);
 
     auto const encoded = detail::read_source(pass, denoiser, batch, keep);
-    View doutput, dkeys_values;
+    View doutput, dkeys_values, dz0, dz_t;
     if (training) {
         doutput = pass.take_zeros(encoded.output.rows, encoded.output.cols);
         dkeys_values = pass.take(encoded.keys_values.rows, encoded.keys_values.cols);
@@ -161,7 +161,7 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
         View const zeros = pass.take_zeros(rows, latent);
         View const previous = batch.self_condition ? pass.take(rows, latent) : zeros;
         View const z0_hat = pass.take(rows, latent);
-        View dz0, dz_t, dtime;
+        View dtime;
         if (training) {
             dz0 = pass.take_zeros(rows, latent);
             dz_t = pass.take_zeros(rows, latent);
@@ -209,11 +209,7 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
         View const output = estimate(previous, z0_hat, keep);
         if (values) *values = {z0, z_t, previous, z0_hat, embedded, first_output, output};
         learn(z0_hat);
-        if (training) {
-            denoiser.embed_times_backward(pass, saved.denoiser, ConstView(dtime));
-            combine(pass.device, batch.noised_parts(), batch.levels, dz_t, dz0, {}, dz0);
-            space.embed_backward(pass, batch.target.tokens, saved.embedding, dz0);
-        }
+        if (training) denoiser.embed_times_backward(pass, saved.denoiser, ConstView(dtime));
     } else if (training) {
         clear(pass.device, dkeys_values.data, dkeys_values.size());
     }
@@ -222,7 +218,13 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
     double* const length_sums = losses.add({{"length", 0.0, options.length_weight}, {"", 0.0, 0.0}}, share);
     if (!batch.without_source)
         denoiser.length_loss(pass, encoded, batch.length_classes, options.length_weight * share, length_sums, doutput);
-    if (training) denoiser.encode_backward(pass, encoded, saved.denoiser, doutput, dkeys_values);
+    if (!training) return losses;
+
+    denoiser.encode_backward(pass, encoded, saved.denoiser, doutput, dkeys_values);
+    if constexpr (reads_estimates<Objective_>) {
+        combine(pass.device, batch.noised_parts(), batch.levels, dz_t, dz0, {}, dz0);
+        space.embed_backward(pass, batch.target.tokens, saved.embedding, dz0);
+    }
     return losses;
 }
 

@@ -45,7 +45,7 @@ using DinoiserLengthTrainer = Trainer<Dinoiser<B>, objective::LengthOnly, train:
 ///
 /// @tparam B        the backend
 /// @tparam Options  options of another trainer whose learning rate is train::InverseSquareRoot
-/// Source: Ye et al. 2023, arXiv:2302.10025, section 5.1, and the code's `scripts/`.
+/// Source: Ye et al. 2023, arXiv:2302.10025, and the code's `scripts/`.
 template <Backend B, class Options = typename DinoiserTrainer<B>::Options>
 [[nodiscard]] Options dinoiser_training() {
     Options options;
@@ -108,7 +108,7 @@ inline constexpr std::array<DinoiserConstants, 3> dinoiser_constants{{
 ///
 /// They are those of the official scripts, but for the number of updates, which there is a number of epochs and a
 /// patience: 300,000 here, and 10,000 for the length head.
-/// Source: Ye et al. 2023, arXiv:2302.10025, section 5.1, and the code's `scripts/`.
+/// Source: Ye et al. 2023, arXiv:2302.10025, and the code's `scripts/`.
 template <Backend B>
 [[nodiscard]] DinoiserPreset<B> dinoiser(DinoiserTask task) {
     auto const& own = detail::dinoiser_constants[static_cast<std::size_t>(task)];
