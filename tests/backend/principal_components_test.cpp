@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <vector>
 
@@ -58,6 +59,24 @@ TEST_CASE("principal components: the direction of most variance is the diagonal 
     std::vector<double> const expected{-2, -1, 1, 2, 0, 0};
     for (std::size_t i = 0; i < expected.size(); ++i)
         CHECK(static_cast<double>(line[i]) == doctest::Approx(expected[i] * std::sqrt(2.0)).epsilon(1e-6));
+}
+
+TEST_CASE("principal components: of each direction the coordinate of largest magnitude is positive") {
+    constexpr std::size_t width = 5;
+    for (std::uint32_t const seed : {1u, 2u, 3u, 4u}) {
+        auto x = testing::random_values<float>(30 * width, seed);
+        for (std::size_t i = 0; i < (width + 1) * width; ++i) x[i] = 0.0f;  // the origin, and one step along each axis
+        for (std::size_t i = 0; i < width; ++i) x[(i + 1) * width + i] = 1.0f;
+        auto const z = backend::principal_components(x, width, width);
+        for (std::size_t component = 0; component < width; ++component) {
+            float top = 0.0f;
+            for (std::size_t i = 0; i < width; ++i) {
+                float const coordinate = z[(i + 1) * width + component] - z[component];
+                if (std::abs(coordinate) > std::abs(top)) top = coordinate;
+            }
+            CHECK(top > 0.0f);
+        }
+    }
 }
 
 TEST_CASE("principal components: what is no table, or asks for more than there is, is refused") {

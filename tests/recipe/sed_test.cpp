@@ -182,6 +182,12 @@ TEST_CASE("Sed: a resumed training ends in the bits of one that was never stoppe
         return std::vector<float>(of.weights().data, of.weights().data + of.weights().size);
     };
     CHECK(values(other) == values(whole));
+    auto another = preset;
+    another.model.embedding.table =
+        embedding::normalized({16, testing::random_values<float>(tokenizer().vocabulary_size() * 16, 5)});
+    Writer of_another_table(tokenizer(), another.model);
+    CHECK_THROWS_WITH_AS(recipe::SedTrainer<Device>(of_another_table, another.training).fit(corpus()),
+                         doctest::Contains("frozen"), Error);
     preset.training.objective.masking.pads = 0.2;  // another training
     CHECK_THROWS_AS(recipe::SedTrainer<Device>(other, preset.training).fit(corpus()), Error);
     preset.training.objective.masking.most_spans = 0;

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -512,9 +513,27 @@ private:
                             {"weight_decay", options_.adamw.weight_decay}};
         training_->add_options(json);
         if constexpr (pipeline::Described<Objective_>) json["objective"] = pipeline::to_json(options_.objective);
+        if (auto const frozen = hash_of_frozen()) json["frozen"] = *frozen;
         if (held_out != nullptr)  // else scores of the run would not be of one kind
             json["validation"] = {{"text", hash_of(*held_out)}, {"bleu_sentences", options_.bleu_sentences}};
         return json.dump();
+    }
+
+    /// Of the weights that files hold and training leaves alone, such as a table from elsewhere; nothing where there are
+    /// none.
+    [[nodiscard]] std::optional<std::uint64_t> hash_of_frozen() const {
+        Device device(pipeline_->options().device);
+        std::optional<Hash> hash;
+        std::vector<Scalar> values;
+        for (auto const& entry : pipeline_->layout().entries()) {
+            if (entry.trained || !entry.stored) continue;
+            if (!hash) hash.emplace(1);
+            values.resize(static_cast<std::size_t>(entry.parameter.size()));
+            download(device, std::as_const(*pipeline_).weights().data + entry.parameter.offset,
+                     std::span<Scalar>(values));
+            for (Scalar const value : values) hash->add(std::bit_cast<std::uint32_t>(static_cast<float>(value)));
+        }
+        return hash ? std::optional(hash->value()) : std::nullopt;
     }
 
     static void add(Hash& hash, auto const& words) {
