@@ -1,5 +1,6 @@
 #pragma once
 
+#include <inkling/core/hash.hpp>
 #include <inkling/objective/diffusion_loss.hpp>
 #include <inkling/objective/levels.hpp>
 #include <inkling/pipeline/configuration.hpp>
@@ -11,6 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -70,6 +72,17 @@ public:
         sampler::require_valid(pipeline_->options().sampler.plan(pipeline_->schedule()), "inkling::Trainer");
     }
 
+    /// Tells one way of walking noise back from another: scores of one run must be of one.
+    [[nodiscard]] std::uint64_t plan_hash() const {
+        auto const plan = pipeline_->options().sampler.plan(pipeline_->schedule());
+        Hash hash(plan.steps.size());
+        auto const add = [&](double number) { hash.add(std::bit_cast<std::uint64_t>(number)); };
+        for (sampler::Step const& step : plan.steps)
+            for (double const number : {step.time, step.alpha_bar, step.z0, step.z_t, step.noise, step.previous_z0})
+                add(number);
+        for (double const number : {plan.clamp ? 1.0 : 0.0, plan.initial_noise, plan.guidance}) add(number);
+        return hash.value();
+    }
     /// What of a trainer's options must not change within a run.
     void add_options(nlohmann::json& json) const {
         json["self_conditioning"] = self_conditioning_;

@@ -32,6 +32,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -60,6 +61,18 @@ struct GenerateOptions {
                 ", expected 0 to 2^32");
     }
 };
+
+/// Names every setting that the text depends on once, for whoever compares what was written.
+template <class Options, class Visit>
+    requires std::same_as<std::remove_const_t<Options>, GenerateOptions>
+void describe(Options& options, Visit const& visit) {
+    visit("seed", options.seed);
+    visit("first_source", options.first_source);
+    visit("length_beam", options.beams.length_beam);
+    visit("noise_beam", options.beams.noise_beam);
+    visit("shortest", options.beams.shortest);
+    visit("longest", options.beams.longest);
+}
 
 /// One text diffusion pipeline: how noise grows, where tokens live, what removes noise, and how noise is walked back.
 ///
@@ -474,6 +487,9 @@ private:
             if constexpr (requires { model_.keep(pass, encoded, joined, parts.segments); })
                 model_.keep(pass, encoded, joined, parts.segments);
         }
+        std::vector<Index> numbers;  // of the sources, for who listens
+        if constexpr (decode::listens<ListenerType>)
+            for (Index const source : sources) numbers.push_back(group[static_cast<std::size_t>(source)]);
         bool stopped = false;
         auto const z0_hat = pipeline::denoise(
             pass, space_, model_, plan, target, encoded, z,
@@ -484,7 +500,7 @@ private:
             },
             [&](pipeline::StepState<Device> const& state) {
                 if constexpr (decode::listens<ListenerType>)
-                    if (!tell(worker, pass, state, offsets, listener)) return false;
+                    if (!tell(worker, pass, state, offsets, numbers, listener)) return false;
                 stopped = state.step + 1 < state.steps && options.stop.stop_requested();
                 return !stopped;
             },
@@ -511,7 +527,8 @@ private:
     /// Copies what a step has come to for the listener. @return whether to go on
     template <class ListenerType>
     [[nodiscard]] bool tell(Worker& worker, nn::Pass<Device>& pass, pipeline::StepState<Device> const& state,
-                            std::vector<Index> const& offsets, ListenerType& listener) const {
+                            std::vector<Index> const& offsets, std::vector<Index> const& sources,
+                            ListenerType& listener) const {
         nn::Scope<Device> const scope(pass.workspace);
         Index const rows = state.z.rows;
         worker.tokens.resize(static_cast<std::size_t>(rows));
@@ -524,7 +541,7 @@ private:
         download(pass.device, state.z0_hat.data, std::span<Scalar>(worker.z0_hat));
         return decode::notify(listener,
                               decode::StepData<Scalar>{state.step, state.steps, state.time, space_.width(), worker.z,
-                                                       worker.z0_hat, worker.tokens, offsets});
+                                                       worker.z0_hat, worker.tokens, offsets, sources});
     }
 
     template <class Choice>

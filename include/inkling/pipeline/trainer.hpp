@@ -83,6 +83,8 @@ public:
         check(options_.checkpoint_minutes >= 0.0, "checkpoint_minutes", options_.checkpoint_minutes, "0 or more");
         check(options_.discrete_steps >= 0, "discrete_steps", options_.discrete_steps, "0 or more");
         check(options_.log_every > 0, "log_every", options_.log_every, "at least 1");
+        check(options_.length_pool > 0, "length_pool", options_.length_pool, "at least 1");
+        (void)options_.learning_rate.at(1);  // refuses settings that are out of range
         options_.generate.check();
         if constexpr (requires { options_.objective.check(); }) options_.objective.check();
         training_.emplace(pipeline, options_);
@@ -113,6 +115,10 @@ public:
         std::optional<train::InterruptGuard> guard;
         if (options_.handle_signals) guard.emplace();
         guard_ = guard ? &*guard : nullptr;
+        struct Forget {  // even where something throws
+            train::InterruptGuard const*& guard;
+            ~Forget() { guard = nullptr; }
+        } const forget{guard_};
         best_.reset();
         best_validation_.reset();
         if (validates && !options_.checkpoint.empty() && options_.average_best > 0)
@@ -176,13 +182,15 @@ public:
             if (step_ > first_step) require_sound(corpus, sentences);
             save(plan, budget.seconds());
         }
-        if (!asked_to_end()) use_the_best(validates ? held_out : nullptr);
-        if (options_.stop.stop_requested()) report.end = TrainingReport::End::stopped;
-        if (guard && guard->requested()) {
-            report.end = TrainingReport::End::interrupted;
-            report.signal = guard->signal();
+        if (asked_to_end()) {
+            report.end = TrainingReport::End::stopped;
+            if (guard && guard->requested()) {
+                report.end = TrainingReport::End::interrupted;
+                report.signal = guard->signal();
+            }
+        } else {
+            use_the_best(validates ? held_out : nullptr);
         }
-        guard_ = nullptr;
         report.steps = step_;
         report.seconds = budget.seconds();
         report.validation = best_validation_;
@@ -353,15 +361,14 @@ private:
              options_.checkpoint.empty() ? "" : "; the last checkpoint is kept");
     }
 
-    /// What a row of the metrics file may hold: the terms of the shipped objectives, and those of this one.
+    /// What a row of the metrics file may hold: numbers of every run, and the objective's terms.
     [[nodiscard]] static std::vector<std::string> columns(Losses const& losses) {
         std::vector<std::string> names{"loss", "seconds", "learning_rate", "gradient_norm", "tokens_per_second"};
-        for (char const* name : {"regression", "anchor", "rounding", "nll", "length", "valid_loss", "valid_bleu",
-                                 "nearest_distance", "norm_mean", "norm_spread"})
-            names.emplace_back(name);
         for (objective::Term const& term : losses.terms())
             if (!term.name.empty() && std::find(names.begin(), names.end(), term.name) == names.end())
                 names.emplace_back(term.name);
+        for (char const* name : {"valid_loss", "valid_bleu", "nearest_distance", "norm_mean", "norm_spread"})
+            names.emplace_back(name);
         return names;
     }
 
@@ -515,7 +522,11 @@ private:
         if constexpr (pipeline::Described<Objective_>) json["objective"] = pipeline::to_json(options_.objective);
         if (auto const frozen = hash_of_frozen()) json["frozen"] = *frozen;
         if (held_out != nullptr)  // else scores of the run would not be of one kind
-            json["validation"] = {{"text", hash_of(*held_out)}, {"bleu_sentences", options_.bleu_sentences}};
+            json["validation"] = {{"text", hash_of(*held_out)},
+                                  {"bleu_sentences", options_.bleu_sentences},
+                                  {"generate", pipeline::to_json(options_.generate)}};
+        if constexpr (requires { training_->plan_hash(); })
+            if (held_out != nullptr && scores_bleu()) json["validation"]["plan"] = training_->plan_hash();
         return json.dump();
     }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <stop_token>
 
@@ -27,10 +28,10 @@ struct ValidationReport {
 struct TrainingReport {
     enum class End { budget, stopped, interrupted };
     End end = End::budget;
-    int signal = 0;        ///< SIGINT or SIGTERM where it was interrupted
-    Index steps = 0;       ///< updates in all, resumed ones included
-    double seconds = 0.0;  ///< of the whole run, resumed parts included
-    double loss = 0.0;     ///< total of the last update
+    int signal = 0;                                          ///< SIGINT or SIGTERM where it was interrupted
+    Index steps = 0;                                         ///< updates in all, resumed ones included
+    double seconds = 0.0;                                    ///< of the whole run, resumed parts included
+    double loss = std::numeric_limits<double>::quiet_NaN();  ///< total of the last update; NaN where none was done
     /// the best one of the whole run, by BLEU where it is asked for, else by loss; of equal ones the last
     std::optional<ValidationReport> validation{};
 };
