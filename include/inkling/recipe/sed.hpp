@@ -68,6 +68,8 @@ template <Backend B>
     preset.training.tokens_per_batch = 65'000;
     preset.training.clip = 1.0;
     preset.training.discrete_steps = 1000;
+    preset.training.self_conditioning = 1.0;
+    preset.training.train_first = true;  // both passes of every batch, their losses summed
     preset.training.bleu_sentences = 0;  // a line has no other side to be held against
     return preset;
 }
