@@ -101,6 +101,15 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     });
     results.emplace_back("attention_backward, keys", dk.get(device));
     results.emplace_back("attention_backward, values", dv.get(device));
+    auto const by_distance = values(shape.heads * 5, 21);
+    auto dby_distance = values(shape.queries.count * shape.heads * 5, 22);
+    keep("attention by distance",
+         [&](View out) { attention(device, shape, in, other, third, out, kept, by_distance.matrix(5)); });
+    keep("attention_backward by distance", [&](View out) {
+        attention_backward(device, shape, in, other, third, kept, in, out, dk.matrix(cols), dv.matrix(cols),
+                           dby_distance.matrix(shape.heads * 5));
+    });
+    results.emplace_back("attention_backward, distances", dby_distance.get(device));
     auto dz = values(rows * cols, 19);
     auto dlogits = values(vocabulary, 20);
     readout_cross_entropy(device, in, table.matrix(cols), {}, batch.tokens(), 0.1, 0.01, sums.data(), dz.matrix(cols),
@@ -115,6 +124,28 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     auto argmax = log_probabilities.get(device);
     for (Token const token : tokens.get(device)) argmax.push_back(static_cast<Real>(token));
     results.emplace_back("readout_argmax", argmax);
+    testing::DeviceArray<Device, Token> best(device, rows * 3);
+    auto scores = values(rows * 3, 24);
+    readout_top(device, in, table.matrix(cols), {}, best.matrix(3), scores.matrix(3));
+    auto top = scores.get(device);
+    for (Token const token : best.get(device)) top.push_back(static_cast<Real>(token));
+    results.emplace_back("readout_top", top);
+    readout_log_probabilities(device, in, table.matrix(cols), {}, batch.tokens(), log_probabilities.vector());
+    results.emplace_back("readout_log_probabilities", log_probabilities.get(device));
+    keep("normalize_rows", [&](View out) { normalize_rows(device, in, Real(3), out); });
+    keep("normalize_rows_backward", [&](View out) { normalize_rows_backward(device, other, in, Real(3), out); });
+    keep("fourier_features", [&](View out) {
+        std::vector<double> labels;
+        for (Index i = 0; i < rows; ++i) labels.push_back(static_cast<double>(i) / static_cast<double>(rows));
+        testing::DeviceArray<Device, double> const times(device, labels);
+        auto const frequencies = values(cols / 2, 25);
+        fourier_features(device, times.vector(), frequencies.vector(), out);
+    });
+    bent_error(device, in, other, 1.0, 0.3, sums.data(), dz.matrix(cols), dk.matrix(cols));
+    nearest_other_distance(device, table.matrix(cols), sums.data() + 1);
+    keep_sums("bent_error, nearest_other_distance");
+    results.emplace_back("bent_error, x", dz.get(device));
+    results.emplace_back("bent_error, y", dk.get(device));
     squared_norm(device, x.vector(), sums.data());
     squared_error(device, in, other, 0.3, sums.data() + 1, dz.matrix(cols), dk.matrix(cols));
     keep_sums("squared_norm, squared_error");

@@ -57,6 +57,15 @@ TEST_CASE("Cpu: logits that are not numbers still name a token of the vocabulary
     readout_argmax(device, {z.data(), 1, 1}, {table.data(), 3, 1}, {}, {&token, 1});
     CHECK(token >= 0);
     CHECK(token < 3);
+    std::vector<Token> best(3, -1);
+    std::vector<float> scores(3);
+    readout_top(device, {z.data(), 1, 1}, {table.data(), 3, 1}, {}, {best.data(), 1, 3}, {scores.data(), 1, 3});
+    CHECK(std::is_permutation(best.begin(), best.end(), std::vector<Token>{0, 1, 2}.begin()));
+    CHECK_THROWS_WITH_AS(
+        readout_top(device, {z.data(), 1, 1}, {table.data(), 2, 1}, {}, {best.data(), 1, 3}, {scores.data(), 1, 3}),
+        "inkling::backend::readout_top: 3 tokens and 3 probabilities a row, expected as many, at most 2, the "
+        "vocabulary",
+        Error);
 }
 
 TEST_CASE("Cpu: a device that cannot be is refused; a copy has scratch of its own") {

@@ -358,7 +358,7 @@ TEST_CASE("EncoderDecoder: what cannot be is refused, and the message says what 
                          "inkling::denoiser::EncoderDecoder: dropout is 1.000000, expected a number in [0, 1)", Error);
     CHECK_THROWS_WITH_AS(
         refused([](auto& options) { options.heads = 5; }),
-        "inkling::nn::Attention: encoder.layers.0.self_attn has width 24 and 5 heads, expected the heads to divide "
+        "inkling::nn::Attention: encoder.layers.0 has width 24 and 5 heads, expected the heads to divide "
         "the width",
         Error);
     auto options = sizes();

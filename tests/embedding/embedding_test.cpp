@@ -1,5 +1,6 @@
 #include <inkling/embedding/layer_normed.hpp>
 #include <inkling/embedding/learned.hpp>
+#include <inkling/embedding/unit_sphere.hpp>
 
 #include <inkling/backend/cpu.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
@@ -153,13 +154,111 @@ TEST_CASE("LayerNormed: without gain and bias, every token lies as far from the 
     }
 }
 
+TEST_CASE("UnitSphere: every token lies at the square root of the width from the origin, however long its row") {
+    Table<embedding::UnitSphere> table;
+    for (Index j = 0; j < width; ++j) table.weights[static_cast<std::size_t>(j)] *= 1e-9;  // token 0 is short
+    auto const z0 = table.embed();
+    for (Index row = 0; row < table.batch.rows(); ++row) {
+        auto const token = static_cast<std::size_t>(table.batch.tokens().data[row]) * width;
+        double squares = 0.0, along = 0.0, length = 0.0;
+        for (std::size_t j = 0; j < width; ++j) {
+            double const value = z0[static_cast<std::size_t>(row * width) + j], own = table.weights[token + j];
+            squares += value * value;
+            along += value * own;
+            length += own * own;
+        }
+        CHECK(std::sqrt(squares) == doctest::Approx(std::sqrt(width)).epsilon(1e-14));
+        CHECK(along == doctest::Approx(std::sqrt(squares * length)).epsilon(1e-14));  // where the row points
+    }
+    Table<embedding::UnitSphere> free({.normalized = false});
+    CHECK(free.embed() == [&] {
+        Values rows;
+        for (Index row = 0; row < free.batch.rows(); ++row) {
+            auto const first = free.weights.begin() + free.batch.tokens().data[row] * width;
+            rows.insert(rows.end(), first, first + width);
+        }
+        return rows;
+    }());
+}
+
+TEST_CASE("UnitSphere: the read-out is the table as it is read, so the nearest embedding is the likeliest token") {
+    for (bool const normalized : {true, false}) {
+        CAPTURE(normalized);
+        Table<embedding::UnitSphere> table({.normalized = normalized});
+        auto pass = table.pass();
+        std::vector<Token> const all{0, 1, 2, 3, 4, 5};
+        auto const z0 = pass.take(vocabulary, width);
+        table.space.embed(pass, TokenView(all.data(), vocabulary), z0);
+        auto const matrix = embedding::readout_matrix(pass, table.space);
+        CHECK(Values(z0.data, z0.data + z0.size()) == Values(matrix.data, matrix.data + matrix.size()));
+
+        Values const wanted = testing::random_values<double>(40 * width, 3, 3.0);
+        MatrixView<double const> const z(wanted.data(), 40, width);
+        std::vector<Token> likeliest(40), nearest(40);
+        embedding::read_out<embedding::UnitSphere, Device>(pass, table.space, z, {likeliest.data(), 40});
+        embedding::round_to_tokens<embedding::UnitSphere, Device>(pass, table.space, z, {nearest.data(), 40});
+        for (std::size_t row = 0; row < nearest.size(); ++row) {
+            auto const distance = [&](Token token) {
+                double sum = 0.0;
+                for (std::size_t j = 0; j < width; ++j)
+                    sum += std::pow(wanted[row * width + j] - matrix.row(token)[j], 2);
+                return sum;
+            };
+            for (Token const token : all) CHECK(distance(nearest[row]) <= distance(token) + 1e-12);
+        }
+        CHECK((likeliest == nearest) == normalized);  // long rows of a free table attract more than is near them
+    }
+}
+
+TEST_CASE("UnitSphere: the gradient of the read-out reaches the table through the norm") {
+    for (bool const normalized : {true, false}) {
+        Table<embedding::UnitSphere> table({.normalized = normalized});
+        Values const pull = testing::random_values<double>(vocabulary * width, 4);
+        auto const loss = [&] {
+            auto pass = table.pass();
+            auto const matrix = embedding::readout_matrix(pass, table.space);
+            double sum = 0.0;
+            for (std::size_t i = 0; i < pull.size(); ++i) sum += pull[i] * matrix.data[i];
+            return sum;
+        };
+        auto pass = table.pass();
+        embedding::with_readout_gradient(pass, table.space, [&](MatrixView<double> gradient) {
+            for (std::size_t i = 0; i < pull.size(); ++i) gradient.data[i] += pull[i];
+        });
+        auto const report = testing::check_gradient(table.weights, table.gradients, loss, {.magnitude = 10.0});
+        INFO(report.text());
+        CHECK(report.passed());
+        CHECK(report.largest > 0.1);
+    }
+}
+
+TEST_CASE("UnitSphere: a spread of starting values that is none is refused by its name, and so is a shared source") {
+    nn::ParameterLayout layout;
+    CHECK_THROWS_WITH_AS(embedding::UnitSphere(layout, 10, {.width = 4, .standard_deviation = 0.0}),
+                         "inkling::embedding::UnitSphere: standard_deviation is 0.000000, expected a positive finite "
+                         "number",
+                         Error);
+    CHECK_THROWS_WITH_AS(embedding::UnitSphere(layout, 10, {.width = 0}),
+                         "inkling::embedding::UnitSphere: width is 0, expected 1 to 1048576", Error);
+    using Model = denoiser::EncoderDecoder<Device>;
+    embedding::UnitSphere const space(layout, 10, {.width = 4});
+    CHECK_THROWS_WITH_AS(Model(layout, {.width = 8, .layers = 1, .heads = 2}, space),
+                         doctest::Contains("share_embedding is true"), Error);
+    nn::ParameterLayout other;
+    embedding::UnitSphere const same(other, 10, {.width = 4});
+    CHECK_NOTHROW(Model(other, {.width = 8, .layers = 1, .heads = 2, .share_embedding = false}, same));
+}
+
 TEST_CASE("embedding spaces: the gradient of the vectors reaches table and norm") {
     Table<embedding::Learned>().check_gradient();
     Table<embedding::Learned>({.scaled = false, .tied = false}).check_gradient();
     Table<embedding::LayerNormed>().check_gradient();
     Table<embedding::LayerNormed>({.scaled = false, .affine = false}).check_gradient();
+    Table<embedding::UnitSphere>().check_gradient();
+    Table<embedding::UnitSphere>({.normalized = false}).check_gradient();
 }
 
 static_assert(EmbeddingSpace<embedding::Learned>);
 static_assert(EmbeddingSpace<embedding::LayerNormed>);
+static_assert(EmbeddingSpace<embedding::UnitSphere>);
 static_assert(!EmbeddingSpace<int>);

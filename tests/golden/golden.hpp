@@ -40,12 +40,14 @@ inline nlohmann::json json(std::string const& file) {
     return nlohmann::json::parse(stream);
 }
 
-/// @return the entries of index.json of one kind, in its order
+/// @return the entries of index.json of one kind, in its order; the project's own folder has some of every kind
 inline std::vector<nlohmann::json> cases(std::string const& kind) {
     std::vector<nlohmann::json> found;
     auto index = json("index.json");
     for (auto& entry : index.at("cases"))
         if (entry.at("kind") == kind) found.push_back(std::move(entry));
+    inkling::require(!found.empty() || std::getenv("INKLING_GOLDEN_DIR") != nullptr,
+                     "golden: there is no case of kind '", kind, "'");
     return found;
 }
 

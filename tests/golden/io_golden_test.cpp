@@ -3,22 +3,21 @@
 #include "golden.hpp"
 
 #include <doctest/doctest.h>
+
 #include <nlohmann/json.hpp>
+#include "io/temporary_folder.hpp"
 
 #include <algorithm>
 #include <cstddef>
-#include <filesystem>
 #include <set>
 #include <string>
-#include <system_error>
 #include <vector>
-
-#include <unistd.h>
 
 using namespace inkling;
 
 TEST_CASE("golden: files of the reference writer are read, and written again they hold the same") {
-    auto const copy = std::filesystem::temp_directory_path() / ("inkling-golden-copy-" + std::to_string(::getpid()));
+    TemporaryFolder const folder;
+    auto const copy = folder / "copy.safetensors";
     std::set<std::string> seen;
     golden::Row row("every .safetensors file", "arrays and metadata after writing", 0.0);
     auto const index = golden::json("index.json");
@@ -41,6 +40,4 @@ TEST_CASE("golden: files of the reference writer are read, and written again the
                                   && std::ranges::equal(other.bytes(), tensor.bytes()));
             }
         }
-    std::error_code ignored;
-    std::filesystem::remove(copy, ignored);
 }

@@ -1,5 +1,6 @@
 #include <inkling/decode/decode.hpp>
 #include <inkling/metric/method4_bleu.hpp>
+#include <inkling/recipe/dinoiser_settings.hpp>
 #include <inkling/sampler/sampler.hpp>
 #include <inkling/schedule/schedule.hpp>
 
@@ -8,8 +9,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,17 +39,6 @@ auto with_schedule(std::string const& name, double vp_factor, Use const& use) {
     if (name == "edm") return rescaled(schedule::Edm{});
     if (name == "cdcd") return rescaled(schedule::Cdcd{});
     fail("golden: there is no schedule '", name, "'");
-}
-
-/// Calls `use` with DINOISER's noise scheduler of that name.
-template <class Use>
-auto with_noise_scheduler(std::string const& name, Use const& use) {
-    if (name == "linear") return use(schedule::LinearBeta{});
-    if (name == "quadratic") return use(schedule::QuadraticBeta{});
-    if (name == "geometric") return use(schedule::Geometric{});
-    if (name == "sqrt") return use(schedule::SigmaSqrt{});
-    if (name == "interchangable") return use(schedule::SigmaLinear{});
-    fail("golden: there is no noise scheduler '", name, "'");
 }
 
 /// The official programs' text for a choice of steps: "adp_10", "ddim20", "x2_7", "20", "3,4,5".
@@ -165,10 +155,6 @@ TEST_CASE("golden: step plans keep the steps of Bridge's program") {
 }
 
 TEST_CASE("golden: DINOISER's grids of times") {
-    std::map<std::string, sampler::Spacing> const spacings{{"uniform_time", sampler::Spacing::time},
-                                                           {"uniform_noise", sampler::Spacing::noise},
-                                                           {"quadratic_noise", sampler::Spacing::root_noise},
-                                                           {"uniform_half_log_snr", sampler::Spacing::log_snr}};
     for (auto const& entry : golden::cases("dinoiser_denoise_schedulers")) {
         std::string const name = entry.at("file");
         auto const file = golden::tensors(name);
@@ -176,19 +162,37 @@ TEST_CASE("golden: DINOISER's grids of times") {
             others(name, "even in noise or log-SNR", inverse_grid_tolerance);
         for (auto const& one : entry.at("entries")) {
             std::string const key = one.at("key"), spacing = one.value("denoise_scheduler", "");
-            if (!one.value("finite", true) || !spacings.contains(spacing)) continue;
+            if (!one.value("finite", true) || spacing == "cedi_current_times") continue;
             std::string const scheduler = one.at("noise_scheduler");
+            auto const official = file.get<double>(key);
+            auto const schedule = recipe::dinoiser_schedule(scheduler);
             bool const by_noise = spacing == "uniform_noise" || spacing == "quadratic_noise";
-            if (spacing != "uniform_time" && scheduler == "linear") continue;  // its rev_std lacks a square root
-            // some official log-SNRs are finite at pure noise, as they add 1e-5 to what they divide by
-            if (spacing == "uniform_half_log_snr" && one.at("start") == 1.0) continue;
-            with_noise_scheduler(scheduler, [&](auto const& schedule) {
-                auto const time = [&](double end) { return by_noise ? schedule::time_at_noise(schedule, end) : end; };
-                sampler::TimeGrid const grid{time(one.at("start")), time(one.at("end")), spacings.at(spacing)};
-                (spacing == "uniform_time" ? even : others)
-                    .add(key,
-                         golden::worst_relative_error(grid.times(schedule, one.at("steps")), file.get<float>(key)));
-            });
+            bool const linear = scheduler == "linear", by_log_snr = spacing == "uniform_half_log_snr";
+            if (linear && by_log_snr) {  // the official times go beyond 1, where there is none: each is looked at alone
+                std::vector<double> times, held;
+                double const from = schedule.log_snr(one.at("start")), to = schedule.log_snr(one.at("end"));
+                for (std::size_t i = 0; i < official.size(); ++i) {
+                    double const share = static_cast<double>(i) / static_cast<double>(official.size() - 1);
+                    times.push_back(schedule.time_at_log_snr(from + share * (to - from)));
+                    held.push_back(std::clamp(official[i], 0.0, 1.0));
+                }
+                others.add(key, golden::worst_relative_error(times, held));
+                continue;
+            }
+            auto const decoding = recipe::DinoiserDecoding::read({{"solver", "ddim"},
+                                                                  {"denoise_steps", one.at("steps")},
+                                                                  {"denoise_start", one.at("start")},
+                                                                  {"denoise_end", one.at("end")},
+                                                                  {"denoise_scheduler", spacing}},
+                                                                 {.schedule = schedule}, "golden");
+            auto right = official;
+            if (linear && by_noise)  // the official inverse lacks a square root
+                for (double& time : right)
+                    time = std::clamp((-0.1 + std::sqrt(2.0 * 0.1 * 0.1 - (time * 19.9 + 0.1))) / 19.9, 0.0, 1.0);
+            (spacing == "uniform_time" ? even : others)
+                .add(key,
+                     golden::worst_relative_error(decoding.sampler.direct.times.times(schedule, one.at("steps")),
+                                                  right));
         }
         for (Index const steps : {5, 10, 20, 50}) {
             std::string const key = "cedi_current_times/steps" + std::to_string(steps);
@@ -303,22 +307,12 @@ TEST_CASE("golden: DINOISER's decoding is a plan of Cedi or ContinuousDdim, step
         std::string const name = entry.at("file");
         auto const file = golden::tensors(name);
         auto const& decoding = entry.at("decoding");
-        std::string const solver = decoding.at("solver");
-        Index const steps = decoding.at("denoise_steps");
-        REQUIRE(decoding.at("denoise_scheduler") == "uniform_time");
-        sampler::TimeGrid const grid{decoding.at("denoise_start"), decoding.at("denoise_end")};
-        bool const clamp = decoding.at("clamp");
+        auto said = decoding;
+        said["oracle_length"] = false;
+        recipe::DinoiserSettings const settings{
+            .schedule = recipe::dinoiser_schedule(entry.at("settings").at("scheduler").get<std::string>())};
         sampler::Plan const plan =
-            with_noise_scheduler(entry.at("settings").at("scheduler"), [&](auto const& schedule) {
-                if (solver == "cedi")
-                    return sampler::Cedi{.steps = steps, .labels = grid, .clamp = clamp}.plan(schedule);
-                return sampler::ContinuousDdim{.steps = steps,
-                                               .eta = solver == "ddpm" ? 1.0 : 0.0,
-                                               .times = grid,
-                                               .stale_signal = solver == "ddpm",
-                                               .clamp = clamp}
-                    .plan(schedule);
-            });
+            recipe::DinoiserDecoding::read(said, settings, "golden").sampler.plan(settings.schedule);
         auto const official_times = file.get<float>("out/times_given_to_model");
         REQUIRE(plan.steps.size() == official_times.size());
         std::vector<double> times;

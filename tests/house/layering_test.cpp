@@ -65,11 +65,14 @@ std::vector<std::string> policy_includes(std::vector<Header> const& headers) {
 }
 
 /// One line for each include by which pipeline/ would know a schedule, a sampler, an objective or a learning rate by
-/// its own name. trainer_defaults.hpp is there to name some; schedule/discrete.hpp is the table of any schedule.
+/// its own name. trainer_defaults.hpp is there to name some; schedule/discrete.hpp is the table of any schedule, and
+/// objective/levels.hpp what says how levels are drawn.
 std::vector<std::string> pipeline_includes(std::vector<Header> const& headers) {
-    constexpr std::array<std::string_view, 6> no_policies{"schedule/concept.hpp",  "schedule/discrete.hpp",
-                                                          "sampler/concept.hpp",   "sampler/plan.hpp",
-                                                          "objective/concept.hpp", "objective/diffusion_loss.hpp"};
+    constexpr std::array<std::string_view, 8> no_policies{
+        "schedule/concept.hpp",          "schedule/discrete.hpp",
+        "sampler/concept.hpp",           "sampler/plan.hpp",
+        "objective/concept.hpp",         "objective/diffusion_loss.hpp",
+        "objective/next_token_loss.hpp", "objective/levels.hpp"};
     constexpr std::array<std::string_view, 4> rates{"train/constant.hpp", "train/cosine.hpp",
                                                     "train/inverse_square_root.hpp", "train/linear.hpp"};
     std::vector<std::string> found;

@@ -530,6 +530,33 @@ TEST_CASE("model file: what is no model, or a newer one, is refused") {
                "tensor 'w' is of type F64, expected F32"));
 }
 
+TEST_CASE("model file: any changed byte, a weight that is no number, and the checkpoint of a training are refused") {
+    TemporaryFolder const folder;
+    std::vector<float> flat{1, 2, 3, 4};
+    using Weights = std::vector<io::NamedTensor>;
+    io::save_model(folder / "m", {"{}", "word", "words"}, Weights{{"a", {4}, flat.data()}});
+    std::string const whole = contents_of(folder / "m");
+    for (std::size_t at = 0; at < whole.size(); ++at) {
+        std::string changed = whole;
+        changed[at] = static_cast<char>(changed[at] ^ 1);
+        put(folder / "m", changed);
+        CAPTURE(at);
+        // But for the names of the checksum itself and of what nobody reads: without a checksum a file is taken as it is.
+        bool const of_the_key = at >= whole.find("inkling_checksum") && at < whole.find("inkling_checksum") + 16;
+        if (!of_the_key) CHECK_THROWS_AS((void)io::ModelFile::open(folder / "m"), Error);
+    }
+    flat[2] = std::numeric_limits<float>::quiet_NaN();
+    io::save_model(folder / "m", {"{}", "word", ""}, Weights{{"a", {4}, flat.data()}});
+    std::vector<float> filled(4, -1.0f);
+    CHECK_THROWS_WITH_AS(
+        io::ModelFile::open(folder / "m").load_weights(std::vector<io::TensorDestination>{{"a", {4}, filled.data()}}),
+        doctest::Contains("weight 'a' has nan as element 2, expected finite numbers"), Error);
+    CHECK(filled == std::vector<float>(4, -1.0f));
+    io::write_safetensors(folder / "m", {}, {{"inkling_checkpoint", "1"}});
+    CHECK_THROWS_WITH_AS((void)io::ModelFile::open(folder / "m"),
+                         doctest::Contains("is no model of inkling but the checkpoint of a training"), Error);
+}
+
 TEST_CASE("model file: a model that cannot be written leaves the old file") {
     TemporaryFolder const folder;
     put(folder / "m", "old");

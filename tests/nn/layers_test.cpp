@@ -187,6 +187,30 @@ TEST_CASE("Attention: gradients of a sentence's attention to itself, causal or n
         }
 }
 
+TEST_CASE("Attention: gradients of a bias by distance that two attentions share, and of all else beside it") {
+    for (bool const causal : {false, true}) {
+        Problem problem;
+        nn::Parameter const by_distance = problem.layout.add_matrix("by_distance", 2, 5, nn::Initializer::normal(1.0));
+        nn::Attention first(problem.layout, "first", 4, 2), second(problem.layout, "second", 4, 2);
+        first.by_distance = second.by_distance = by_distance;
+        Batch const batch(problem.device, {5, 1, 3});
+        nn::Attention::Saved<Device> saved, saved_second;
+        View between;
+        problem.check(
+            {batch.rows()}, 4, 4,
+            [&](Pass& pass, std::vector<View> const& inputs, View y, bool training) {
+                between = pass.take(batch.rows(), 4);
+                first.forward_self(pass, batch.segments(), causal, inputs[0], between, training ? &saved : nullptr);
+                second.forward_self(pass, batch.segments(), causal, between, y, training ? &saved_second : nullptr);
+            },
+            [&](Pass& pass, ConstView dy, std::vector<View> const& slopes) {
+                View const dbetween = pass.take_zeros(batch.rows(), 4);
+                second.backward_self(pass, batch.segments(), causal, saved_second, dy, dbetween);
+                first.backward_self(pass, batch.segments(), causal, saved, ConstView(dbetween), slopes[0]);
+            });
+    }
+}
+
 TEST_CASE("Attention: gradients of the attention to a second sequence, shorter and longer") {
     Problem problem;
     nn::Attention const layer(problem.layout, "attention", 6, 2);

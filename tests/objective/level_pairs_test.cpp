@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include <cmath>
 
 using namespace inkling;
@@ -41,8 +43,11 @@ TEST_CASE(
     LevelPairs const pairs{.second = SecondLevel::in_window};
     Index const end = *pairs.window_end_of(levels, 100, true);
     CHECK(end > 102);
-    CHECK(pairs.second_of(levels, 100, true, 0.0) == 101);
-    CHECK(pairs.second_of(levels, 100, true, 0.999999) == end);
+    std::set<Index> drawn;
+    for (int i = 0; i < 1000; ++i) drawn.insert(pairs.second_of(levels, 100, true, i / 1000.0));
+    std::set<Index> every;
+    for (Index step = 101; step <= end; ++step) every.insert(step);
+    CHECK(drawn == every);
     CHECK(pairs.second_of(levels, 100, false, 0.0) == 99);
     CHECK(pairs.second_of(levels, levels.steps() - 1, true, 0.5) == levels.steps() - 1);
     CHECK_FALSE(pairs.counts(levels, 7, 7));

@@ -177,9 +177,9 @@ TEST_CASE("more terms than there is room for are refused") {
     Setting setting;
     nn::Pass<Device> pass{setting.device, setting.workspace, setting.weights.data()};
     objective::Losses<Device> losses(pass);
-    for (int i = 0; i < 12; ++i) (void)losses.add({{"one", 0.0, 1.0}}, 1.0);
+    for (int i = 0; i < 24; ++i) (void)losses.add({{"one", 0.0, 1.0}}, 1.0);
     CHECK_THROWS_WITH_AS((void)losses.add({{"one", 0.0, 1.0}}, 1.0),
-                         "inkling::objective::Losses: 13 terms, expected at most 12", Error);
+                         "inkling::objective::Losses: 25 terms, expected at most 24", Error);
 }
 
 static_assert(Objective<objective::Anchor, embedding::Learned, Device>);

@@ -215,7 +215,7 @@ TEST_CASE("a model file is refused, with the reason, where it does not fit") {
         write("denoiser", "width", "broad");
         CHECK_SAYS(load(same), "'width' is \"broad\", expected a whole number");
         write("denoiser", "activation", "sinus");
-        CHECK_SAYS(load(same), "'activation' is \"sinus\", expected one of its spellings");
+        CHECK_SAYS(load(same), "'activation' is \"sinus\", expected one of 'relu', 'gelu', 'silu', 'tanh'");
         write("embedding", "tied", 1);
         CHECK_SAYS(load(same), "'tied' is 1, expected true or false");
         auto longer = tiny::sentences(100);
@@ -240,7 +240,7 @@ TEST_CASE("sources and options that cannot be are refused with where, what and w
                where + "source 0 has 13 tokens, expected at most 12, for which the model has positions");
     CHECK_SAYS(generate(one, {.tokens_per_batch = 0}),
                "inkling::GenerateOptions: tokens_per_batch is 0, expected at least 1");
-    CHECK_SAYS(generate(one, {.first_source = -1}), "inkling::GenerateOptions: first_source is -1, expected 0 or more");
+    CHECK_SAYS(generate(one, {.first_source = -1}), "inkling::GenerateOptions: first_source is -1, expected 0 to 2^32");
     CHECK_SAYS(generate(one, {.beams = {.length_beam = 0}}), "length_beam is 0, expected at least 1");
     CHECK_SAYS(pipeline.generate_tokens(std::vector<std::vector<Token>>{{4}, {4, 99}}, {}),
                where + "source 1 has the token 99, expected one of a vocabulary of 14");
@@ -248,6 +248,35 @@ TEST_CASE("sources and options that cannot be are refused with where, what and w
     CHECK(generate(one).size() == 1);  // it still works
     pipeline.set_sampler({.steps = 0});
     CHECK_SAYS(generate(one), "steps is 0");
+}
+
+/// A tokenizer whose pad is not in its vocabulary.
+struct WithoutPad {
+    text::WordTokenizer words = tiny::tokenizer();
+    std::vector<Token> encode(std::string_view line) const { return words.encode(line); }
+    std::string decode(std::span<Token const> tokens) const { return words.decode(tokens); }
+    Index vocabulary_size() const { return words.vocabulary_size(); }
+    text::SpecialTokens specials() const { return {.pad = -1}; }
+    static std::string_view kind() { return "without-pad"; }
+    std::string serialise() const { return words.serialise(); }
+    static WithoutPad deserialise(std::string_view bytes) { return {text::WordTokenizer::deserialise(bytes)}; }
+};
+
+/// A Selection that chooses what is not there.
+struct Beyond {
+    Index select(std::span<decode::Candidate const> candidates) const { return static_cast<Index>(candidates.size()); }
+};
+
+TEST_CASE(
+    "a tokenizer whose special tokens are outside its vocabulary, and a Selection that chooses none, are refused") {
+    CHECK_SAYS(Pipeline(WithoutPad{}, tiny::options()),
+               "bos 0, pad -1, eos 2, unk 3, expected tokens of its vocabulary");
+    auto const pipeline = tiny::talkative();
+    CHECK_SAYS(pipeline.generate_with(tiny::sentences(1), {.beams = {.noise_beam = 3}}, Beyond{}),
+               "the Selection chose candidate 3, expected 0 to 2");
+    CHECK_SAYS(
+        pipeline.generate(tiny::sentences(1), {.first_source = (Index{1} << 32) - 1, .beams = {.noise_beam = 2}}),
+        "expected at most 2^32 candidates");
 }
 
 TEST_CASE("no sources give no text") { CHECK(tiny::talkative().generate(std::vector<std::string>{}).empty()); }
@@ -270,6 +299,7 @@ TEST_CASE("a listener sees every step of every batch, and the last tokens are th
         Index step, steps;
         double time;
         std::vector<Token> tokens;
+        Index source;
     };
     std::vector<Seen> seen;
     auto const result = pipeline.generate_with(
@@ -277,7 +307,9 @@ TEST_CASE("a listener sees every step of every batch, and the last tokens are th
             CHECK(step.sentences() == 1);
             CHECK(step.z.size() == step.tokens.size() * static_cast<std::size_t>(step.width));
             CHECK(step.z0_hat.size() == step.z.size());
-            seen.push_back({step.step, step.steps, step.time, {step.tokens.begin(), step.tokens.end()}});
+            REQUIRE(step.sources.size() == 1);
+            seen.push_back(
+                {step.step, step.steps, step.time, {step.tokens.begin(), step.tokens.end()}, step.sources.front()});
         });
     REQUIRE(seen.size() == 18);
     for (std::size_t i = 0; i < seen.size(); ++i) {
@@ -286,8 +318,7 @@ TEST_CASE("a listener sees every step of every batch, and the last tokens are th
         if (i % 6 > 0) CHECK(seen[i].time < seen[i - 1].time);
     }
     for (std::size_t batch = 0; batch < 3; ++batch)
-        CHECK(std::any_of(result.begin(), result.end(),
-                          [&](Generated const& one) { return one.tokens == seen[6 * batch + 5].tokens; }));
+        CHECK(result[static_cast<std::size_t>(seen[6 * batch + 5].source)].tokens == seen[6 * batch + 5].tokens);
     check_same(result, all_of(pipeline, sources));  // and it changes nothing
 }
 
@@ -325,7 +356,7 @@ TEST_CASE("a stop ends the run between steps; what was finished stays") {
     CHECK(std::count_if(result.begin(), result.end(), [](auto const& one) { return one.finished; }) == 2);
     for (auto const& one : result)
         if (!one.finished) CHECK((one.text.empty() && one.tokens.empty()));
-    CHECK(progress.size() >= 2);
+    REQUIRE(progress.size() == 2);  // the batch that was stopped is not done
     CHECK(progress[1] == std::pair<Index, Index>{2, 4});
     CHECK(all_of(pipeline, sources, options)[0].finished == false);  // stopped before it began
 }

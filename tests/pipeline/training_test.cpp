@@ -1,5 +1,7 @@
 #include <inkling/pipeline/trainer.hpp>
 
+#include <inkling/objective/distance_penalty.hpp>
+
 #include <doctest/doctest.h>
 
 #include "io/temporary_folder.hpp"
@@ -536,6 +538,13 @@ TEST_CASE("a validation that is made up for is told in the columns of an objecti
     std::string const rows = contents_of(folder / "run.csv");
     CHECK(rows.find(",prior\n") != std::string::npos);
     for (int step = 1; step <= 6; ++step) CHECK(rows.find(message("\n", step, ",")) != std::string::npos);
+}
+
+TEST_CASE("a penalty may stand on an objective that names no settings") {
+    auto const settings = pipeline::to_json(objective::DistancePenalty<WithPrior>{.weight = 3.0});
+    CHECK(settings.at("distance_weight") == 3.0);
+    CHECK_FALSE(settings.contains("base"));
+    CHECK(pipeline::to_json(objective::DistancePenalty<>{}).at("base").is_object());
 }
 
 TEST_CASE("the metrics file holds every term, those of an objective of one's own too") {

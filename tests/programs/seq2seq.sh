@@ -80,6 +80,9 @@ expect 2 "no/where" "${train[@]}" --model no/where --updates 1
 expect 2 "other options or text" "${train[@]}" --model whole --updates 301 --seed 2
 expect 0 "model written" "${train[@]}" --model whole --updates 2 --seed 2 --restart
 [[ -e none || -e none.checkpoint ]] && say "a refused training left a file"
+expect 2 "there is no command trian" "$program" trian --source source.txt
+expect 2 "--updates -5" "${train[@]}" --model none --updates -5
+expect 2 "--heads is 5" "$program" train --source source.txt --target target.txt --model none --updates 1 --heads 5
 expect 2 "there is no option --modle" "${train[@]}" --modle none --updates 1
 : >empty
 expect 2 "'empty' is empty" "$program" train --source empty --target empty --model none --updates 1

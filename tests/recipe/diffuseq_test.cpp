@@ -112,6 +112,25 @@ TEST_CASE("DiffuSeq: a pair that does not fit into one sequence is refused") {
     CHECK_THROWS_AS(trainer.fit(corpus()), Error);
 }
 
+TEST_CASE(
+    "DiffuSeq: a tokenizer with other special tokens than the checkpoint names is refused, and so is another "
+    "separator") {
+    auto const read = [](nlohmann::json const& json) { return recipe::DiffuSeqSettings::read(json, "args"); };
+    auto const decoding = recipe::DiffuSeqDecoding::read(nlohmann::json::object(), read(nlohmann::json::object()));
+    CHECK_THROWS_WITH_AS((void)recipe::import_diffuseq<Device>(read({{"start", 0}, {"end", 1}, {"pad", 3}}), decoding,
+                                                               "none", tokenizer()),
+                         "inkling::recipe::import_diffuseq: the tokenizer's pad is token 1, expected the model's 3",
+                         Error);
+    CHECK_THROWS_WITH_AS((void)recipe::import_diffuseq<Device>(read({{"vocab", "bert"}, {"vocab_size", 30522}}),
+                                                               decoding, "none", tokenizer()),
+                         doctest::Contains("tokens, expected the model's 30522"), Error);
+    CHECK_THROWS_WITH_AS((void)read({{"end", 1}, {"sep", 4}}),
+                         "args: the setting 'sep' is 4, expected the token of 'end', which stands between source and "
+                         "target too",
+                         Error);
+    CHECK(read({{"end", 102}, {"sep", 102}}).specials.eos == 102);
+}
+
 TEST_CASE("an imported checkpoint says what the model it was taken from says, and a wrong one is refused by tensor") {
     nlohmann::json const official{{"hidden_dim", 8},
                                   {"hidden_size", 12},

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -26,6 +27,8 @@ using Pipeline = TextDiffusion<archetypes::Schedule, archetypes::Space, Model, a
 
 static_assert(EmbeddingSpaceOn<archetypes::Space, Device>);
 static_assert(TrainableDenoiser<Model> && DenoiserOver<Model, archetypes::Space>);
+static_assert(TrainableNextTokenModel<archetypes::NextTokens<Device>>);
+static_assert(NextTokenModelOver<archetypes::NextTokens<Device>, archetypes::Space>);
 static_assert(Objective<archetypes::Objective, archetypes::Space, Device>);
 static_assert(!std::is_default_constructible_v<archetypes::Schedule> && !std::is_default_constructible_v<Model>);
 static_assert(!std::is_copy_constructible_v<archetypes::Lines>);
@@ -65,6 +68,25 @@ TEST_CASE("a pipeline of parts that have what their concepts ask for, and no mor
     auto const report = trainer.fit(corpus);
     CHECK(report.steps == 3);
     CHECK(std::isfinite(report.loss));
+    CHECK(before != std::vector<float>(model.weights().data, model.weights().data + model.weights().size));
+}
+
+TEST_CASE("a model of the next token that has what its concept asks for, and no more, generates, scores and learns") {
+    using NextTokens = TextAutoregression<archetypes::Space, archetypes::NextTokens<Device>>;
+    NextTokens model(archetypes::Tokenizer(0), {.device = {.threads = 1}});
+    std::vector<std::string> const sources{"ink", "a drop of ink"};
+    auto const lines = model.generate_with(sources, {.search = {.width = 2}});
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[1].finished);
+    std::vector<std::string_view> const texts{"ink", "paper"};
+    CHECK(model.mean_log_probabilities("ink", texts).size() == 2);
+    text::ParallelCorpus corpus;
+    archetypes::Tokenizer const tokenizer(0);
+    for (char const* line : {"ink", "paper", "a drop"}) corpus.add(tokenizer.encode(line), tokenizer.encode(line));
+    Trainer<NextTokens, objective::CrossEntropy, archetypes::LearningRate> trainer(
+        model, {.steps = 3, .learning_rate = archetypes::LearningRate(0), .bleu_sentences = 0});
+    std::vector<float> const before(model.weights().data, model.weights().data + model.weights().size);
+    CHECK(std::isfinite(trainer.fit(corpus).loss));
     CHECK(before != std::vector<float>(model.weights().data, model.weights().data + model.weights().size));
 }
 

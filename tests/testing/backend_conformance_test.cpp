@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <span>
 #include <string>
 #include <utility>
@@ -48,9 +49,11 @@ void sum_rows(Device& device, In x, OutVector out) {
     if (device.wrong == "sum_rows overwrites") clear(device, out.data, out.size);
     sum_rows(static_cast<Cpu&>(device), x, out);
 }
-void attention(Device& device, backend::AttentionShape shape, In q, In k, In v, Out out, Out probabilities = {}) {
+void attention(Device& device, backend::AttentionShape shape, In q, In k, In v, Out out, Out probabilities = {},
+               In bias = {}) {
     if (device.wrong == "attention sees the future") shape.causal = false;
-    attention(static_cast<Cpu&>(device), shape, q, k, v, out, probabilities);
+    if (device.wrong == "attention sees no distance") bias = {};
+    attention(static_cast<Cpu&>(device), shape, q, k, v, out, probabilities, bias);
 }
 void fill_normal(Device& device, RandomStream stream, Segments const& segments, VectorView<Index const> sequences,
                  Out out) {
@@ -66,9 +69,37 @@ void readout_argmax(Device& device, In z, In table, InVector bias, VectorView<To
     readout_argmax(static_cast<Cpu&>(device), z, table, bias, tokens, log_probabilities);
     if (device.wrong == "readout_argmax names the next token" && tokens.size > 0) ++tokens.data[0];
 }
+void readout_top(Device& device, In z, In table, InVector bias, MatrixView<Token> tokens, Out log_probabilities) {
+    readout_top(static_cast<Cpu&>(device), z, table, bias, tokens, log_probabilities);
+    if (device.wrong == "readout_top forgets an order" && tokens.cols > 1)
+        std::swap(tokens.row(0)[0], tokens.row(0)[1]);
+}
+void readout_log_probabilities(Device& device, In z, In table, InVector bias, TokenView tokens,
+                               OutVector log_probabilities) {
+    readout_log_probabilities(static_cast<Cpu&>(device), z, table, bias, tokens, log_probabilities);
+    if (device.wrong == "readout_log_probabilities gives a probability")
+        log_probabilities.data[0] = std::exp(log_probabilities.data[0]);
+}
 void squared_norm(Device& device, InVector x, double* sum) {
     squared_norm(static_cast<Cpu&>(device), x, sum);
     if (device.wrong == "squared_norm sums in single precision") *sum = static_cast<double>(static_cast<float>(*sum));
+}
+void normalize_rows_backward(Device& device, In dout, In x, float length, Out dx, bool accumulate = false) {
+    normalize_rows_backward(static_cast<Cpu&>(device), dout, x, length, dx,
+                            device.wrong == "normalize_rows_backward overwrites" ? false : accumulate);
+}
+void fourier_features(Device& device, VectorView<double const> labels, InVector frequencies, Out out) {
+    fourier_features(static_cast<Cpu&>(device), labels, frequencies, out);
+    if (device.wrong == "fourier_features swaps sines and cosines") std::swap(out.row(0)[0], out.row(0)[out.cols - 1]);
+}
+void bent_error(Device& device, In x, In y, double bend, double factor, double* sum, Out dx = {}, Out dy = {},
+                InVector row_weights = {}) {
+    bent_error(static_cast<Cpu&>(device), x, y, device.wrong == "bent_error never bends" ? 0.0 : bend, factor, sum, dx,
+               dy, row_weights);
+}
+void nearest_other_distance(Device& device, In table, double* sum) {
+    nearest_other_distance(static_cast<Cpu&>(device), table, sum);
+    if (device.wrong == "nearest_other_distance finds each row itself") *sum = 0.0;
 }
 void adam_step(Device& device, backend::AdamStep step, InVector gradients, OutVector weights, OutVector m,
                OutVector v) {
@@ -101,10 +132,18 @@ TEST_CASE("backend laws: each way in which a verb is wrong breaks the law that i
              {"sum_rows overwrites", "sums and errors are their formulas"},
              {"squared_norm sums in single precision", "sums and errors are their formulas"},
              {"attention sees the future", "attention is its formula over ragged batches"},
+             {"attention sees no distance", "attention by distance is its formula"},
              {"fill_normal takes another step", "fill_normal draws what the stream says"},
              {"dropout draws one mask for all", "dropout keeps its share, and draws the same mask again"},
              {"dropout drops too much", "dropout keeps its share, and draws the same mask again"},
+             {"normalize_rows_backward overwrites", "normalized rows have one length, and the gradient across it"},
+             {"fourier_features swaps sines and cosines", "Fourier features are sines, then cosines"},
+             {"bent_error never bends", "bent errors are squares near 0 and lines beyond"},
+             {"nearest_other_distance finds each row itself", "the nearest other row is not the row itself"},
              {"readout_argmax names the next token", "read-out argmax names the most probable token"},
+             {"attention sees the future", "causal rows see no later row"},
+             {"readout_top forgets an order", "read-out top names the most probable tokens"},
+             {"readout_log_probabilities gives a probability", "read-out top names the most probable tokens"},
              {"adam_step forgets the decay", "Adam's step and averages are their formulas"}}) {
         std::string const &wrong = broken_law.first, &law = broken_law.second;  // clang captures no structured bindings
         CAPTURE(wrong);

@@ -344,11 +344,12 @@ TEST_CASE(
 }
 
 TEST_CASE("make_batches: a sentence over the budget is refused, and the message says which") {
-    CHECK_THROWS_WITH_AS(make_batches({{3, 4}, {5, 9}}, {.tokens_per_batch = 8}, 0),
-                         "inkling::text::make_batches: sentence 1 has 4 source and 9 target tokens, expected at most "
-                         "tokens_per_batch = 8 "
-                         "(raise it, or leave long sentences out when reading)",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        make_batches({{3, 4}, {5, 9}}, {.tokens_per_batch = 8}, 0),
+        "inkling::text::make_batches: sentence 1 (from 0) has 4 source and 9 target tokens, expected at most "
+        "tokens_per_batch = 8 "
+        "(raise it, or leave long sentences out when reading)",
+        Error);
 }
 
 TEST_CASE("make_batches: options that cannot be met are refused") {

@@ -17,6 +17,7 @@ TEST_CASE("JoinedBatch: a source, its target, and pads up to the place that ther
     CHECK(batch.tokens == std::vector<Token>{5, 6, 7, 8, 1, 1, 9, 1, 1, 4, 4});
     CHECK(batch.offsets == std::vector<Index>{0, 6, 9, 11});
     CHECK(batch.parts == std::vector<Index>{0, 3, 6, 7, 9, 9, 11});
+    CHECK(batch.first_parts == std::vector<Index>{0, 2, 4, 6});
     CHECK(batch.kept == std::vector<std::uint8_t>{1, 0, 1, 0, 1, 0});
     CHECK(batch.size() == 3);
     CHECK(batch.longest_part() == 3);

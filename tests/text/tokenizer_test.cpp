@@ -164,6 +164,8 @@ TEST_CASE("WordTokenizer: words come back with single blanks between them, unkno
     WordTokenizer const tokenizer(Vocabulary({"ink", "dries"}));
     CHECK(tokenizer.encode("  ink\tdries slowly\r\n") == std::vector<Token>{4, 5, 3});
     CHECK(tokenizer.encode(" \t").empty());
+    CHECK(message_of([&] { (void)tokenizer.encode("dries \xFF"); })
+          == "inkling::text::WordTokenizer: byte 7 of the line is not valid UTF-8");
     CHECK(tokenizer.decode(std::vector<Token>{0, 4, 5, 3, 2, 1, 1}) == "ink dries <unk>");
     CHECK_THROWS_AS(tokenizer.decode(std::vector<Token>{6}), Error);
     CHECK(tokenizer.encode("<s> </s>") == std::vector<Token>{3, 3});

@@ -56,6 +56,9 @@ concept HasElementwise =
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { activate_backward(device, Activation::relu, in, in, out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { combine(device, Segments{}, in, in, in, in, out); }
     && requires(B& device, MatrixOut<B> out) { time_features(device, VectorView<double const>{}, out); }
+    && requires(B& device, VectorIn<B> vector, MatrixOut<B> out) {
+           fourier_features(device, VectorView<double const>{}, vector, out);
+       }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { add_per_sentence(device, Segments{}, in, out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { sum_per_sentence(device, Segments{}, in, out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { sum_per_sentence(device, Segments{}, in, out, true); }
@@ -80,6 +83,13 @@ concept HasLayers =
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
            layer_norm_backward(device, in, in, in, vector, out);
        }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { normalize_rows(device, in, typename B::Scalar{1}, out); }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           normalize_rows_backward(device, in, in, typename B::Scalar{1}, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           normalize_rows_backward(device, in, in, typename B::Scalar{1}, out, true);
+       }
     && requires(B& device, MatrixIn<B> in, VectorOut<B> vector_out) { sum_rows(device, in, vector_out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { gather(device, in, TokenView{}, typename B::Scalar{}, out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
@@ -93,7 +103,13 @@ concept HasLayers =
        }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { attention(device, AttentionShape{}, in, in, in, out, out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           attention(device, AttentionShape{}, in, in, in, out, out, in);  // the last is a bias by distance
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
            attention_backward(device, AttentionShape{}, in, in, in, in, in, out, out, out);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
+           attention_backward(device, AttentionShape{}, in, in, in, in, in, out, out, out, out);
        };
 
 /// Losses, sums and updates.
@@ -114,6 +130,12 @@ concept HasReadouts =
     && requires(B& device, MatrixIn<B> in, VectorIn<B> vector, VectorOut<B> vector_out) {
            readout_argmax(device, in, in, vector, VectorView<Token>{}, vector_out);
        }
+    && requires(B& device, MatrixIn<B> in, VectorIn<B> vector, VectorOut<B> vector_out) {
+           readout_log_probabilities(device, in, in, vector, TokenView{}, vector_out);
+       }
+    && requires(B& device, MatrixIn<B> in, VectorIn<B> vector, MatrixOut<B> out) {
+           readout_top(device, in, in, vector, MatrixView<Token>{}, out);
+       }
     && requires(B& device, VectorIn<B> vector, double* sums) { squared_norm(device, vector, sums); }
     && requires(B& device, MatrixIn<B> in, double* sums) { squared_error(device, in, in, 1.0, sums); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, double* sums) {
@@ -125,6 +147,10 @@ concept HasReadouts =
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, double* sums) {
            cosine_similarity(device, in, in, 1.0, sums, out, out, vector);
        }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, double* sums) {
+           bent_error(device, in, in, 1.0, 1.0, sums, out, out, vector);
+       }
+    && requires(B& device, MatrixIn<B> in, double* sums) { nearest_other_distance(device, in, sums); }
     && requires(B& device, VectorIn<B> vector, VectorOut<B> vector_out) {
            adam_step(device, AdamStep{}, vector, vector_out, vector_out, vector_out);
        }

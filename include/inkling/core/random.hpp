@@ -22,6 +22,7 @@ enum class Purpose : std::uint32_t {
     batch_order,
     user,
     start_noise,
+    span_masking,
 };
 
 /// Four 32-bit words: the counter and the output of one Philox call.

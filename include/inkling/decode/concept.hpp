@@ -5,6 +5,7 @@
 #include <concepts>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace inkling::decode {
 
@@ -13,6 +14,7 @@ struct Candidate {
     std::string text;                   ///< as a reader sees it: no bos, eos or pad
     double mean_log_probability = 0.0;  ///< mean over its tokens of the read-out's best log-probability, at most 0
     Index group = 0;                    ///< which of the candidate lengths it has: Beams::group
+    std::string_view source = {};       ///< what it is an answer to, as a reader sees it; lives for the call
 };
 
 }  // namespace inkling::decode
@@ -20,7 +22,8 @@ struct Candidate {
 namespace inkling {
 
 /// Chooses one of the candidates for a source.
-/// Models: decode::MeanLogProbability, decode::MinimumBayesRisk, decode::TwoLevelMinimumBayesRisk.
+/// Models: decode::MeanLogProbability, decode::MinimumBayesRisk, decode::TwoLevelMinimumBayesRisk, decode::MostAlike,
+/// decode::LowestPerplexity.
 // clang-format off
 template <class S>
 concept Selection = std::copyable<S>

@@ -3,6 +3,7 @@
 /// \file
 /// The whole decode room but for listener.hpp, which brings xtensor: beams of candidates, and choosing one of them.
 
+#include <inkling/decode/beam_search.hpp>
 #include <inkling/decode/beams.hpp>
 #include <inkling/decode/concept.hpp>
 #include <inkling/decode/selection.hpp>

@@ -32,6 +32,7 @@ struct BasicStepView {
     ArrayView<Scalar, 2> z0_hat;  ///< [N, D], the denoiser's answer, from which the tokens are read
     ArrayView<Token, 1> tokens;   ///< [N]
     ArrayView<Index, 1> offsets;  ///< [S + 1]: candidate s is rows offsets(s) .. offsets(s + 1) - 1
+    ArrayView<Index, 1> sources;  ///< [S], which of the call's sources each candidate is for, see StepData
 
     /// What the denoising loop has is a view without more ado.
     BasicStepView(StepData<Scalar> const& data)  // NOLINT(google-explicit-constructor)
@@ -42,6 +43,7 @@ struct BasicStepView {
           z0_hat(matrix(data.z0_hat, data.width)),
           tokens(vector(data.tokens)),
           offsets(vector(data.offsets)),
+          sources(vector(data.sources)),
           data_(data) {}
 
     /// Number of candidates in the batch, S.

@@ -140,4 +140,30 @@ struct MostAlike {
     }
 };
 
+/// The candidate that a model of whole texts finds likeliest as an answer to the source: the lowest perplexity, whatever
+/// the read-out thought of it. Costs one pass of that model over all candidates.
+///
+/// Source: Difformer (arXiv:2212.09412), section 4.1: re-ranking by an autoregressive Transformer.
+/// @tparam Scorer  has 'mean_log_probabilities(source, texts) const', such as TextAutoregression
+template <class Scorer>
+    requires requires(Scorer const& scorer, std::string_view source, std::span<std::string_view const> texts) {
+        { scorer.mean_log_probabilities(source, texts) } -> std::same_as<std::vector<double>>;
+    }
+struct LowestPerplexity {
+    Scorer const* scorer = nullptr;  ///< must outlive whoever selects
+
+    /// @return  [K], log p of a token in the mean: minus the logarithm of the perplexity
+    [[nodiscard]] std::vector<double> scores(std::span<Candidate const> candidates) const {
+        if (candidates.empty()) return {};
+        return scorer->mean_log_probabilities(candidates.front().source, detail::texts_of(candidates));
+    }
+
+    /// @param candidates  all of one source, which each of them names
+    /// @return            the first of the best, in [0, K)
+    /// @throws Error when there is no candidate, and whatever the scorer throws
+    [[nodiscard]] Index select(std::span<Candidate const> candidates) const {
+        return detail::best(scores(candidates), "inkling::decode::LowestPerplexity");
+    }
+};
+
 }  // namespace inkling::decode

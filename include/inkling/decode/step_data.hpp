@@ -23,6 +23,9 @@ struct StepData {
     std::span<Scalar const> z0_hat;  ///< [N · D]: the denoiser's answer, from which the tokens are read
     std::span<Token const> tokens;   ///< [N]
     std::span<Index const> offsets;  ///< [S + 1]: candidate s is rows offsets[s] .. offsets[s + 1] - 1
+    /// [S], which of the call's sources a candidate is for, from 0: batches are of sources of like length, not in their
+    /// order. The candidates of a source stand together, in the order of Beams
+    std::span<Index const> sources{};
 
     /// Number of candidates in the batch, S.
     [[nodiscard]] Index sentences() const { return offsets.empty() ? 0 : static_cast<Index>(offsets.size()) - 1; }

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <inkling/denoiser/concept.hpp>
+#include <inkling/denoiser/detail/cross_memory.hpp>
+#include <inkling/denoiser/length_target.hpp>
+#include <inkling/denoiser/positions.hpp>
+#include <inkling/denoiser/source_encoder.hpp>
 #include <inkling/embedding/concept.hpp>
-#include <inkling/nn/transformer_layer.hpp>
+#include <inkling/nn/transformer_stack.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <string>
@@ -15,12 +18,6 @@ namespace inkling::denoiser {
 
 /// Where the last estimate of z0 joins z_t.
 enum class SelfConditioning { none, before_projection, after_projection };
-
-/// How a row knows its place in its sentence.
-enum class Positions { learned, sinusoidal };
-
-/// What the length head's classes mean: target rows less source rows, shifted by half the classes; or target rows.
-enum class LengthTarget { offset, absolute };
 
 /// Sizes and switches of EncoderDecoder. Sizes are 1 to 2^20; where the encoder's are 0 they are the decoder's.
 struct EncoderDecoderOptions {
@@ -100,22 +97,11 @@ public:
     using View = MatrixView<Scalar>;
     using ConstView = MatrixView<Scalar const>;
 
-    /// A source, read once.
-    struct Encoded {
-        PackedSequences source;
-        View output;                       ///< [Ns, width]
-        View keys_values;                  ///< [Ns, layers * 2 width], of every decoder layer
-        Index const* source_of = nullptr;  ///< [S], which source each target belongs to; null: the same number
-    };
+    using Encoded = detail::CrossMemory<B>;
 
     /// Values of the forward pass that the backward pass reads; reused from step to step.
     struct Saved {
-        // encoder
-        View embedded;
-        nn::LayerNorm::Saved<B> source_norm;
-        nn::Dropout input_dropout;
-        std::vector<nn::TransformerLayer::Saved<B>> encoder_layers;
-        nn::LayerNorm::Saved<B> encoder_norm;
+        typename SourceEncoder<B>::Saved encoder;
         // time
         nn::FeedForward::Saved<B> time;
         // decoder
@@ -126,8 +112,7 @@ public:
         nn::Dropout fuse_dropout;
         nn::LayerNorm::Saved<B> embedding_norm;
         nn::Dropout hidden_dropout;
-        std::vector<nn::TransformerLayer::Saved<B>> decoder_layers;
-        nn::LayerNorm::Saved<B> decoder_norm;
+        nn::TransformerStack::Saved<B> stack;
         ConstView last_hidden;
     };
 
@@ -140,45 +125,37 @@ public:
     /// @throws Error naming the option that is out of its range
     EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Index vocabulary, Index latent, double scale,
                    nn::Parameter table)
-        : options_(options), latent_(latent), scale_(scale) {
+        : options_(options), latent_(latent) {
         check_options();
         fill_defaults();
         Index const width = options_.width;
-        if (options_.share_embedding)
-            layout.add_alias(source_table_ = table, "encoder.embed_tokens.weight");
-        else
-            source_table_ = layout.add_matrix("encoder.embed_tokens.weight", vocabulary, latent,
-                                              nn::Initializer::normal(1.0 / std::sqrt(static_cast<double>(latent))));
-        add_positions(layout, "encoder", options_.encoder_positions, options_.longest_source, source_positions_);
-        if (options_.encoder_embedding_norm) source_norm_ = nn::LayerNorm(layout, "encoder.layernorm_embedding", width);
-        for (Index i = 0; i < options_.encoder_layers; ++i)
-            encoder_layers_.emplace_back(
-                layout, "encoder.layers." + std::to_string(i),
-                nn::TransformerLayerOptions{.width = width,
-                                            .heads = options_.encoder_heads,
-                                            .hidden = options_.encoder_hidden,
-                                            .activation = options_.activation,
-                                            .normalize_before = options_.encoder_normalize_before});
-        if (options_.encoder_normalize_before) encoder_norm_ = nn::LayerNorm(layout, "encoder.layer_norm", width);
+        encoder_ = SourceEncoder<B>(layout,
+                                    {.width = width,
+                                     .layers = options_.encoder_layers,
+                                     .heads = options_.encoder_heads,
+                                     .hidden = options_.encoder_hidden,
+                                     .longest = options_.longest_source,
+                                     .activation = options_.activation,
+                                     .positions = options_.encoder_positions,
+                                     .share_embedding = options_.share_embedding,
+                                     .embedding_norm = options_.encoder_embedding_norm,
+                                     .normalize_before = options_.encoder_normalize_before},
+                                    vocabulary, latent, scale, table);
         if (latent != width) {
-            source_projection_ = nn::Linear(layout, "encoder.project_in_dim", latent, width, false);
             if (options_.share_projection)
-                layout.add_alias((projection_ = source_projection_).weight, "decoder.project_in_dim.weight");
+                layout.add_alias((projection_ = encoder_.projection()).weight, "decoder.project_in_dim.weight");
             else
                 projection_ = nn::Linear(layout, "decoder.project_in_dim", latent, width, false);
             output_ = nn::Linear(layout, "decoder.project_out_dim", width, latent, false);
         }
-        add_positions(layout, "decoder", options_.decoder_positions, options_.longest_target, target_positions_);
-        for (Index i = 0; i < options_.layers; ++i)
-            decoder_layers_.emplace_back(
-                layout, "decoder.layers." + std::to_string(i),
-                nn::TransformerLayerOptions{.width = width,
-                                            .heads = options_.heads,
-                                            .hidden = options_.hidden,
-                                            .activation = options_.activation,
-                                            .normalize_before = options_.decoder_normalize_before,
-                                            .cross = true});
-        if (options_.decoder_normalize_before) decoder_norm_ = nn::LayerNorm(layout, "decoder.layer_norm", width);
+        positions_ = PositionTable(layout, "decoder", options_.decoder_positions, options_.longest_target, width);
+        stack_ = nn::TransformerStack(layout, "decoder", options_.layers,
+                                      {.width = width,
+                                       .heads = options_.heads,
+                                       .hidden = options_.hidden,
+                                       .activation = options_.activation,
+                                       .normalize_before = options_.decoder_normalize_before,
+                                       .cross = true});
         length_table_ = layout.add_matrix("decoder.embed_length.weight", options_.length_classes, width,
                                           nn::Initializer::fan_in(width));
         require(
@@ -195,9 +172,14 @@ public:
     }
 
     /// The same for a space: its vocabulary, width, scale and table.
+    /// @throws Error as above, and when the source is to share a table that its space does not read as it is
     template <EmbeddingSpace Space>
     EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Space const& space)
-        : EncoderDecoder(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {}
+        : EncoderDecoder(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {
+        require(!(options.share_embedding && embedding::makes_readout<Space, B>),
+                "inkling::denoiser::EncoderDecoder: share_embedding is true, but the embedding space does not read its "
+                "table as it is; expected false beside embedding::UnitSphere");
+    }
 
     [[nodiscard]] Options const& options() const { return options_; }
     [[nodiscard]] Index longest_source() const { return options_.longest_source; }
@@ -211,43 +193,9 @@ public:
     /// @throws Error when a sentence is longer than the options' longest_source
     [[nodiscard]] Encoded encode(nn::Pass<B>& pass, PackedSequences const& source, Saved* saved = nullptr) const {
         require_fits(source.segments, options_.longest_source, "source");
-        Index const rows = source.segments.rows;
-        Index const width = options_.width;
-        Encoded encoded{source, pass.take(rows, width), pass.take(rows, options_.layers * 2 * width), nullptr};
-        auto const mark = pass.workspace.mark();
-        View const embedded = pass.take(rows, latent_);
-        gather(pass.device, pass.matrix(source_table_), source.tokens, static_cast<Scalar>(scale_), embedded);
-        View hidden = embedded;
-        if (source_projection_.exists()) {
-            hidden = pass.take(rows, width);
-            source_projection_.forward(pass, embedded, hidden);
-        }
-        add_position(pass, source_positions_, source, hidden);
-        if (source_norm_.exists()) {
-            View const normalized = saved ? pass.take(rows, width) : hidden;
-            source_norm_.forward(pass, ConstView(hidden), normalized, saved ? &saved->source_norm : nullptr);
-            hidden = normalized;
-        }
-        nn::Dropout const dropped = nn::Dropout::next(pass);
-        dropped.apply(pass, hidden);
-        if (saved) {
-            saved->embedded = embedded;
-            saved->input_dropout = dropped;
-            saved->encoder_layers.resize(encoder_layers_.size());
-        }
-        for (std::size_t i = 0; i < encoder_layers_.size(); ++i) {
-            bool const last = i + 1 == encoder_layers_.size() && !encoder_norm_.exists();
-            View const next = last ? encoded.output : saved ? pass.take(rows, width) : hidden;
-            encoder_layers_[i].forward(pass, source.segments, ConstView(hidden), next, {}, {},
-                                       saved ? &saved->encoder_layers[i] : nullptr);
-            hidden = next;
-        }
-        if (encoder_norm_.exists())
-            encoder_norm_.forward(pass, hidden, encoded.output, saved ? &saved->encoder_norm : nullptr);
-        for (std::size_t i = 0; i < decoder_layers_.size(); ++i)
-            decoder_layers_[i].cross_attention.key_value().forward(pass, ConstView(encoded.output),
-                                                                   keys_values(encoded.keys_values, i));
-        if (!saved) pass.workspace.release(mark);
+        Encoded const encoded = Encoded::take(pass, source, options_.width, options_.layers);
+        encoder_.forward(pass, source, encoded.output, saved ? &saved->encoder : nullptr);
+        stack_.make_keys_values(pass, ConstView(encoded.output), encoded.keys_values);
         return encoded;
     }
 
@@ -258,23 +206,8 @@ public:
     /// @param dkeys_values [Ns, layers * 2 width] from predict_backward
     void encode_backward(nn::Pass<B>& pass, Encoded const& encoded, Saved const& saved, View doutput,
                          View dkeys_values) const {
-        nn::Scope<B> const scope(pass.workspace);
-        for (std::size_t i = 0; i < decoder_layers_.size(); ++i)
-            decoder_layers_[i].cross_attention.key_value().backward(
-                pass, ConstView(encoded.output), ConstView(keys_values(dkeys_values, i)), doutput, true);
-        if (encoder_norm_.exists()) encoder_norm_.backward(pass, saved.encoder_norm, ConstView(doutput), doutput);
-        for (std::size_t i = encoder_layers_.size(); i-- > 0;)
-            encoder_layers_[i].backward(pass, encoded.source.segments, saved.encoder_layers[i], doutput);
-        saved.input_dropout.apply(pass, doutput);
-        if (source_norm_.exists()) source_norm_.backward(pass, saved.source_norm, ConstView(doutput), doutput);
-        position_backward(pass, source_positions_, encoded.source, doutput);
-        View dembedded = doutput;
-        if (source_projection_.exists()) {
-            dembedded = pass.take(doutput.rows, latent_);
-            source_projection_.backward(pass, ConstView(saved.embedded), ConstView(doutput), dembedded);
-        }
-        scatter_add(pass.device, dembedded, encoded.source.tokens, static_cast<Scalar>(scale_),
-                    pass.matrix_gradient(source_table_));
+        stack_.make_keys_values_backward(pass, ConstView(encoded.output), ConstView(dkeys_values), doutput);
+        encoder_.backward(pass, encoded.source, saved.encoder, doutput);
     }
 
     /// Embeds the labels of K times, from time_label, into [K, width].
@@ -304,7 +237,7 @@ public:
         Index const width = options_.width;
         View hidden = fuse(pass, z_t, previous, saved);
         add_per_sentence(pass.device, target.segments, time, hidden);
-        add_position(pass, target_positions_, target, hidden);
+        positions_.forward(pass, target, hidden);
         if (embedding_norm_.exists()) {
             View const normalized = saved ? pass.take(hidden.rows, width) : hidden;
             embedding_norm_.forward(pass, ConstView(hidden), normalized, saved ? &saved->embedding_norm : nullptr);
@@ -312,22 +245,9 @@ public:
         }
         nn::Dropout const dropped = nn::Dropout::next(pass);
         dropped.apply(pass, hidden);
-        if (saved) {
-            saved->hidden_dropout = dropped;
-            saved->decoder_layers.resize(decoder_layers_.size());
-        }
-        for (std::size_t i = 0; i < decoder_layers_.size(); ++i) {
-            View const next = saved ? pass.take(hidden.rows, width) : hidden;
-            decoder_layers_[i].forward(pass, target.segments, ConstView(hidden), next, shape(target, source),
-                                       ConstView(keys_values(source.keys_values, i)),
-                                       saved ? &saved->decoder_layers[i] : nullptr);
-            hidden = next;
-        }
-        if (decoder_norm_.exists()) {
-            View const normalized = saved ? pass.take(hidden.rows, width) : hidden;
-            decoder_norm_.forward(pass, ConstView(hidden), normalized, saved ? &saved->decoder_norm : nullptr);
-            hidden = normalized;
-        }
+        if (saved) saved->hidden_dropout = dropped;
+        hidden = stack_.forward(pass, target.segments, hidden, {}, source.shape(target, options_.heads),
+                                ConstView(source.keys_values), saved ? &saved->stack : nullptr);
         if (saved) saved->last_hidden = hidden;
         if (output_.exists())
             output_.forward(pass, ConstView(hidden), z0_hat);
@@ -349,13 +269,11 @@ public:
             output_.backward(pass, saved.last_hidden, dz0_hat, dhidden);
         else
             scale(pass.device, Scalar{1}, dz0_hat, dhidden);
-        if (decoder_norm_.exists()) decoder_norm_.backward(pass, saved.decoder_norm, ConstView(dhidden), dhidden);
-        for (std::size_t i = decoder_layers_.size(); i-- > 0;)
-            decoder_layers_[i].backward(pass, target.segments, saved.decoder_layers[i], dhidden, shape(target, source),
-                                        keys_values(dkeys_values, i));
+        stack_.backward(pass, target.segments, saved.stack, dhidden, source.shape(target, options_.heads),
+                        dkeys_values);
         saved.hidden_dropout.apply(pass, dhidden);
         if (embedding_norm_.exists()) embedding_norm_.backward(pass, saved.embedding_norm, ConstView(dhidden), dhidden);
-        position_backward(pass, target_positions_, target, dhidden);
+        positions_.backward(pass, target, ConstView(dhidden));
         sum_per_sentence(pass.device, target.segments, dhidden, dtime);
         fuse_backward(pass, saved, dhidden, dz_t);
     }
@@ -363,21 +281,21 @@ public:
     /// Logits [S, classes] of the length classes.
     [[nodiscard]] View length_logits(nn::Pass<B>& pass, Encoded const& encoded) const {
         View const logits = pass.take(encoded.source.segments.count, options_.length_classes);
-        View const pooled = pool(pass, encoded);
+        View const pooled = encoded.mean_output(pass);
         product(pass.device, pooled, backend::Orientation::plain, pass.matrix(length_table_),
                 backend::Orientation::transposed, logits);
         return logits;
     }
     /// The most probable class of each source's length.
     void predict_lengths(nn::Pass<B>& pass, Encoded const& encoded, VectorView<Token> classes) const {
-        readout_argmax(pass.device, pool(pass, encoded), pass.matrix(length_table_), {}, classes);
+        readout_argmax(pass.device, encoded.mean_output(pass), pass.matrix(length_table_), {}, classes);
     }
     /// Cross-entropy of the length classes [S]: losses[0] takes its sum; gradients, times `factor`, are added to those
     /// of the head and to doutput [Ns, width].
     void length_loss(nn::Pass<B>& pass, Encoded const& encoded, TokenView classes, double factor, double* losses,
                      View doutput) const {
         nn::Scope<B> const scope(pass.workspace);
-        View const pooled = pool(pass, encoded);
+        View const pooled = encoded.mean_output(pass);
         View dpooled;
         if (!doutput.empty() && options_.length_trains_encoder) dpooled = pass.take_zeros(pooled.rows, pooled.cols);
         readout_cross_entropy(pass.device, pooled, pass.matrix(length_table_), {}, classes, 0.0, factor, losses,
@@ -387,16 +305,11 @@ public:
 
     /// The class that stands for a target of `target` rows to a source of `source` rows.
     [[nodiscard]] Token length_class(Index source, Index target) const {
-        Index const raw =
-            options_.length_target == LengthTarget::offset ? target - source + options_.length_classes / 2 : target;
-        return static_cast<Token>(std::clamp<Index>(raw, 0, options_.length_classes - 1));
+        return denoiser::length_class(options_.length_target, options_.length_classes, source, target);
     }
     /// The target length, at least 2, that a class stands for.
     [[nodiscard]] Index length_of(Index source, Token length_class) const {
-        Index const raw = options_.length_target == LengthTarget::offset
-            ? source + length_class - options_.length_classes / 2
-            : Index{length_class};
-        return std::max<Index>(2, raw);
+        return denoiser::length_of(options_.length_target, options_.length_classes, source, length_class);
     }
 
 private:
@@ -438,47 +351,10 @@ private:
                 options_.time_scale, ", expected a finite number");
     }
 
-    /// fairseq's tables start behind the padding row: place i of a sentence is row 2 + i.
-    static constexpr Token first_position = 2;
-    /// Standard deviation that learned positions start with: of the size of what they are added to. With BERT's 0.02,
-    /// as in the official code, the source stays unread for thousands of updates.
-    static constexpr double position_start = 0.25;
-
-    void add_positions(nn::ParameterLayout& layout, std::string const& side, Positions kind, Index longest,
-                       nn::Parameter& table) const {
-        table = kind == Positions::learned
-            ? layout.add_matrix(side + ".embed_positions.weight", longest + first_position, options_.width,
-                                nn::Initializer::normal(position_start))
-            : layout.add_matrix(side + ".embed_positions.fixed", longest + first_position, options_.width,
-                                nn::Initializer::sinusoidal(first_position - 1));
-    }
-    [[nodiscard]] static nn::Parameter from_first(nn::Parameter table) {
-        return {table.offset + first_position * table.cols, table.rows - first_position, table.cols};
-    }
-    void add_position(nn::Pass<B>& pass, nn::Parameter table, PackedSequences const& sequences, View hidden) const {
-        gather(pass.device, pass.matrix(from_first(table)), sequences.positions, Scalar{1}, hidden, true);
-    }
-    void position_backward(nn::Pass<B>& pass, nn::Parameter table, PackedSequences const& sequences,
-                           ConstView dhidden) const {
-        scatter_add(pass.device, dhidden, sequences.positions, Scalar{1}, pass.matrix_gradient(from_first(table)));
-    }
-
     [[nodiscard]] nn::FeedForward feed_forward(nn::ParameterLayout& layout, std::string const& name, Index in,
                                                Index hidden, Index out) const {
         return {nn::Linear(layout, name + ".0", in, hidden, true), nn::Linear(layout, name + ".2", hidden, out, true),
                 options_.activation};
-    }
-
-    [[nodiscard]] View keys_values(View all, std::size_t layer) const {
-        return all.columns(static_cast<Index>(layer) * 2 * options_.width, 2 * options_.width);
-    }
-    [[nodiscard]] backend::AttentionShape shape(PackedSequences const& target, Encoded const& source) const {
-        return {target.segments, source.source.segments, options_.heads, source.source_of, false};
-    }
-    [[nodiscard]] View pool(nn::Pass<B>& pass, Encoded const& encoded) const {
-        View const pooled = pass.take(encoded.source.segments.count, options_.width);
-        sum_per_sentence(pass.device, encoded.source.segments, encoded.output, pooled, true);
-        return pooled;
     }
 
     /// Copies x into columns [first, first + x.cols) of `to`, or maps it there.
@@ -543,12 +419,13 @@ private:
 
     EncoderDecoderOptions options_;
     Index latent_;
-    double scale_;
-    nn::Parameter source_table_, source_positions_, target_positions_, length_table_;
-    nn::Linear source_projection_, projection_, output_;
-    nn::LayerNorm source_norm_, encoder_norm_, decoder_norm_, embedding_norm_;
+    SourceEncoder<B> encoder_;
+    PositionTable positions_;
+    nn::Parameter length_table_;
+    nn::Linear projection_, output_;
+    nn::LayerNorm embedding_norm_;
+    nn::TransformerStack stack_;
     nn::FeedForward fuse_, time_;
-    std::vector<nn::TransformerLayer> encoder_layers_, decoder_layers_;
 };
 
 }  // namespace inkling::denoiser

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/denoiser/concept.hpp>
+#include <inkling/denoiser/detail/joined.hpp>
 #include <inkling/embedding/concept.hpp>
 #include <inkling/nn/transformer_layer.hpp>
 
@@ -52,24 +53,14 @@ void describe(Options& options, Visit const& visit) {
 /// estimate. There is no dropout on attention's weights, which the official BERT has.
 /// Source: Gong et al. 2023, "DiffuSeq", arXiv:2210.08933, section 3; parameter names are the official code's.
 template <Backend B>
-class EncoderOnly {
+class EncoderOnly : public detail::Joined<B> {
 public:
+    using typename detail::Joined<B>::Encoded;
     using Device = B;
     using Scalar = typename B::Scalar;
     using Options = EncoderOnlyOptions;
     using View = MatrixView<Scalar>;
     using ConstView = MatrixView<Scalar const>;
-
-    /// Source and target are rows of one sequence.
-    static constexpr bool joins_source = true;
-
-    /// A source: nothing is made of it before it is joined to a target.
-    struct Encoded {
-        PackedSequences source;
-        View output{};                     ///< empty
-        View keys_values{};                ///< empty
-        Index const* source_of = nullptr;  ///< not read
-    };
 
     /// Values of the forward pass that the backward pass reads; reused from step to step.
     struct Saved {
@@ -126,13 +117,6 @@ public:
     [[nodiscard]] Index longest_target() const { return options_.longest; }
     [[nodiscard]] double dropout() const { return options_.dropout; }
     [[nodiscard]] bool self_conditioned() const { return false; }
-
-    /// Remembers where the source is; nothing is saved.
-    [[nodiscard]] Encoded encode(nn::Pass<B>&, PackedSequences const& source, Saved* = nullptr) const {
-        return {source};
-    }
-    /// Does nothing, as nothing was done.
-    void encode_backward(nn::Pass<B>&, Encoded const&, Saved const&, View, View) const {}
 
     /// What the network is told of a level: its time, in units of its own.
     [[nodiscard]] double time_label(NoiseLevel level) const { return level.time * options_.time_scale; }
@@ -215,16 +199,6 @@ public:
             add(pass.device, dz_t, dhidden, dz_t);
     }
 
-    /// There is one class of lengths: the place that there is.
-    void predict_lengths(nn::Pass<B>& pass, Encoded const&, VectorView<Token> classes) const {
-        clear(pass.device, classes.data, classes.size);
-    }
-    /// Nothing is to be learned of lengths. @param losses [2] is set to 0
-    void length_loss(nn::Pass<B>& pass, Encoded const&, TokenView, double, double* losses, View) const {
-        clear(pass.device, losses, Index{2});
-    }
-    /// Every target is of the one class.
-    [[nodiscard]] Token length_class(Index, Index) const { return 0; }
     /// Rows of a target to a source of `source` rows, at least 1.
     [[nodiscard]] Index length_of(Index source, Token) const { return std::max<Index>(1, options_.filled - source); }
 
@@ -234,10 +208,7 @@ private:
 
     /// Options as they are given, 0 included where that stands for another one.
     void check_options() const {
-        auto const size = [](char const* name, Index value, Index least = 1, Index most = Index{1} << 20) {
-            require(value >= least && value <= most, "inkling::denoiser::EncoderOnly: ", name, " is ", value,
-                    ", expected ", least, " to ", most);
-        };
+        auto const size = [](auto const&... what) { detail::check_size("EncoderOnly", what...); };
         size("the width of z", latent_);
         size("width", options_.width);
         size("layers", options_.layers, 1, 1024);

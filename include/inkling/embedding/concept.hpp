@@ -8,11 +8,12 @@
 namespace inkling {
 
 /// Where tokens live: maps them to vectors of width D and reads tokens out of vectors. Models: embedding::Learned,
-/// embedding::LayerNormed.
+/// embedding::LayerNormed, embedding::NoisyLearned, embedding::UnitSphere, embedding::Pretrained.
 ///
 /// A space holds places of parameters alone. `table()` is its matrix [V, D]; `readout()` the matrix [V, D] whose
 /// product with z gives the logits; `scale()` the factor that a row of the table is read with. A space may also have
-/// `readout_bias()`, `start_noise()` and `nearest(pass, z, tokens)`: see the functions below.
+/// `readout_bias()`, `start_noise()`, `nearest(pass, z, tokens)`, and `make_readout(pass)` with `readout_backward(pass,
+/// gradient)` where the read-out is made of the parameters: see the functions below.
 template <class S>
 concept EmbeddingSpace = std::copyable<S>
     && requires { typename S::Options; }                                                      // has 'Options'
@@ -65,12 +66,43 @@ template <EmbeddingSpace Space>
         return 0.0;
 }
 
+/// Whether a space makes its read-out, and its vectors, of a table that is not read as it is.
+template <class Space, class B>
+inline constexpr bool makes_readout = requires(Space const& space, nn::Pass<B>& pass) { space.make_readout(pass); };
+
+/// The matrix [V, D] whose product with z gives logits: the parameter, or what the space makes of it, in memory of the
+/// pass.
+template <EmbeddingSpace Space, Backend B>
+[[nodiscard]] MatrixView<typename B::Scalar const> readout_matrix(nn::Pass<B>& pass, Space const& space) {
+    if constexpr (makes_readout<Space, B>)
+        return space.make_readout(pass);
+    else
+        return pass.matrix(space.readout());
+}
+
+/// Has use(matrix [V, D]) add its gradient of readout_matrix, and brings it to the parameters' gradients. Outside
+/// training it gets an empty view.
+template <EmbeddingSpace Space, Backend B, class Use>
+void with_readout_gradient(nn::Pass<B>& pass, Space const& space, Use const& use) {
+    using View = MatrixView<typename B::Scalar>;
+    if (pass.gradients == nullptr) {
+        use(View{});
+    } else if constexpr (makes_readout<Space, B>) {
+        View const gradient = pass.take_zeros(space.vocabulary(), space.width());
+        use(gradient);
+        space.readout_backward(pass, gradient);
+    } else {
+        use(pass.matrix_gradient(space.readout()));
+    }
+}
+
 /// The likeliest token [N] of each row of z [N, D] under the space's read-out; ties go to the lowest.
 /// @param log_probabilities  [N] takes log p of that token, or empty
 template <EmbeddingSpace Space, Backend B>
 void read_out(nn::Pass<B>& pass, Space const& space, MatrixView<typename B::Scalar const> z, VectorView<Token> tokens,
               VectorView<typename B::Scalar> log_probabilities = {}) {
-    readout_argmax(pass.device, z, pass.matrix(space.readout()), pass.vector(readout_bias(space)), tokens,
+    nn::Scope<B> const scope(pass.workspace);
+    readout_argmax(pass.device, z, readout_matrix(pass, space), pass.vector(readout_bias(space)), tokens,
                    log_probabilities);
 }
 

@@ -8,5 +8,7 @@
 #include <inkling/io/lines.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/io/named_tensors.hpp>
+#include <inkling/io/npy_file.hpp>
 #include <inkling/io/safetensors.hpp>
+#include <inkling/io/sealed_file.hpp>
 #include <inkling/io/tensor_view.hpp>

@@ -5,13 +5,14 @@
 #include <inkling/core/shape.hpp>
 #include <inkling/io/named_tensors.hpp>
 #include <inkling/io/safetensors.hpp>
+#include <inkling/io/sealed_file.hpp>
 
 #include <nlohmann/json.hpp>
 
-#include <charconv>
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,8 +31,9 @@ struct ModelDescription {
 /// One file that is a whole model: weights, configuration, tokenizer and the version of this format.
 ///
 /// The form: a safetensors file, so that other programs can look into it. Its metadata hold "inkling_format" (a whole
-/// number, now 1), "inkling_configuration" and "inkling_tokenizer_kind"; the tensor "inkling.tokenizer" of type U8
-/// holds the tokenizer's bytes; all other tensors are weights.
+/// number, now 1), "inkling_configuration", "inkling_tokenizer_kind" and "inkling_checksum"; the tensor
+/// "inkling.tokenizer" of type U8 holds the tokenizer's bytes; all other tensors are weights. Opening a file reads it
+/// once for its checksum; one that another program wrote need not have any.
 ///
 ///     io::save_model("de-en.inkling", {configuration.dump(), std::string(tokenizer.kind()), tokenizer.serialise()}, weights);
 ///     auto const file = io::ModelFile::open("de-en.inkling");
@@ -39,9 +41,10 @@ struct ModelDescription {
 class ModelFile {
 public:
     static constexpr int format = 1;  ///< the version written, and the newest that is read
+    static constexpr char const* format_key = "inkling_format";
 
     /// Opens a model file; the weights stay in the file until they are asked for.
-    /// @throws Error when it is no safetensors file, no model of inkling, or of a newer format than this
+    /// @throws Error when it is no safetensors file, no model of inkling, of a newer format than this, or damaged
     [[nodiscard]] static ModelFile open(std::filesystem::path const& path) {
         return ModelFile(Safetensors::open(path));
     }
@@ -66,8 +69,17 @@ public:
     }
 
     /// Fills a model's weights: each of them, and no other must be in the file.
-    /// @throws Error as load_tensors does; nothing has been written to any destination then
+    /// @throws Error as load_tensors does, and naming a weight that is not finite; nothing has been written to any
+    ///         destination then
     void load_weights(std::span<TensorDestination const> destinations) const {
+        for (TensorDestination const& destination : destinations) {
+            auto const values = file_.at(destination.name).to<float>();
+            auto const bad =
+                std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
+            if (bad != values.end())
+                fail_("weight '", destination.name, "' has ", *bad, " as element ", bad - values.begin(),
+                      ", expected finite numbers");
+        }
         detail::load_tensors(file_, destinations, UnusedTensors::refuse, tokenizer_name);
     }
 
@@ -75,16 +87,11 @@ public:
 
 private:
     explicit ModelFile(Safetensors file) : file_(std::move(file)) {
-        auto const& metadata = file_.metadata();
-        auto const version = metadata.find("inkling_format");
-        if (version == metadata.end()) fail_("is no model of inkling: its metadata lack 'inkling_format'");
-        int number = 0;
-        auto const* const end = version->second.data() + version->second.size();
-        auto const [stop, problem] = std::from_chars(version->second.data(), end, number);
-        if (problem != std::errc{} || stop != end || number < 1)
-            fail_("its 'inkling_format' is '", version->second, "', expected a whole number of 1 or more");
-        if (number > format)
-            fail_("is of format ", number, ", which is newer than the ", format, " that this version of inkling reads");
+        require_sealed(file_, "inkling::io::ModelFile: file '" + file_.name() + "': ", "model", format_key, format,
+                       Unsealed::take,
+                       {{"inkling_checkpoint",
+                         "the checkpoint of a training: the run that wrote it, called again, goes "
+                         "on from it and writes a model when it ends"}});
         description_.configuration = metadata_("inkling_configuration");
         if (!nlohmann::json::accept(description_.configuration)) fail_("its 'inkling_configuration' is no valid JSON");
         description_.tokenizer_kind = metadata_("inkling_tokenizer_kind");
@@ -130,10 +137,10 @@ inline void save_model(std::filesystem::path const& path, ModelDescription const
                        ElementType::U8,
                        {static_cast<Index>(description.tokenizer.size())},
                        std::as_bytes(std::span(description.tokenizer.data(), description.tokenizer.size()))});
-    write_safetensors(path, tensors,
-                      {{"inkling_format", std::to_string(ModelFile::format)},
-                       {"inkling_configuration", description.configuration},
-                       {"inkling_tokenizer_kind", description.tokenizer_kind}});
+    write_sealed(
+        path, tensors,
+        {{"inkling_configuration", description.configuration}, {"inkling_tokenizer_kind", description.tokenizer_kind}},
+        ModelFile::format_key, ModelFile::format);
 }
 
 }  // namespace inkling::io

@@ -68,7 +68,7 @@ struct BleuStatistics {
 
 /// A BLEU score and all it was made of.
 struct BleuScore {
-    double score = 0.0;                           ///< in [0, 100], but for rounding
+    double score = 0.0;                           ///< in [0, 100]
     std::array<double, bleu_order> counts{};      ///< matches of orders 1 to 4, with what add-k adds
     std::array<double, bleu_order> totals{};      ///< n-grams, with what add-k adds
     std::array<double, bleu_order> precisions{};  ///< in percent, smoothed
@@ -152,7 +152,7 @@ struct BleuScore {
     for (std::size_t n = 0; n < orders; ++n)
         sum +=
             result.precisions[n] == 0.0 ? -9999999999.0 : std::log(result.precisions[n]);  // as good as minus infinity
-    result.score = result.brevity_penalty * std::exp(sum / static_cast<double>(orders));
+    result.score = std::min(100.0, result.brevity_penalty * std::exp(sum / static_cast<double>(orders)));
     return result;
 }
 

@@ -12,10 +12,17 @@ struct AttentionNames {
     std::string key;
     std::string value;
     std::string output;
+    /// with 'weight' and 'bias' behind it, the name of the first three as one matrix and one vector; empty: they have
+    /// names of their own
+    std::string joined{};
 
     /// q_proj, k_proj, v_proj and out_proj below `name`.
     [[nodiscard]] static AttentionNames below(std::string const& name) {
         return {name + ".q_proj", name + ".k_proj", name + ".v_proj", name + ".out_proj"};
+    }
+    /// in_proj_weight, in_proj_bias and out_proj below `name`, as in PyTorch's MultiheadAttention.
+    [[nodiscard]] static AttentionNames pytorch(std::string const& name) {
+        return {"", "", "", name + ".out_proj", name + ".in_proj_"};
     }
 };
 
@@ -28,6 +35,7 @@ struct Attention {
     Parameter query_key_value;       ///< [3 width, width]
     Parameter query_key_value_bias;  ///< [3 width]
     Linear output;
+    Parameter by_distance{};  ///< [heads, 2 K + 1], a bias of the scores; layers may share one. Not there: none
 
     /// What the backward pass needs.
     template <Backend B>
@@ -51,6 +59,12 @@ struct Attention {
         : width(width_), heads(heads_) {
         require(heads > 0 && width % heads == 0, "inkling::nn::Attention: ", name, " has width ", width, " and ", heads,
                 " heads, expected the heads to divide the width");
+        if (!names.joined.empty()) {
+            query_key_value = layout.add_matrix(names.joined + "weight", 3 * width, width, Initializer::fan_in(width));
+            query_key_value_bias = layout.add_vector(names.joined + "bias", 3 * width, Initializer::zero());
+            output = Linear(layout, names.output, width, width, true);
+            return;
+        }
         Parameter const query = layout.add_matrix(names.query + ".weight", width, width, Initializer::fan_in(width));
         layout.add_matrix(names.key + ".weight", width, width, Initializer::fan_in(width));
         layout.add_matrix(names.value + ".weight", width, width, Initializer::fan_in(width));
@@ -126,7 +140,8 @@ private:
         auto const mixed = pass.take(q.rows, width);
         MatrixView<typename B::Scalar> probabilities;
         if (saved) probabilities = pass.take(q.rows, heads * shape.keys.longest);
-        attention(pass.device, shape, q, k, v, mixed, probabilities);
+        attention(pass.device, shape, q, k, v, mixed, probabilities,
+                  by_distance.exists() ? pass.matrix(by_distance) : MatrixView<typename B::Scalar const>{});
         output.forward(pass, mixed, y);
         if (saved) *saved = {x, q, k, v, probabilities, mixed};
     }
@@ -136,8 +151,11 @@ private:
                MatrixView<typename B::Scalar> dk, MatrixView<typename B::Scalar> dv) const {
         auto const dmixed = pass.take(dy.rows, width);
         output.backward(pass, saved.mixed, dy, dmixed);
+        MatrixView<typename B::Scalar> dbias;
+        if (by_distance.exists()) dbias = pass.take(shape.queries.count, by_distance.size());
         attention_backward(pass.device, shape, saved.query, saved.key, saved.value, saved.probabilities, dmixed, dq, dk,
-                           dv);
+                           dv, dbias);
+        if (by_distance.exists()) sum_rows(pass.device, dbias, pass.vector_gradient(by_distance));
     }
 };
 

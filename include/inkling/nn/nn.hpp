@@ -10,4 +10,5 @@
 #include <inkling/nn/parameters.hpp>
 #include <inkling/nn/pass.hpp>
 #include <inkling/nn/transformer_layer.hpp>
+#include <inkling/nn/transformer_stack.hpp>
 #include <inkling/nn/workspace.hpp>

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,9 +35,10 @@ struct Parameter {
 
 /// How a weight starts.
 struct Initializer {
-    enum class Kind { constant, normal, uniform, sinusoidal };
+    enum class Kind { constant, normal, uniform, sinusoidal, given };
     Kind kind = Kind::constant;
     double value = 0.0;  ///< the constant, the standard deviation, or the bound of the uniform interval
+    std::shared_ptr<std::vector<float> const> values{};  ///< of Kind::given, row by row
 
     static Initializer zero() { return {Kind::constant, 0.0}; }
     static Initializer one() { return {Kind::constant, 1.0}; }
@@ -46,6 +48,10 @@ struct Initializer {
     /// Row p, for p above `value`: [sin(p f_i) | cos(p f_i)], f_i = 10000^(-i / (D/2 - 1)); lower rows are 0. Not
     /// trained.
     static Initializer sinusoidal(Index padding_row) { return {Kind::sinusoidal, static_cast<double>(padding_row)}; }
+    /// Values made elsewhere, shared with whoever made them. Null: there are none, and the weights can only be loaded.
+    static Initializer given(std::shared_ptr<std::vector<float> const> values) {
+        return {Kind::given, 0.0, std::move(values)};
+    }
 };
 
 /// Names, shapes and places of all weights of a model in one flat buffer; gradients and optimiser state lie the same
@@ -67,11 +73,11 @@ public:
     /// @throws Error when the name is taken, a size is not positive, or the weights together are more than an Index
     ///         counts
     Parameter add_matrix(std::string name, Index rows, Index cols, Initializer initializer) {
-        return add(std::move(name), {rows, cols}, {size_, rows, cols}, initializer);
+        return add(std::move(name), {rows, cols}, {size_, rows, cols}, std::move(initializer));
     }
     /// Adds a vector [size] behind all that is there.  @throws Error as add_matrix
     Parameter add_vector(std::string name, Index size, Initializer initializer) {
-        return add(std::move(name), {size}, {size_, 1, size}, initializer);
+        return add(std::move(name), {size}, {size_, 1, size}, std::move(initializer));
     }
     /// Gives weights that are there a further name.  @throws Error when the name is taken, or no weights begin there
     void add_alias(Parameter parameter, std::string name) {
@@ -127,12 +133,25 @@ public:
 
     /// Fills a host copy of the flat buffer with starting values: a pure function of the seed and of each entry's
     /// number.
+    /// @throws Error when there is not room for exactly as many, or a weight's given values are missing
     template <class Real>
     void initialize(std::uint64_t seed, std::span<Real> weights) const {
+        initialize_where(seed, weights, [](Entry const&) { return true; });
+    }
+    /// The same for what model files do not hold: fixed tables. Other elements are left as they are.
+    template <class Real>
+    void initialize_not_stored(std::span<Real> weights) const {
+        initialize_where(0, weights, [](Entry const& entry) { return !entry.stored; });
+    }
+
+private:
+    template <class Real, class Wanted>
+    void initialize_where(std::uint64_t seed, std::span<Real> weights, Wanted const& wanted) const {
         require(static_cast<Index>(weights.size()) == size_, "inkling::nn::ParameterLayout: weights hold ",
                 weights.size(), " elements, expected ", size_);
         for (std::size_t number = 0; number < entries_.size(); ++number) {
             Entry const& entry = entries_[number];
+            if (!wanted(entry)) continue;
             auto const values = weights.subspan(static_cast<std::size_t>(entry.parameter.offset),
                                                 static_cast<std::size_t>(entry.parameter.size()));
             RandomStream const stream{seed, Purpose::initial_weights, static_cast<std::uint32_t>(number), 0};
@@ -140,17 +159,19 @@ public:
         }
     }
 
-private:
     Parameter add(std::string name, std::vector<Index> shape, Parameter parameter, Initializer initializer) {
         require(parameter.rows > 0 && parameter.cols > 0, "inkling::nn::ParameterLayout: '", name, "' is ",
                 parameter.rows, " x ", parameter.cols, ", expected at least 1 x 1");
         require(parameter.rows <= (std::numeric_limits<Index>::max() - size_) / parameter.cols,
                 "inkling::nn::ParameterLayout: '", name, "' is ", parameter.rows, " x ", parameter.cols, " behind ",
                 size_, " elements, more than can be counted");
+        require(!initializer.values || static_cast<Index>(initializer.values->size()) == parameter.size(),
+                "inkling::nn::ParameterLayout: '", name, "' is ", parameter.rows, " x ", parameter.cols, ", but ",
+                initializer.values ? initializer.values->size() : 0, " values are given");
         require_new(name);
         bool const fixed = initializer.kind == Initializer::Kind::sinusoidal;
         names_.emplace(name, entries_.size());
-        entries_.push_back({std::move(name), std::move(shape), parameter, initializer, !fixed, !fixed, {}});
+        entries_.push_back({std::move(name), std::move(shape), parameter, std::move(initializer), !fixed, !fixed, {}});
         size_ += parameter.size();
         return parameter;
     }
@@ -200,6 +221,12 @@ private:
                     }
                 break;
             }
+            case Initializer::Kind::given:
+                require(how.values != nullptr, "inkling::nn::ParameterLayout: '", entry.name,
+                        "' has no values to start with, expected a table in the options, or a model file");
+                std::transform(how.values->begin(), how.values->end(), values.begin(),
+                               [](float value) { return static_cast<Real>(value); });
+                break;
         }
     }
 

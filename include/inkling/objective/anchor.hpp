@@ -1,33 +1,13 @@
 #pragma once
 
+#include <inkling/objective/cross_entropy.hpp>
 #include <inkling/objective/detail/check.hpp>
 #include <inkling/objective/regression.hpp>
 
 #include <concepts>
-#include <string_view>
 #include <type_traits>
 
 namespace inkling::objective {
-
-namespace detail {
-
-/// Adds the label-smoothed cross-entropy of the read-out of z [N, D], mean over tokens, as the terms `name` and "nll"
-/// (without smoothing, weight 0); its gradients to dz [N, D], where not empty, and to the read-out's in training.
-template <Backend B, EmbeddingSpace Space>
-void add_cross_entropy(nn::Pass<B>& pass, Space const& space, std::string_view name, double weight, double smoothing,
-                       Prediction<B> const& prediction, MatrixView<typename B::Scalar const> z,
-                       MatrixView<typename B::Scalar> dz, Losses<B>& losses) {
-    using Scalar = typename B::Scalar;
-    double const share = prediction.share();
-    double* const sums = losses.add({{"nll", 0.0, 0.0}, {name, 0.0, weight}}, share);
-    nn::Parameter const bias = embedding::readout_bias(space);
-    readout_cross_entropy(pass.device, z, pass.matrix(space.readout()), pass.vector(bias), prediction.targets,
-                          smoothing, weight * share, sums, dz,
-                          pass.gradients ? pass.matrix_gradient(space.readout()) : MatrixView<Scalar>{},
-                          pass.gradients ? pass.vector_gradient(bias) : VectorView<Scalar>{}, prediction.row_weights);
-}
-
-}  // namespace detail
 
 /// regression + cross-entropy of the read-out of **z0_hat**: tokens must be readable from the estimate itself, which
 /// keeps embeddings apart where the rounding loss lets them collapse.

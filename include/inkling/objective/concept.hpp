@@ -3,8 +3,10 @@
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
 
+#include <algorithm>
 #include <array>
 #include <concepts>
+#include <cstddef>
 #include <span>
 #include <string_view>
 
@@ -22,12 +24,13 @@ struct Term {
 template <Backend B>
 class Losses {
 public:
-    static constexpr std::size_t most = 12;
+    static constexpr std::size_t most = 24;
 
     explicit Losses(nn::Pass<B>& pass) : sums_(pass.workspace.template take<double>(most)) {
         clear(pass.device, sums_, Index{most});
     }
-    /// Room for `count` neighbouring sums; each names the value factor * sum. @throws Error past the twelfth
+    /// Room for neighbouring sums; each names the value factor * sum. Terms of one name, as of two estimates, are
+    /// reported as their sum. @throws Error past the twenty-fourth
     double* add(std::initializer_list<Term> terms, double factor) {
         require(used_ + terms.size() <= most, "inkling::objective::Losses: ", used_ + terms.size(),
                 " terms, expected at most ", most);
@@ -42,7 +45,21 @@ public:
     void collect(nn::Pass<B>& pass) {
         std::array<double, most> sums{};
         download(pass.device, static_cast<double const*>(sums_), std::span<double>(sums.data(), used_));
-        for (std::size_t i = 0; i < used_; ++i) terms_[i].value = factors_[i] * sums[i];
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < used_; ++i) {
+            double const value = factors_[i] * sums[i];
+            auto const end = terms_.begin() + static_cast<std::ptrdiff_t>(kept);
+            auto const same = terms_[i].name.empty()
+                ? end
+                : std::find_if(terms_.begin(), end, [&](Term const& term) { return term.name == terms_[i].name; });
+            if (same != end) {
+                same->value += value;
+            } else {
+                terms_[kept] = terms_[i];
+                terms_[kept++].value = value;
+            }
+        }
+        used_ = kept;
     }
     /// After collect(): every part, in the order of addition.
     [[nodiscard]] std::span<Term const> terms() const { return {terms_.data(), used_}; }
@@ -66,7 +83,7 @@ struct Prediction {
     using Scalar = typename B::Scalar;
     TokenView targets;                    ///< [N]
     Segments segments;                    ///< of the targets
-    MatrixView<Scalar const> z0;          ///< [N, D]
+    MatrixView<Scalar const> z0;          ///< [N, D]; empty where nothing is diffused
     MatrixView<Scalar const> z0_hat;      ///< [N, D]
     MatrixView<Scalar> dz0;               ///< [N, D], to be added to
     MatrixView<Scalar> dz0_hat;           ///< [N, D], to be added to
@@ -79,6 +96,8 @@ struct Prediction {
     VectorView<Scalar const> pair_weights{};
     double pair_weight_sum = 1.0;  ///< of pair_weights
     double last_signal = 0.0;      ///< a at the schedule's noisiest level
+    /// [S, 3], (what an error is multiplied by, 1, 0), for an objective that has error_factor; empty: 1
+    MatrixView<Scalar const> error_factors{};
 
     /// What z0_hat is compared with by an objective that has no goal of its own.
     [[nodiscard]] MatrixView<Scalar const> goal(nn::Pass<B>& pass) const {
@@ -88,7 +107,7 @@ struct Prediction {
         return mixed;
     }
     /// What a sum over rows is multiplied by, row weights apart, to be a mean.
-    [[nodiscard]] double share() const { return row_weights.empty() ? 1.0 / static_cast<double>(z0.rows) : 1.0; }
+    [[nodiscard]] double share() const { return row_weights.empty() ? 1.0 / static_cast<double>(z0_hat.rows) : 1.0; }
 };
 
 /// Whether an objective compares two estimates of one text, so that a batch must hold every sentence twice. It says so
@@ -101,10 +120,51 @@ inline constexpr bool is_paired = [] {
         return false;
 }();
 
+/// Whether an objective reads the outputs, Prediction::z0_hat, and nothing of a z0: a model of the next token can be
+/// trained by it. It says so by `static constexpr bool outputs_alone`.
+template <class O>
+inline constexpr bool reads_outputs_alone = [] {
+    if constexpr (requires { O::outputs_alone; })
+        return bool{O::outputs_alone};
+    else
+        return false;
+}();
+
+/// Whether an objective is over parts of lines, of which it draws itself what is shown and what is to be written. It
+/// says so by `static constexpr bool masked`, and has `masking`, Masking, by which they are drawn.
+template <class O>
+inline constexpr bool is_masked = [] {
+    if constexpr (requires { O::masked; })
+        return bool{O::masked};
+    else
+        return false;
+}();
+
+/// What a level has the error z0_hat - z0 multiplied by, before it is measured: what the objective's
+/// `error_factor(alpha_bar) const` says, or 1.
+template <class O>
+[[nodiscard]] double error_factor(O const& objective, double alpha_bar) {
+    if constexpr (requires { objective.error_factor(alpha_bar); })
+        return objective.error_factor(alpha_bar);
+    else
+        return 1.0;
+}
+
+/// Whether an objective looks at estimates of z0 at all. One of the length alone does not, and says so by `static
+/// constexpr bool reads_estimates = false`; then none is made.
+template <class O>
+inline constexpr bool reads_estimates = [] {
+    if constexpr (requires { O::reads_estimates; })
+        return bool{O::reads_estimates};
+    else
+        return true;
+}();
+
 }  // namespace objective
 
 /// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression, objective::DiffuSeq,
-/// and objective::DistancePenalty of any.
+/// objective::DistancePenalty and objective::Infilling of any, objective::LengthOnly, and objective::CrossEntropy, which
+/// asks for no z0.
 ///
 /// `evaluate(pass, space, prediction, losses)` adds its terms to `losses`, and its gradients to prediction.dz0,
 /// prediction.dz0_hat and pass.gradients where pass.gradients is not null. An objective with options may have

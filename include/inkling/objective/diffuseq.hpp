@@ -7,19 +7,24 @@
 
 namespace inkling::objective {
 
-/// regression + cross-entropy of the read-out of z0 + the mean of (a(1) z0)^2: the loss of DiffuSeq and Diffusion-LM.
+/// regression + cross-entropy of the read-out of z0 + the mean of (a(1) z0)^2: the loss of DiffuSeq, Diffusion-LM and
+/// DINOISER.
 ///
 /// Over all rows, a clean source's too. z0 is the embedding with its space's noise; nothing is detached. The last part,
 /// the prior's, keeps the embeddings from growing so long that something of them is left in pure noise.
 /// Source: Gong et al. 2023, "DiffuSeq", arXiv:2210.08933, equation 7; Li et al. 2022, "Diffusion-LM",
-/// arXiv:2205.14217, equation 2; the sum is that of the code.
+/// arXiv:2205.14217, equation 2; the sum is that of the code. Ye et al. 2023, "DINOISER", arXiv:2302.10025, code, whose
+/// measures and quantities these are.
 struct DiffuSeq {
     double label_smoothing = 0.0;    ///< [0, 1)
     double weight = 1.0;             ///< of the cross-entropy; finite, 0 or more
     double regression_weight = 1.0;  ///< finite, 0 or more
     double prior_weight = 1.0;       ///< finite, 0 or more
-    bool clean_goal = false;  ///< z0_hat is to be the embedding, without its space's noise: Bridge's way. If not, that
-                              ///< is so only where the batch says so: DiffuSeq at the cleanest level
+    /// true: z0_hat is compared with the embedding, without its space's noise (Bridge); false: with z0, but where the
+    /// batch says otherwise, which is at the cleanest level (DiffuSeq)
+    bool clean_goal = false;
+    ErrorMeasure measure = ErrorMeasure::squared;          ///< of the regression
+    schedule::Quantity quantity = schedule::Quantity::z0;  ///< what the regression compares
 
     /// @throws Error naming the first option that is out of its range
     void check() const {
@@ -28,6 +33,9 @@ struct DiffuSeq {
         detail::check_weight("DiffuSeq", "regression_weight", regression_weight);
         detail::check_weight("DiffuSeq", "prior_weight", prior_weight);
     }
+
+    /// As Regression's.
+    [[nodiscard]] double error_factor(double alpha_bar) const { return regression().error_factor(alpha_bar); }
 
     /// Adds the terms "regression", "nll", "rounding" and "prior", and their gradients to those of z0 [N, D], z0_hat
     /// [N, D] and the read-out; empty views take none.
@@ -38,7 +46,7 @@ struct DiffuSeq {
             own.z0 = prediction.embedded;
             own.goals = {};
         }
-        Regression{regression_weight}.evaluate(pass, space, own, losses);
+        regression().evaluate(pass, space, own, losses);
         detail::add_cross_entropy(pass, space, "rounding", weight, label_smoothing, prediction, prediction.z0,
                                   prediction.dz0, losses);
         double const signal = prediction.last_signal;
@@ -47,6 +55,9 @@ struct DiffuSeq {
         squared_error(pass.device, prediction.z0, {}, prior_weight * share, sum, prediction.dz0, {},
                       prediction.row_weights);
     }
+
+private:
+    [[nodiscard]] Regression regression() const { return {regression_weight, measure, quantity}; }
 };
 
 /// Names every setting once, for checkpoints and their checks.
@@ -58,6 +69,8 @@ void describe(Objective& objective, Visit const& visit) {
     visit("regression_weight", objective.regression_weight);
     visit("prior_weight", objective.prior_weight);
     visit("clean_goal", objective.clean_goal);
+    visit("measure", objective.measure, {"squared", "absolute", "huber"});
+    visit("quantity", objective.quantity, {"z0", "noise", "velocity", "score"});
 }
 
 }  // namespace inkling::objective

@@ -45,6 +45,9 @@ struct DistancePenalty {
         pairs.check();
     }
 
+    /// That of Base.
+    [[nodiscard]] double error_factor(double alpha_bar) const { return objective::error_factor(base, alpha_bar); }
+
     /// Adds the terms of Base, and "distance", with their gradients; empty views take none.
     /// @throws Error when the rows are not two halves
     template <Backend B, EmbeddingSpace Space>
@@ -93,7 +96,7 @@ inline constexpr bool is_distance_penalty<DistancePenalty<Base>> = true;
 template <class Objective, class Visit>
     requires detail::is_distance_penalty<std::remove_const_t<Objective>>
 void describe(Objective& objective, Visit const& visit) {
-    describe(objective.base, visit);
+    if constexpr (requires { describe(objective.base, visit); }) visit("base", objective.base);
     visit("distance", objective.distance, {"squared", "cosine"});
     visit("distance_weight", objective.weight);
     visit("second_level", objective.pairs.second, {"steps", "window_end", "in_window"});

@@ -56,7 +56,8 @@ struct LevelPairs {
         return t + (noisier ? 1 + share : -1 - share);
     }
 
-    /// Whether a pair counts: steps away, where neither end of the table was reached; else where there are two levels.
+    /// Whether a pair enters the loss. `steps`: unless its second level is the first or last of the table; otherwise:
+    /// unless both levels are the same.
     [[nodiscard]] bool counts(schedule::Discrete const& table, Index t, Index other) const {
         return second == SecondLevel::steps ? other != 0 && other != table.steps() - 1 : other != t;
     }

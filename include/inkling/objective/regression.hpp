@@ -2,28 +2,80 @@
 
 #include <inkling/objective/concept.hpp>
 #include <inkling/objective/detail/check.hpp>
+#include <inkling/schedule/gaussian.hpp>
 
+#include <cmath>
 #include <concepts>
 #include <type_traits>
 
 namespace inkling::objective {
 
+/// How large an error is.
+enum class ErrorMeasure {
+    squared,   ///< d^2
+    absolute,  ///< |d|
+    huber      ///< d^2 / 2 up to 1, |d| - 1/2 beyond
+};
+
 /// mean over tokens and dimensions of (z0_hat - z0)^2. z0 is not detached: it moves the embeddings too.
 ///
-/// Source: Li et al. 2022, "Diffusion-LM", arXiv:2205.14217, equation 3; Gao et al. 2022, arXiv:2212.09412, equation 2.
+/// Of noise, velocity or score the error is that of z0 times what a level says, as all of them are z0_hat and z_t in
+/// shares of the level; it is taken so, whatever the network's own output.
+/// Source: Li et al. 2022, "Diffusion-LM", arXiv:2205.14217, equation 3; Gao et al. 2022, arXiv:2212.09412, equation 2;
+/// Ho et al. 2020, arXiv:2006.11239, equation 14 (noise); Salimans & Ho 2022, arXiv:2202.00512 (velocity).
 struct Regression {
     double weight = 1.0;  ///< finite, 0 or more
+    ErrorMeasure measure = ErrorMeasure::squared;
+    schedule::Quantity quantity = schedule::Quantity::z0;  ///< what is compared
 
     /// @throws Error when the weight is out of its range
     void check() const { detail::check_weight("Regression", "weight", weight); }
 
+    /// What z0_hat - z0 is multiplied by to be the error of the quantity.
+    /// @throws Error at alpha_bar 1, where z_t tells nothing of another quantity than z0
+    [[nodiscard]] double error_factor(double alpha_bar) const {
+        return quantity == schedule::Quantity::z0
+            ? 1.0
+            : std::abs(schedule::conversion(schedule::Quantity::z0, quantity, alpha_bar).known);
+    }
+
     /// Adds the term "regression", and its gradients to those of z0 [N, D] and z0_hat [N, D]; empty views take none.
+    /// @throws Error when another quantity than z0 is compared, and the batch has no error_factors
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const&, Prediction<B> const& prediction, Losses<B>& losses) const {
+        using View = MatrixView<typename B::Scalar>;
+        using ConstView = MatrixView<typename B::Scalar const>;
         double const share = prediction.share() / static_cast<double>(prediction.z0.cols);
         double* const sum = losses.add({{"regression", 0.0, weight}}, share);
-        squared_error(pass.device, prediction.z0_hat, prediction.goal(pass), weight * share, sum, prediction.dz0_hat,
-                      prediction.dz0, prediction.row_weights);
+        ConstView const goal = prediction.goal(pass);
+        auto const measured = [&](ConstView x, ConstView y, View dx, View dy) {
+            if (measure == ErrorMeasure::squared)
+                squared_error(pass.device, x, y, weight * share, sum, dx, dy, prediction.row_weights);
+            else
+                bent_error(pass.device, x, y, measure == ErrorMeasure::huber ? 1.0 : 0.0, weight * share, sum, dx, dy,
+                           prediction.row_weights);
+        };
+        if (quantity == schedule::Quantity::z0) {
+            measured(prediction.z0_hat, goal, prediction.dz0_hat, prediction.dz0);
+            return;
+        }
+        require(!prediction.error_factors.empty(),
+                "inkling::objective::Regression: the batch has no error_factors, expected some, as the error is not "
+                "that of z0");
+        nn::Scope<B> const scope(pass.workspace);
+        auto const scaled = [&](ConstView from) {
+            View const to = pass.take(from.rows, from.cols);
+            combine(pass.device, prediction.segments, prediction.error_factors, from, {}, {}, to);
+            return to;
+        };
+        auto const room = [&](View like) { return like.empty() ? View{} : pass.take_zeros(like.rows, like.cols); };
+        View const dx = room(prediction.dz0_hat), dy = room(prediction.dz0);
+        measured(scaled(prediction.z0_hat), scaled(goal), dx, dy);
+        if (!dx.empty())
+            combine(pass.device, prediction.segments, prediction.error_factors, dx, prediction.dz0_hat, {},
+                    prediction.dz0_hat);
+        if (!dy.empty())
+            combine(pass.device, prediction.segments, prediction.error_factors, dy, prediction.dz0, {}, prediction.dz0);
     }
 };
 
@@ -32,6 +84,8 @@ template <class Objective, class Visit>
     requires std::same_as<std::remove_const_t<Objective>, Regression>
 void describe(Objective& objective, Visit const& visit) {
     visit("weight", objective.weight);
+    visit("measure", objective.measure, {"squared", "absolute", "huber"});
+    visit("quantity", objective.quantity, {"z0", "noise", "velocity", "score"});
 }
 
 }  // namespace inkling::objective

@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <concepts>
+#include <cstddef>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -48,9 +50,13 @@ void from_json(nlohmann::json const& json, Options& options, std::string_view wh
         if constexpr (Described<Value>) {
             from_json(*found, value, std::string(where) + ", '" + std::string(name) + "'");
         } else if constexpr (std::is_enum_v<Value>) {
-            for (std::size_t i = 0; i < spellings.size(); ++i)
-                if (*found == spellings.begin()[i]) return void(value = static_cast<Value>(i));
-            wrong("one of its spellings");
+            std::string known;
+            for (char const* const spelling : spellings)
+                known += (known.empty() ? "'" : ", '") + std::string(spelling) + "'";
+            auto const same = std::find_if(spellings.begin(), spellings.end(),
+                                           [&](char const* spelling) { return *found == spelling; });
+            if (same == spellings.end()) wrong("one of " + known);
+            value = static_cast<Value>(same - spellings.begin());
         } else if constexpr (std::same_as<Value, bool>) {
             if (!found->is_boolean()) wrong("true or false");
             value = found->template get<bool>();
@@ -59,8 +65,9 @@ void from_json(nlohmann::json const& json, Options& options, std::string_view wh
             value = found->template get<Value>();
         } else if constexpr (std::integral<Value>) {
             if (!found->is_number_integer()) wrong("a whole number");
+            double const number = found->template get<double>();  // before it is cut to fewer bits
+            if (number < 0.0 || number > 0x1p20) wrong("a whole number from 0 to 2^20");
             value = found->template get<Value>();
-            if (value < 0 || value > Value{1} << 20) wrong("a whole number from 0 to 2^20");
         } else {
             try {
                 value = found->template get<Value>();

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -56,10 +57,86 @@ template <Backend B>
 
 }  // namespace detail
 
+namespace detail {
+
+/// Asks a denoiser for z0_hat, whatever its network says, and brings it to its nearest token where the plan clamps.
+template <EmbeddingSpace Space, Denoiser Model>
+class Estimator {
+public:
+    using B = typename Model::Device;
+    using Scalar = typename B::Scalar;
+    using View = MatrixView<Scalar>;
+    using ConstView = MatrixView<Scalar const>;
+
+    Estimator(nn::Pass<B>& pass, Space const& space, Model const& denoiser, sampler::Plan const& plan,
+              PackedSequences const& target, Index rows)
+        : pass_(&pass),
+          space_(&space),
+          denoiser_(&denoiser),
+          target_(&target),
+          kind_(inkling::denoiser::output_of(denoiser)) {
+        if (plan.clamp) nearest_ = {pass.workspace.template take<Token>(rows), rows};
+        if (kind_ == inkling::denoiser::Output::z0) return;
+        output_ = pass.take(rows, inkling::denoiser::output_width(kind_, space.width()));
+        std::vector<Scalar> factors;
+        for (sampler::Step const& step : plan.steps) {
+            auto const map = inkling::denoiser::to_estimate(kind_, step.alpha_bar);
+            for (double const factor : {map.output, map.z_t, map.second})
+                factors.push_back(static_cast<Scalar>(factor));
+        }
+        auto const memory = to_device<Scalar>(pass, std::span<Scalar const>(factors));
+        factors_ = {memory.data, static_cast<Index>(plan.steps.size()), 3};
+    }
+
+    /// z0_hat [N, D] of step i.
+    void estimate(Index i, typename Model::Encoded const& source, View z, ConstView time, View previous,
+                  View z0_hat) const {
+        bool const is_z0 = kind_ == inkling::denoiser::Output::z0;
+        View const output = is_z0 ? z0_hat : output_;
+        denoiser_->predict(*pass_, *target_, source, ConstView(z), time, ConstView(previous), output);
+        if (!is_z0) {
+            Index const latent = z.cols;
+            bool const mixed = kind_ == inkling::denoiser::Output::mixed;
+            combine(pass_->device, target_->segments, ConstView(factors_.row(i), target_->segments.count, 3, 0),
+                    output.columns(0, latent), z, mixed ? ConstView(output.columns(latent, latent)) : ConstView{},
+                    z0_hat);
+        }
+        if (nearest_.empty()) return;
+        embedding::round_to_tokens<Space, B>(*pass_, *space_, z0_hat, nearest_);
+        space_->embed(*pass_, TokenView(nearest_), z0_hat);
+    }
+
+private:
+    nn::Pass<B>* pass_;
+    Space const* space_;
+    Model const* denoiser_;
+    PackedSequences const* target_;
+    inkling::denoiser::Output kind_;
+    VectorView<Token> nearest_{};
+    View output_{};
+    ConstView factors_{};  ///< [steps, 3]
+};
+
+/// What stands for no source, for guidance.
+/// @throws Error when the denoiser has nothing of the kind
+template <Denoiser Model>
+[[nodiscard]] typename Model::Encoded no_source(nn::Pass<typename Model::Device>& pass, Model const& denoiser,
+                                                Index sentences) {
+    if constexpr (requires { denoiser.encode_nothing(pass, sentences); })
+        return denoiser.encode_nothing(pass, sentences);
+    else
+        fail(
+            "inkling::pipeline::denoise: the plan's guidance is not 0, expected 0, as the denoiser has no "
+            "'encode_nothing(pass, sentences) const'");
+}
+
+}  // namespace detail
+
 /// Walks noise back to an estimate of clean text, one plan for all sentences; returns the last z0_hat [N, D].
 ///
-/// z_next = c0 z0_hat + c1 z + c2 noise + c3 (the step before's z0_hat). The source's encoding and the plan's time
-/// embeddings are made once; after the first step nothing is allocated.
+/// z_next = c0 z0_hat + c1 z + c2 noise + c3 (the step before's z0_hat). Guidance asks with the source and without it,
+/// each clamped for itself. The source's encoding and the plan's time embeddings are made once; after the first step
+/// nothing is allocated.
 /// @param plan        a valid one: sampler::require_valid
 /// @param z           [N, D], the starting noise, and clean text where parts are kept; overwritten
 /// @param draw_noise  called as draw_noise(step, view [N, D]) where a step needs noise
@@ -90,15 +167,22 @@ MatrixView<typename Model::Device::Scalar> denoise(nn::Pass<typename Model::Devi
     View z0_hat = pass.take(z.rows, z.cols);
     View previous = pass.take_zeros(z.rows, z.cols);
     View const noise = plan.draws_noise() ? pass.take(z.rows, z.cols) : View{};
-    VectorView<Token> nearest;
-    if (plan.clamp) nearest = {pass.workspace.template take<Token>(z.rows), z.rows};
+    detail::Estimator<Space, Model> const estimator(pass, space, denoiser, plan, target, z.rows);
+    std::optional<typename Model::Encoded> nothing;
+    View unguided;
+    if (plan.guidance != 0.0) {
+        nothing.emplace(detail::no_source(pass, denoiser, target.segments.count));
+        unguided = pass.take(z.rows, z.cols);
+    }
+    auto const with = static_cast<Scalar>(1.0 + plan.guidance), without = static_cast<Scalar>(-plan.guidance);
     for (Index i = 0; i < steps; ++i) {
         sampler::Step const& step = plan.steps[static_cast<std::size_t>(i)];
-        denoiser.predict(pass, target, source, ConstView(z),
-                         ConstView(times.row(i), target.segments.count, times.cols, 0), ConstView(previous), z0_hat);
-        if (plan.clamp) {
-            embedding::round_to_tokens<Space, B>(pass, space, z0_hat, nearest);
-            space.embed(pass, TokenView(nearest), z0_hat);
+        ConstView const time(times.row(i), target.segments.count, times.cols, 0);
+        estimator.estimate(i, source, z, time, previous, z0_hat);
+        if (nothing) {
+            estimator.estimate(i, *nothing, z, time, previous, unguided);
+            scale(pass.device, with, z0_hat, z0_hat);
+            scale(pass.device, without, unguided, z0_hat, true);
         }
         bool const noisy = step.noise != 0.0;
         if (noisy) draw_noise(i, noise);

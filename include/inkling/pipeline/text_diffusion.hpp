@@ -6,13 +6,19 @@
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
 #include <inkling/io/model_file.hpp>
+#include <inkling/pipeline/candidate_lengths.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/denoise.hpp>
+#include <inkling/pipeline/embeddings.hpp>
+#include <inkling/pipeline/generated.hpp>
 #include <inkling/pipeline/held_tokenizer.hpp>
+#include <inkling/pipeline/sources.hpp>
+#include <inkling/pipeline/weights_file.hpp>
 #include <inkling/pipeline/workers.hpp>
 #include <inkling/sampler/concept.hpp>
 #include <inkling/schedule/concept.hpp>
 #include <inkling/text/any_tokenizer.hpp>
+#include <inkling/text/gaps.hpp>
 #include <inkling/text/joining.hpp>
 #include <inkling/text/packing.hpp>
 
@@ -23,10 +29,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <numeric>
 #include <span>
 #include <stop_token>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -50,17 +56,23 @@ struct GenerateOptions {
         beams.check();
         require(tokens_per_batch >= 1, "inkling::GenerateOptions: tokens_per_batch is ", tokens_per_batch,
                 ", expected at least 1");
-        require(first_source >= 0, "inkling::GenerateOptions: first_source is ", first_source, ", expected 0 or more");
+        constexpr Index most = Index{1} << 32;
+        require(first_source >= 0 && first_source <= most, "inkling::GenerateOptions: first_source is ", first_source,
+                ", expected 0 to 2^32");
     }
 };
 
-/// One generated sentence.
-struct Generated {
-    std::string text;
-    std::vector<Token> tokens;        ///< as read out, special tokens included
-    double mean_log_probability = 0;  ///< of the read-out, natural logarithm, mean over tokens
-    bool finished = false;            ///< false when the run was stopped before this sentence was done
-};
+/// Names every setting that the text depends on once, for whoever compares what was written.
+template <class Options, class Visit>
+    requires std::same_as<std::remove_const_t<Options>, GenerateOptions>
+void describe(Options& options, Visit const& visit) {
+    visit("seed", options.seed);
+    visit("first_source", options.first_source);
+    visit("length_beam", options.beams.length_beam);
+    visit("noise_beam", options.beams.noise_beam);
+    visit("shortest", options.beams.shortest);
+    visit("longest", options.beams.longest);
+}
 
 /// One text diffusion pipeline: how noise grows, where tokens live, what removes noise, and how noise is walked back.
 ///
@@ -79,6 +91,7 @@ public:
     using NoiseScheduleType = Schedule;
     using SpaceType = Space;
     using ModelType = Model;
+    using GenerateOptionsType = GenerateOptions;
 
     /// Settings of every part; each part's defaults hold where nothing is said.
     struct Options {
@@ -112,21 +125,17 @@ public:
     /// train::Recoverability. Waits for the device.
     [[nodiscard]] std::vector<float> embeddings() const {
         auto worker = workers_.borrow(options_.device);
-        worker->workspace.reset();
-        nn::Pass<Device> pass{worker->device, worker->workspace, weights().data};
-        std::vector<Token> tokens(static_cast<std::size_t>(space_.vocabulary()));
-        std::iota(tokens.begin(), tokens.end(), Token{0});
-        auto const z0 = pass.take(space_.vocabulary(), space_.width());
-        space_.embed(pass, TokenView(pipeline::to_device<Token>(pass, std::span<Token const>(tokens))), z0);
-        std::vector<Scalar> values(static_cast<std::size_t>(z0.size()));
-        download(worker->device, static_cast<Scalar const*>(z0.data), std::span<Scalar>(values));
-        return {values.begin(), values.end()};
+        return pipeline::embeddings(*worker, space_, weights_.data());
     }
-    /// How sentences enter the model: source eos; bos target eos. Where it joins them, bos source eos eos bos target
-    /// eos, and pad tokens behind.
+    /// How sentences enter the model: source eos, with bos in front where the model says so; bos target eos. Where it
+    /// joins them, bos source eos eos bos target eos, and pad tokens behind; where a target continues its source, bos
+    /// source.
     [[nodiscard]] text::Wrapping wrapping() const {
-        text::Wrapping wrapping{.specials = tokenizer_.specials()};
-        if constexpr (joins_source<Model>) {
+        text::Wrapping wrapping{.specials = tokenizer_.specials(), .source_bos = begins_source<Model>};
+        if constexpr (continues_source<Model>) {
+            wrapping.source_bos = true;
+            wrapping.source_eos = false;
+        } else if constexpr (joins_source<Model>) {
             wrapping.source_bos = wrapping.source_separator = true;
             wrapping.filled = model_.length_of(0, 0);
         }
@@ -177,33 +186,55 @@ public:
     [[nodiscard]] std::vector<Generated> generate_tokens(std::span<std::vector<Token> const> sources,
                                                          GenerateOptions const& options, Choice const& selection = {},
                                                          ListenerType&& listener = {}) const {
-        static_assert(Selection<Choice>,
-                      "inkling::TextDiffusion: argument 3 is not a Selection: it needs "
-                      "'Index select(std::span<decode::Candidate const>) const', and to be copyable.");
-        static_assert(Listener<ListenerType, Scalar>,
-                      "inkling::TextDiffusion: argument 4 is not a Listener: it needs "
-                      "'operator()(decode::StepData<Scalar> const&)' that returns bool or nothing.");
+        check_generation<Choice, ListenerType>();
         options.check();
-        for (std::size_t i = 0; i < sources.size(); ++i) {
-            Index const rows = wrapping().source_length(static_cast<Index>(sources[i].size()));
-            require(rows <= model_.longest_source(), where_, ": source ", i, " has ", rows,
-                    " tokens, expected at most ", model_.longest_source(), ", for which the model has positions");
-            for (Token const token : sources[i])
-                require(token >= 0 && token < space_.vocabulary(), where_, ": source ", i, " has the token ", token,
-                        ", expected one of a vocabulary of ", space_.vocabulary());
+        auto const wrapped = wrapping();
+        pipeline::require_sources(
+            sources, [&](Index tokens) { return wrapped.source_length(tokens); }, model_.longest_source(),
+            space_.vocabulary(), where_);
+        std::vector<Index> lengths;
+        for (auto const& source : sources) {
+            Index const own = static_cast<Index>(source.size()) + 2;
+            lengths.push_back(joins_source<Model> ? std::max(own, model_.length_of(0, 0)) : own);
         }
-        std::vector<Generated> result(sources.size());
-        auto const plan = options_.sampler.plan(options_.schedule);
-        sampler::require_valid(plan, where_);
-        auto worker = workers_.borrow(options_.device);
-        Index done = 0;
-        for (auto const& group : grouped(sources, options)) {
-            if (options.stop.stop_requested()) break;
-            generate_group(*worker, plan, sources, group, options, selection, listener, result);
-            done += static_cast<Index>(group.size());
-            if (options.on_progress) options.on_progress(done, static_cast<Index>(sources.size()));
+        return generate_in_groups(
+            lengths, options, [&](auto& worker, auto const& plan, auto const& group, auto& result) {
+                return generate_group(worker, plan, sources, group, options, selection, listener, result);
+            });
+    }
+
+    /// Fills the gaps of lines, all gaps of a line at once: text stays as it is, and a gap is filled with as many tokens
+    /// as it has rows, or with fewer where the model leaves some as pads. A line without text around its gap is text out
+    /// of nothing, beginning and end included.
+    ///
+    /// The whole line is what comes back; `mean_log_probability` is of what was written. A line without a gap comes back
+    /// as its tokens say.
+    /// @param lines     from text::parse_gaps, say
+    /// @param options   length_beam must be 1: how long a gap is stands in the line
+    /// @param listener  as for generate_with
+    /// @throws Error when a line has more rows than the model takes, naming it, or an option is out of range
+    template <class Choice = decode::MinimumBayesRisk, class ListenerType = decode::NoListener>
+        requires(joins_source<Model>)
+    [[nodiscard]] std::vector<Generated> infill(std::span<text::GappedLine const> lines,
+                                                GenerateOptions const& options = {}, Choice const& selection = {},
+                                                ListenerType&& listener = {}) const {
+        check_generation<Choice, ListenerType>();
+        options.check();
+        constexpr char const* where = "inkling::TextDiffusion::infill";
+        require(options.beams.length_beam == 1, where, ": length_beam is ", options.beams.length_beam,
+                ", expected 1, as the line says how long its gaps are");
+        text::JoinedBatch all;
+        std::vector<Index> lengths;
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            add_gapped(all, lines[i], message(where, ": line ", i));
+            lengths.push_back(all.offsets[i + 1] - all.offsets[i]);
+            require(lengths[i] <= model_.longest_target(), where, ": line ", i, " has ", lengths[i],
+                    " rows, expected at most ", model_.longest_target(), ", as many as the model takes");
         }
-        return result;
+        return generate_in_groups(
+            lengths, options, [&](auto& worker, auto const& plan, auto const& group, auto& result) {
+                return infill_group(worker, plan, all, group, options, selection, listener, result);
+            });
     }
 
     /// Writes weights (in single precision), settings and tokenizer to one file, atomically.
@@ -212,12 +243,8 @@ public:
         Device device(options_.device);
         std::vector<Scalar> host(static_cast<std::size_t>(layout_.size()));
         download(device, static_cast<Scalar const*>(weights_.data()), std::span<Scalar>(host));
-        std::vector<float> values(host.begin(), host.end());
-        std::vector<io::NamedTensor> tensors;
-        for (auto const& entry : layout_.entries())
-            if (entry.stored) tensors.push_back({entry.name, entry.shape, values.data() + entry.parameter.offset});
-        io::save_model(path, {configuration().dump(1), std::string(tokenizer_.kind()), tokenizer_.serialise()},
-                       tensors);
+        pipeline::save_weights(path, configuration(), tokenizer_, layout_,
+                               std::vector<float>(host.begin(), host.end()));
     }
 
     /// Reads a model file that a pipeline of this type wrote: `load<text::WordTokenizer>(path)`, with every kind of
@@ -238,30 +265,24 @@ public:
             where, ": the configuration lacks 'embedding', 'denoiser' or 'schedule'");
         pipeline::from_json(json.at("embedding"), options.embedding, where + ", 'embedding'");
         pipeline::from_json(json.at("denoiser"), options.denoiser, where + ", 'denoiser'");
-        auto const other_schedule = [&](nlohmann::json const& expected, char const* what) {
-            fail(where, ": was trained with another noise schedule: ", what, " are ", expected.dump(),
-                 ", those of this pipeline's ", schedule_samples(options.schedule).dump());
+        auto const other_schedule = [&](char const* what, nlohmann::json const& its, nlohmann::json const& ours) {
+            fail(where, ": was trained with another noise schedule: ", what, " are ", its.dump(),
+                 ", those of this pipeline's ", ours.dump());
         };
         if constexpr (pipeline::Described<Schedule>) {
             auto const settings = json.value("schedule_settings", nlohmann::json());
             auto const expected = pipeline::to_json(options.schedule);
-            if (!pipeline::same_names(settings, expected)) other_schedule(settings, "its settings");
+            if (!pipeline::same_names(settings, expected)) other_schedule("its settings", settings, expected);
             pipeline::from_json(settings, options.schedule, where + ", 'schedule_settings'");
         }
-        if (auto const& samples = json.at("schedule"); samples != schedule_samples(options.schedule))
-            other_schedule(samples, "its alpha_bar at t = 0, 1/4, 1/2, 3/4, 1 and its training noise factor");
+        if (auto const ours = schedule_samples(options.schedule); json.at("schedule") != ours)
+            other_schedule("its alpha_bar at t = 0, 1/4, 1/2, 3/4, 1 and its training noise factor",
+                           json.at("schedule"), ours);
         TextDiffusion loaded(WithoutWeights{}, text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer),
                              std::move(options));
-        for (auto const& entry :
-             loaded.layout_.entries())  // before memory is asked for, whose size the file might lie about
-            if (entry.stored) file.contents().at(entry.name).require_shape(entry.shape);
+        pipeline::require_weights(file, loaded.layout_);
         loaded.make_room();
-        std::vector<float> values(static_cast<std::size_t>(loaded.layout_.size()));
-        loaded.layout_.template initialize<float>(0, values);  // what files do not hold: fixed tables
-        std::vector<io::TensorDestination> destinations;
-        for (auto const& entry : loaded.layout_.entries())
-            if (entry.stored) destinations.push_back({entry.name, entry.shape, values.data() + entry.parameter.offset});
-        file.load_weights(destinations);
+        auto const values = pipeline::load_weights(file, loaded.layout_);
         loaded.set_weights(std::vector<Scalar>(values.begin(), values.end()));
         return loaded;
     }
@@ -289,6 +310,12 @@ private:
           tokenizer_(std::move(tokenizer)),
           space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
           model_(layout_, options_.denoiser, space_) {
+        Index const vocabulary = tokenizer_.vocabulary_size();
+        auto const specials = tokenizer_.specials();
+        for (Token const token : {specials.bos, specials.pad, specials.eos, specials.unk})
+            require(token >= 0 && token < vocabulary, "inkling::TextDiffusion: the tokenizer's special tokens are bos ",
+                    specials.bos, ", pad ", specials.pad, ", eos ", specials.eos, ", unk ", specials.unk,
+                    ", expected tokens of its vocabulary of ", vocabulary);
         schedule::require_falls(options_.schedule, "inkling::TextDiffusion");
     }
 
@@ -308,31 +335,41 @@ private:
         return samples;
     }
 
-    /// Sources of like length together, so that a batch wastes nothing; at most the budget of rows each.
-    [[nodiscard]] std::vector<std::vector<Index>> grouped(std::span<std::vector<Token> const> tokens,
-                                                          GenerateOptions const& options) const {
-        std::vector<Index> order(tokens.size());
-        std::iota(order.begin(), order.end(), Index{0});
-        auto const length = [&](Index i) {
-            return std::max(static_cast<Index>(tokens[static_cast<std::size_t>(i)].size()) + 2, wrapping().filled);
-        };
-        std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return length(a) < length(b); });
-        std::vector<std::vector<Index>> groups;
-        Index rows = 0;
-        for (Index const i : order) {
-            Index const cost = length(i) * options.beams.candidates();
-            if (groups.empty() || rows + cost > options.tokens_per_batch) {
-                groups.emplace_back();
-                rows = 0;
-            }
-            groups.back().push_back(i);
-            rows += cost;
-        }
-        return groups;
+    template <class Choice, class ListenerType>
+    static void check_generation() {
+        static_assert(Selection<Choice>,
+                      "inkling::TextDiffusion: argument 3 is not a Selection: it needs "
+                      "'Index select(std::span<decode::Candidate const>) const', and to be copyable.");
+        static_assert(Listener<ListenerType, Scalar>,
+                      "inkling::TextDiffusion: argument 4 is not a Listener: it needs "
+                      "'operator()(decode::StepData<Scalar> const&)' that returns bool or nothing.");
     }
 
+    /// Calls clean(worker, plan, group, result), which returns whether it was done, for groups of lines of like
+    /// length, [S] as they are counted.
+    template <class Clean>
+    [[nodiscard]] std::vector<Generated> generate_in_groups(std::vector<Index> const& lengths,
+                                                            GenerateOptions const& options, Clean const& clean) const {
+        Index const last = options.first_source + static_cast<Index>(lengths.size());
+        require(last <= (Index{1} << 32) / options.beams.candidates(), where_, ": sources up to number ", last, " of ",
+                options.beams.candidates(), " candidates each, expected at most 2^32 candidates");
+        std::vector<Generated> result(lengths.size());
+        auto const plan = options_.sampler.plan(options_.schedule);
+        sampler::require_valid(plan, where_);
+        auto worker = workers_.borrow(options_.device);
+        Index done = 0;
+        for (auto const& group : pipeline::grouped(lengths, options.beams.candidates(), options.tokens_per_batch)) {
+            if (options.stop.stop_requested()) break;
+            if (!clean(*worker, plan, group, result)) break;
+            done += static_cast<Index>(group.size());
+            if (options.on_progress) options.on_progress(done, static_cast<Index>(lengths.size()));
+        }
+        return result;
+    }
+
+    /// @return whether it was done; a batch that is stopped leaves no result
     template <class Choice, class ListenerType>
-    void generate_group(Worker& worker, sampler::Plan const& plan, std::span<std::vector<Token> const> tokens,
+    bool generate_group(Worker& worker, sampler::Plan const& plan, std::span<std::vector<Token> const> tokens,
                         std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
                         ListenerType& listener, std::vector<Generated>& result) const {
         worker.workspace.reset();
@@ -344,30 +381,29 @@ private:
                                                         model_.longest_source(), "source");
         auto encoded = model_.encode(pass, source);
         Index const count = source.segments.count;
-        VectorView<Token> const classes{worker.workspace.template take<Token>(count), count};
-        model_.predict_lengths(pass, encoded, classes);
-        std::vector<Token> host_classes(static_cast<std::size_t>(count));
-        download(pass.device, static_cast<Token const*>(classes.data), std::span<Token>(host_classes));
 
         // Candidates: every source with every length and every noise.
         decode::Beams beams = options.beams;
         beams.longest = std::min(beams.longest, model_.longest_target());
         beams.shortest = std::min(beams.shortest, beams.longest);
         Index const candidates = beams.candidates();
+        std::vector<Index> source_lengths;
+        for (std::size_t s = 0; s < group.size(); ++s)
+            source_lengths.push_back(batch.source_offsets[s + 1] - batch.source_offsets[s]);
+        auto const lengths = pipeline::candidate_lengths(pass, model_, encoded, source_lengths, beams);
         text::JoinedBatch
             joined;  // of what each candidate's rows are: its target, and the source where the model joins them
         std::vector<Index> sequences;
         std::vector<Index> sources;
         for (Index s = 0; s < count; ++s) {
             auto const at = static_cast<std::size_t>(s);
-            Index const rows = batch.source_offsets[at + 1] - batch.source_offsets[at];
-            Index const predicted = model_.length_of(rows, host_classes[at]);
-            for (Index const length : decode::candidate_lengths(predicted, beams)) {
+            for (Index c = 0; c < candidates; ++c) {
+                Index const length = lengths[static_cast<std::size_t>(s * candidates + c)];
                 std::span<Token const> prefix;
                 if constexpr (joins_source<Model>)
                     prefix = std::span<Token const>(batch.source_tokens)
                                  .subspan(static_cast<std::size_t>(batch.source_offsets[at]),
-                                          static_cast<std::size_t>(rows));
+                                          static_cast<std::size_t>(source_lengths[at]));
                 Index const room = model_.longest_target() - static_cast<Index>(prefix.size());
                 joined.add(prefix, {}, std::min(length, room), tokenizer_.specials().pad);
                 sequences.push_back((options.first_source + group[at]) * candidates
@@ -375,6 +411,65 @@ private:
                 sources.push_back(s);
             }
         }
+        return clean(worker, pass, plan, encoded, joined, sequences, sources, tokens, group, beams, options, selection,
+                     listener, result);
+    }
+
+    /// Appends a line that is to be filled: what is known is kept, and everything is written where nothing is known.
+    void add_gapped(text::JoinedBatch& batch, text::GappedLine const& line, std::string const& where) const {
+        require(line.pieces.size() == line.rows.size() + 1, where, " has ", line.pieces.size(), " pieces and ",
+                line.rows.size(), " gaps, expected one piece more than gaps");
+        auto const wrap = wrapping();
+        bool const known = std::any_of(line.pieces.begin(), line.pieces.end(),
+                                       [&](std::string const& piece) { return !tokenizer_.encode(piece).empty(); });
+        for (std::size_t i = 0; i < line.pieces.size(); ++i) {
+            if (i == 0 && wrap.target_bos) batch.tokens.push_back(wrap.specials.bos);
+            auto const tokens = tokenizer_.encode(line.pieces[i]);
+            batch.tokens.insert(batch.tokens.end(), tokens.begin(), tokens.end());
+            if (i == line.rows.size()) break;
+            if (known) batch.end_part(text::part::kept);
+            require(line.rows[i] >= 1 && line.rows[i] <= model_.longest_target(), where, ": gap ", i + 1, " has ",
+                    line.rows[i], " rows, expected 1 to ", model_.longest_target(), ", as many as the model takes");
+            batch.tokens.resize(batch.tokens.size() + static_cast<std::size_t>(line.rows[i]), wrap.specials.pad);
+            if (known) batch.end_part(text::part::written);
+        }
+        if (wrap.target_eos) batch.tokens.push_back(wrap.specials.eos);
+        batch.end_part(known || line.rows.empty() ? text::part::kept : text::part::written);
+        batch.end_sequence();
+    }
+
+    template <class Choice, class ListenerType>
+    bool infill_group(Worker& worker, sampler::Plan const& plan, text::JoinedBatch const& lines,
+                      std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
+                      ListenerType& listener, std::vector<Generated>& result) const {
+        worker.workspace.reset();
+        nn::Pass<Device> pass{worker.device, worker.workspace, weights_.data()};
+        Index const candidates = options.beams.candidates();
+        text::JoinedBatch joined;
+        std::vector<Index> sequences, sources;
+        for (Index const i : group)
+            for (Index c = 0; c < candidates; ++c) {
+                joined.add_sequence(lines, i);
+                sequences.push_back((options.first_source + i) * candidates + c);
+                sources.push_back(static_cast<Index>(sources.size()) / candidates);
+            }
+        auto encoded = typename Model::Encoded{};
+        return clean(worker, pass, plan, encoded, joined, sequences, sources, {}, group, options.beams, options,
+                     selection, listener, result);
+    }
+
+    /// Cleans all candidates of a group, and chooses.
+    /// @param joined     of what each candidate's rows are
+    /// @param sequences  [C], the candidates' numbers, by which random numbers are keyed
+    /// @param sources    [C], which source of the encoded ones each belongs to
+    /// @param texts      the sources' tokens, each of whose lines is its target alone; empty: lines are all their rows
+    /// @return whether it was done
+    template <class Choice, class ListenerType>
+    bool clean(Worker& worker, nn::Pass<Device>& pass, sampler::Plan const& plan, typename Model::Encoded& encoded,
+               text::JoinedBatch const& joined, std::vector<Index> const& sequences, std::vector<Index> const& sources,
+               std::span<std::vector<Token> const> texts, std::vector<Index> const& group, decode::Beams const& beams,
+               GenerateOptions const& options, Choice const& selection, ListenerType& listener,
+               std::vector<Generated>& result) const {
         std::vector<Index> const& offsets = joined.offsets;
         std::span<Token const> known;
         if constexpr (joins_source<Model>) known = joined.tokens;
@@ -389,7 +484,12 @@ private:
         if constexpr (joins_source<Model>) {
             parts = {pipeline::parts_to_device(pass, joined), joined.kept};
             start_clean(pass, parts, target, z);
+            if constexpr (requires { model_.keep(pass, encoded, joined, parts.segments); })
+                model_.keep(pass, encoded, joined, parts.segments);
         }
+        std::vector<Index> numbers;  // of the sources, for who listens
+        if constexpr (decode::listens<ListenerType>)
+            for (Index const source : sources) numbers.push_back(group[static_cast<std::size_t>(source)]);
         bool stopped = false;
         auto const z0_hat = pipeline::denoise(
             pass, space_, model_, plan, target, encoded, z,
@@ -400,13 +500,14 @@ private:
             },
             [&](pipeline::StepState<Device> const& state) {
                 if constexpr (decode::listens<ListenerType>)
-                    if (!tell(worker, pass, state, offsets, listener)) return false;
+                    if (!tell(worker, pass, state, offsets, numbers, listener)) return false;
                 stopped = state.step + 1 < state.steps && options.stop.stop_requested();
                 return !stopped;
             },
             parts);
-        if (stopped) return;
-        read_out(pass, z0_hat, joined, group, beams, selection, result);
+        if (stopped) return false;
+        read_out(pass, z0_hat, joined, texts, group, beams, selection, result);
+        return true;
     }
 
     /// Puts the embeddings of what is kept in the place of its noise.
@@ -426,7 +527,8 @@ private:
     /// Copies what a step has come to for the listener. @return whether to go on
     template <class ListenerType>
     [[nodiscard]] bool tell(Worker& worker, nn::Pass<Device>& pass, pipeline::StepState<Device> const& state,
-                            std::vector<Index> const& offsets, ListenerType& listener) const {
+                            std::vector<Index> const& offsets, std::vector<Index> const& sources,
+                            ListenerType& listener) const {
         nn::Scope<Device> const scope(pass.workspace);
         Index const rows = state.z.rows;
         worker.tokens.resize(static_cast<std::size_t>(rows));
@@ -439,13 +541,13 @@ private:
         download(pass.device, state.z0_hat.data, std::span<Scalar>(worker.z0_hat));
         return decode::notify(listener,
                               decode::StepData<Scalar>{state.step, state.steps, state.time, space_.width(), worker.z,
-                                                       worker.z0_hat, worker.tokens, offsets});
+                                                       worker.z0_hat, worker.tokens, offsets, sources});
     }
 
     template <class Choice>
     void read_out(nn::Pass<Device>& pass, MatrixView<Scalar> z0_hat, text::JoinedBatch const& sequences,
-                  std::vector<Index> const& group, decode::Beams const& beams, Choice const& selection,
-                  std::vector<Generated>& result) const {
+                  std::span<std::vector<Token> const> sources, std::vector<Index> const& group,
+                  decode::Beams const& beams, Choice const& selection, std::vector<Generated>& result) const {
         Index const candidates = beams.candidates();
         Index const rows = z0_hat.rows;
         VectorView<Token> const tokens{pass.workspace.template take<Token>(rows), rows};
@@ -462,18 +564,36 @@ private:
             choice.clear();
             for (Index c = 0; c < candidates; ++c) {
                 auto const at = s * static_cast<std::size_t>(candidates) + static_cast<std::size_t>(c);
-                auto const begin = static_cast<std::size_t>(sequences.target_begin(static_cast<Index>(at)));
-                auto const length = static_cast<std::size_t>(sequences.offsets[at + 1]) - begin;
-                std::span<Token const> const own(host_tokens.data() + begin, length);
+                std::vector<Token> own;
                 double score = 0.0;
-                for (std::size_t i = begin; i < begin + length; ++i) score += static_cast<double>(host_scores[i]);
+                Index written = 0;
+                for (Index p = sequences.first_parts[at] + (sources.empty() ? 0 : 1); p < sequences.first_parts[at + 1];
+                     ++p) {
+                    auto const part = static_cast<std::size_t>(p);
+                    bool const kept = sequences.kept[part] != text::part::written;
+                    auto const& tokens_of = kept ? sequences.tokens : host_tokens;
+                    for (Index row = sequences.parts[part]; row < sequences.parts[part + 1]; ++row) {
+                        auto const i = static_cast<std::size_t>(row);
+                        own.push_back(tokens_of[i]);
+                        if (kept) continue;
+                        score += static_cast<double>(host_scores[i]);
+                        ++written;
+                    }
+                }
+                std::string text = tokenizer_.decode(own);
                 all.push_back(
-                    {tokenizer_.decode(own), {own.begin(), own.end()}, score / static_cast<double>(length), true});
+                    {std::move(text), std::move(own), score / static_cast<double>(std::max<Index>(1, written)), true});
             }
+            std::string const source = candidates == 1 || sources.empty()
+                ? std::string{}
+                : tokenizer_.decode(sources[static_cast<std::size_t>(group[s])]);
             for (Generated const& one : all)
-                choice.push_back({one.text, one.mean_log_probability, beams.group(static_cast<Index>(choice.size()))});
-            auto const best = candidates == 1 ? std::size_t{0} : static_cast<std::size_t>(selection.select(choice));
-            result[static_cast<std::size_t>(group[s])] = std::move(all[best]);
+                choice.push_back(
+                    {one.text, one.mean_log_probability, beams.group(static_cast<Index>(choice.size())), source});
+            Index const best = candidates == 1 ? 0 : selection.select(choice);
+            require(best >= 0 && best < candidates, where_, ": the Selection chose candidate ", best,
+                    ", expected 0 to ", candidates - 1);
+            result[static_cast<std::size_t>(group[s])] = std::move(all[static_cast<std::size_t>(best)]);
         }
     }
 

@@ -2,10 +2,9 @@
 
 #include <inkling/core/hash.hpp>
 #include <inkling/io/atomic_file.hpp>
-#include <inkling/metric/bleu.hpp>  // what held-out text is scored by
-#include <inkling/objective/diffusion_loss.hpp>
-#include <inkling/pipeline/trainer_options.hpp>
-#include <inkling/schedule/discrete.hpp>
+#include <inkling/metric/bleu.hpp>       // what held-out text is scored by
+#include <inkling/objective/levels.hpp>  // levels are drawn evenly where a user says nothing
+#include <inkling/pipeline/training.hpp>
 #include <inkling/text/batching.hpp>
 #include <inkling/train/adamw.hpp>  // the optimiser is no axis: checkpoints hold AdamW's state
 #include <inkling/train/best_checkpoints.hpp>
@@ -19,6 +18,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -28,6 +28,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,17 +41,19 @@ namespace inkling {
 /// Error that names update, term and tensor, and leaves the last good checkpoint: one is written only of weights whose
 /// loss is finite. trainer_defaults.hpp, which pipeline.hpp brings, names an objective and a learning rate for whoever
 /// names none: `Trainer<Model>`.
-/// @tparam Pipeline    what is trained: a TextDiffusion
+/// pipeline::Training tells what a batch and its loss are of each kind of pipeline.
+/// @tparam Pipeline    what is trained: a TextDiffusion, or a TextAutoregression
 /// @tparam Objective_  what training lowers
 /// @tparam Rate        how large each update is
-template <class Pipeline, class Objective_, LearningRate Rate>
-    requires TrainableDenoiser<typename Pipeline::ModelType>
+/// @tparam Levels      which noise levels it draws; of diffusion alone
+template <class Pipeline, class Objective_, LearningRate Rate, class Levels = objective::EvenLevels>
+    requires pipeline::Trainable<Pipeline, Levels>
     && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
 class Trainer {
 public:
     using Device = typename Pipeline::Device;
     using Scalar = typename Device::Scalar;
-    using Options = TrainerOptions<Objective_, Rate>;
+    using Options = TrainerOptions<Objective_, Rate, typename Pipeline::GenerateOptionsType, Levels>;
 
     /// @param pipeline  must outlive the trainer, which writes its weights
     /// @throws Error when an option is out of range, naming it
@@ -80,13 +83,11 @@ public:
         check(options_.checkpoint_minutes >= 0.0, "checkpoint_minutes", options_.checkpoint_minutes, "0 or more");
         check(options_.discrete_steps >= 0, "discrete_steps", options_.discrete_steps, "0 or more");
         check(options_.log_every > 0, "log_every", options_.log_every, "at least 1");
-        if constexpr (objective::is_paired<Objective_>)
-            check(options_.discrete_steps > 0 || schedule::is_table<typename Pipeline::NoiseScheduleType>,
-                  "discrete_steps", options_.discrete_steps, "at least 1, as the objective compares levels of a table");
+        check(options_.length_pool > 0, "length_pool", options_.length_pool, "at least 1");
+        (void)options_.learning_rate.at(1);  // refuses settings that are out of range
         options_.generate.check();
         if constexpr (requires { options_.objective.check(); }) options_.objective.check();
-        if (options_.discrete_steps > 0 || schedule::is_table<typename Pipeline::NoiseScheduleType>)
-            table_ = schedule::table_of(pipeline.schedule(), options_.discrete_steps);
+        training_.emplace(pipeline, options_);
         if (options_.ema_decay > 0.0)
             average_.emplace(device_, std::as_const(pipeline).weights(),
                              train::MovingAverageOptions{.decay = options_.ema_decay});
@@ -109,12 +110,15 @@ public:
             require_fits(*held_out, "held-out");
             (void)batches(*held_out,
                           held_out_seed);  // refuses a sentence over the budget now, not at the first validation
-            if (scores_bleu())
-                sampler::require_valid(pipeline_->options().sampler.plan(pipeline_->schedule()), "inkling::Trainer");
+            if (scores_bleu()) training_->require_generates();
         }
         std::optional<train::InterruptGuard> guard;
         if (options_.handle_signals) guard.emplace();
         guard_ = guard ? &*guard : nullptr;
+        struct Forget {  // even where something throws
+            train::InterruptGuard const*& guard;
+            ~Forget() { guard = nullptr; }
+        } const forget{guard_};
         best_.reset();
         best_validation_.reset();
         if (validates && !options_.checkpoint.empty() && options_.average_best > 0)
@@ -178,13 +182,15 @@ public:
             if (step_ > first_step) require_sound(corpus, sentences);
             save(plan, budget.seconds());
         }
-        if (!asked_to_end()) use_the_best(validates ? held_out : nullptr);
-        if (options_.stop.stop_requested()) report.end = TrainingReport::End::stopped;
-        if (guard && guard->requested()) {
-            report.end = TrainingReport::End::interrupted;
-            report.signal = guard->signal();
+        if (asked_to_end()) {
+            report.end = TrainingReport::End::stopped;
+            if (guard && guard->requested()) {
+                report.end = TrainingReport::End::interrupted;
+                report.signal = guard->signal();
+            }
+        } else {
+            use_the_best(validates ? held_out : nullptr);
         }
-        guard_ = nullptr;
         report.steps = step_;
         report.seconds = budget.seconds();
         report.validation = best_validation_;
@@ -205,6 +211,8 @@ public:
 
 private:
     using View = MatrixView<Scalar>;
+    using Training = pipeline::Training<Pipeline, Objective_, Levels>;
+    using Batch = typename Training::Batch;
     using Losses = objective::Losses<Device>;
 
     static constexpr std::uint64_t held_out_seed = 0;
@@ -285,127 +293,6 @@ private:
         }
     }
 
-    /// Makes one sequence of each sentence's sides, in joined_.
-    void join(text::Wrapping const& wrapping) {
-        joined_.clear();
-        for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
-            auto const side = [&](std::vector<Token> const& tokens, std::vector<Index> const& offsets) {
-                return std::span<Token const>(tokens).subspan(static_cast<std::size_t>(offsets[s]),
-                                                              static_cast<std::size_t>(offsets[s + 1] - offsets[s]));
-            };
-            auto const source = side(batch_.source_tokens, batch_.source_offsets);
-            joined_.add(source, side(batch_.target_tokens, batch_.target_offsets),
-                        pipeline_->model().length_of(static_cast<Index>(source.size()), 0), wrapping.specials.pad);
-        }
-    }
-    /// Rows that are denoised of sentence s of the batch, a joined source's among them.
-    [[nodiscard]] Index target_rows(std::size_t s) const {
-        auto const& offsets = joins_source<typename Pipeline::ModelType> ? joined_.offsets : batch_.target_offsets;
-        return offsets[s + 1] - offsets[s];
-    }
-
-    /// Brings a batch to the device with its noise drawn: by the update in training, by `draw` in validation.
-    [[nodiscard]] objective::NoisedBatch<Device> noised(nn::Pass<Device>& pass, text::ParallelCorpus const& corpus,
-                                                        std::span<Index const> sentences, std::uint64_t seed,
-                                                        std::uint32_t draw, bool training) {
-        batch_.clear();
-        auto const wrapping = pipeline_->wrapping();
-        constexpr bool paired = objective::is_paired<Objective_>;
-        for (int copy = 0; copy < (paired ? 2 : 1); ++copy)
-            for (Index const i : sentences) batch_.add(corpus.source(i), corpus.target(i), i, wrapping);
-        auto const& model = pipeline_->model();
-        objective::NoisedBatch<Device> result;
-        result.source = pipeline::to_device<Device>(pass, batch_.source_offsets, batch_.source_tokens, places_,
-                                                    model.longest_source(), "source");
-        constexpr bool joins = joins_source<typename Pipeline::ModelType>;
-        if constexpr (joins) {
-            join(wrapping);
-            result.target = pipeline::to_device<Device>(pass, joined_.offsets, joined_.tokens, places_,
-                                                        model.longest_target(), "target");
-            result.spans = pipeline::parts_to_device(pass, joined_);
-        } else {
-            result.target = pipeline::to_device<Device>(pass, batch_.target_offsets, batch_.target_tokens, places_,
-                                                        model.longest_target(), "target");
-        }
-        levels_.clear();
-        labels_.clear();
-        classes_.clear();
-        goals_.clear();
-        pair_weights_.clear();
-        double const factor = schedule::training_noise_factor(pipeline_->schedule());
-        std::size_t const half = sentences.size();
-        for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
-            RandomStream const stream{seed, Purpose::training_time, static_cast<std::uint32_t>(batch_.sentences[s]),
-                                      draw};
-            double time = 0.0;
-            double alpha_bar = 0.0;
-            Index index = -1;
-            if (table_) {
-                index = static_cast<Index>(stream.below(static_cast<std::uint64_t>(table_->steps()), 0));
-                if constexpr (paired) {
-                    auto const& pairs = options_.objective.pairs;
-                    Index const second = pairs.second_of(*table_, index, stream.uniform(1) < 0.5, stream.uniform(2));
-                    if (s >= half) {
-                        pair_weights_.resize(pair_weights_.size() + static_cast<std::size_t>(target_rows(s)),
-                                             pairs.counts(*table_, index, second) ? Scalar{1} : Scalar{0});
-                        index = second;
-                    }
-                }
-                time = table_->label_time(index);
-                alpha_bar = table_->level(index);
-            } else {
-                time = stream.uniform(0);
-                alpha_bar = pipeline_->schedule().alpha_bar(time);
-            }
-            auto const level = schedule::noising(alpha_bar, factor);
-            if constexpr (joins)
-                for (double const c : {1.0, 1.0, 0.0})
-                    levels_.push_back(static_cast<Scalar>(c));  // the source stays clean
-            for (double const c : {level.z0, 1.0, level.noise}) levels_.push_back(static_cast<Scalar>(c));
-            for (double const c : {index == 0 ? 0.0 : 1.0, index == 0 ? 1.0 : 0.0, 0.0})
-                goals_.push_back(static_cast<Scalar>(c));
-            labels_.push_back(model.time_label({time, alpha_bar}));
-            classes_.push_back(model.length_class(batch_.source_offsets[s + 1] - batch_.source_offsets[s],
-                                                  batch_.target_offsets[s + 1] - batch_.target_offsets[s]));
-        }
-        Index const count = batch_.size();
-        Index const rows = result.target.segments.rows;
-        result.length_classes = pipeline::to_device<Token>(pass, std::span<Token const>(classes_));
-        result.levels = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(levels_)).data,
-                         joins ? 2 * count : count, 3};
-        result.labels = pipeline::to_device<double>(pass, std::span<double const>(labels_));
-        result.last_signal =
-            table_ ? std::sqrt(table_->level(table_->steps() - 1)) : schedule::signal(pipeline_->schedule(), 1.0);
-        auto const keys = pipeline::to_device<Index>(pass, std::span<Index const>(batch_.sentences));
-        if (embedding::start_noise(pipeline_->space()) > 0.0) {  // of a text, and so the same for both of a pair
-            View const start = pass.take(rows, pipeline_->space().width());
-            fill_normal(pass.device, RandomStream{seed, Purpose::start_noise, 0, draw}, result.target.segments, keys,
-                        start);
-            result.start_noise = start;
-            result.goals = {pipeline::to_device<Scalar>(pass, std::span<Scalar const>(goals_)).data, count, 3};
-        }
-        VectorView<Index> noise_keys = keys;
-        if constexpr (paired) {
-            double const share = 2.0 / static_cast<double>(rows);
-            result.pair_weight_sum = 0.0;
-            for (Scalar& weight : pair_weights_) {
-                weight = static_cast<Scalar>(share * static_cast<double>(weight));
-                result.pair_weight_sum += static_cast<double>(weight);
-            }
-            result.pair_weights = pipeline::to_device<Scalar>(pass, std::span<Scalar const>(pair_weights_));
-            for (std::size_t s = half; s < batch_.sentences.size(); ++s)
-                batch_.sentences[s] += corpus.size();  // noise of its own
-            noise_keys = pipeline::to_device<Index>(pass, std::span<Index const>(batch_.sentences));
-        }
-        View const noise = pass.take(rows, pipeline_->space().width());
-        fill_normal(pass.device, RandomStream{seed, Purpose::training_noise, 0, draw}, result.target.segments,
-                    noise_keys, noise);
-        result.noise = noise;
-        result.self_condition = training && model.self_conditioned()
-            && RandomStream{seed, Purpose::self_conditioning, 0, draw}.uniform(0) < options_.self_conditioning;
-        return result;
-    }
-
     /// Update number `step` of the weights, which stay as they are where it throws.
     /// @param tokens  is raised by the tokens of both sides
     Losses update(Index step, text::ParallelCorpus const& corpus, std::span<Index const> sentences, Index& tokens) {
@@ -417,7 +304,8 @@ private:
                               gradients_.data(),
                               pipeline_->model().dropout(),
                               RandomStream{options_.seed, Purpose::dropout, 0, draw}};
-        auto const batch = noised(pass, corpus, sentences, options_.seed, draw, true);
+        training_->follow(pass, step);
+        auto const batch = training_->batch(pass, corpus, sentences, options_.seed, draw, true);
         tokens += batch.source.segments.rows + batch.target.segments.rows;
         auto const [losses, clipped] = gradient("update ", step, pass, batch);
         optimizer_.step(device_, pipeline_->weights(), gradients(), options_.learning_rate.at(step), clipped.factor);
@@ -430,7 +318,8 @@ private:
     void require_sound(text::ParallelCorpus const& corpus, std::span<Index const> sentences) {
         workspace_.reset();
         nn::Pass<Device> pass{device_, workspace_, pipeline_->weights().data, gradients_.data()};
-        (void)gradient("after update ", step_, pass, noised(pass, corpus, sentences, options_.seed, 0, false));
+        (void)gradient("after update ", step_, pass,
+                       training_->batch(pass, corpus, sentences, options_.seed, 0, false));
     }
 
     struct Gradient {
@@ -439,8 +328,7 @@ private:
     };
     /// Loss of a batch, and its gradient in gradients().
     /// @throws Error naming the term and the tensor where they are not finite
-    Gradient gradient(char const* when, Index step, nn::Pass<Device>& pass,
-                      objective::NoisedBatch<Device> const& batch) {
+    Gradient gradient(char const* when, Index step, nn::Pass<Device>& pass, Batch const& batch) {
         clear(device_, gradients_.data(), gradients_.size());
         Losses const losses = loss(pass, batch);
         auto const clipped = train::clip(device_, optimizer_.trained_ranges(), gradients(), options_.clip);
@@ -449,9 +337,8 @@ private:
     }
     [[nodiscard]] VectorView<Scalar const> gradients() const { return {gradients_.data(), gradients_.size()}; }
 
-    Losses loss(nn::Pass<Device>& pass, objective::NoisedBatch<Device> const& batch) {
-        Losses losses = objective::diffusion_loss(pass, pipeline_->space(), pipeline_->model(), options_.objective,
-                                                  batch, saved_, {.length_weight = options_.length_weight});
+    Losses loss(nn::Pass<Device>& pass, Batch const& batch) {
+        Losses losses = training_->loss(pass, batch);
         losses.collect(pass);
         if (columns_.empty()) columns_ = columns(losses);
         return losses;
@@ -474,15 +361,14 @@ private:
              options_.checkpoint.empty() ? "" : "; the last checkpoint is kept");
     }
 
-    /// What a row of the metrics file may hold: the terms of the shipped objectives, and those of this one.
+    /// What a row of the metrics file may hold: numbers of every run, and the objective's terms.
     [[nodiscard]] static std::vector<std::string> columns(Losses const& losses) {
         std::vector<std::string> names{"loss", "seconds", "learning_rate", "gradient_norm", "tokens_per_second"};
-        for (char const* name : {"regression", "anchor", "rounding", "nll", "length", "valid_loss", "valid_bleu",
-                                 "nearest_distance", "norm_mean", "norm_spread"})
-            names.emplace_back(name);
         for (objective::Term const& term : losses.terms())
             if (!term.name.empty() && std::find(names.begin(), names.end(), term.name) == names.end())
                 names.emplace_back(term.name);
+        for (char const* name : {"valid_loss", "valid_bleu", "nearest_distance", "norm_mean", "norm_spread"})
+            names.emplace_back(name);
         return names;
     }
 
@@ -573,7 +459,7 @@ private:
             if (asked_to_end()) return std::nullopt;
             workspace_.reset();
             nn::Pass<Device> pass{device_, workspace_, std::as_const(*pipeline_).weights().data};
-            auto const batch = noised(pass, held_out, plan.next(), held_out_seed, 0, false);
+            auto const batch = training_->batch(pass, held_out, plan.next(), held_out_seed, 0, false);
             Losses const losses = loss(pass, batch);
             if (!std::isfinite(losses.total())) refuse("validation after update ", step_, losses, {});
             double const share = static_cast<double>(batch.target.segments.rows);
@@ -596,7 +482,7 @@ private:
         std::stop_source ending;
         std::stop_callback const by_trainer(options_.stop, [&] { ending.request_stop(); });
         std::stop_callback const by_user(options_.generate.stop, [&] { ending.request_stop(); });
-        GenerateOptions generating = options_.generate;
+        auto generating = options_.generate;
         generating.stop = ending.get_token();
         generating.on_progress = [&](Index done, Index total) {
             if (asked_to_end()) ending.request_stop();
@@ -625,9 +511,6 @@ private:
                             {"text", hash_of(corpus)},
                             {"tokens_per_batch", options_.tokens_per_batch},
                             {"length_pool", options_.length_pool},
-                            {"self_conditioning", options_.self_conditioning},
-                            {"length_weight", options_.length_weight},
-                            {"discrete_steps", options_.discrete_steps},
                             {"clip", options_.clip},
                             {"ema_decay", options_.ema_decay},
                             {"seed", options_.seed},
@@ -635,10 +518,33 @@ private:
                             {"beta2", options_.adamw.beta2},
                             {"epsilon", options_.adamw.epsilon},
                             {"weight_decay", options_.adamw.weight_decay}};
+        training_->add_options(json);
         if constexpr (pipeline::Described<Objective_>) json["objective"] = pipeline::to_json(options_.objective);
+        if (auto const frozen = hash_of_frozen()) json["frozen"] = *frozen;
         if (held_out != nullptr)  // else scores of the run would not be of one kind
-            json["validation"] = {{"text", hash_of(*held_out)}, {"bleu_sentences", options_.bleu_sentences}};
+            json["validation"] = {{"text", hash_of(*held_out)},
+                                  {"bleu_sentences", options_.bleu_sentences},
+                                  {"generate", pipeline::to_json(options_.generate)}};
+        if constexpr (requires { training_->plan_hash(); })
+            if (held_out != nullptr && scores_bleu()) json["validation"]["plan"] = training_->plan_hash();
         return json.dump();
+    }
+
+    /// Of the weights that files hold and training leaves alone, such as a table from elsewhere; nothing where there are
+    /// none.
+    [[nodiscard]] std::optional<std::uint64_t> hash_of_frozen() const {
+        Device device(pipeline_->options().device);
+        std::optional<Hash> hash;
+        std::vector<Scalar> values;
+        for (auto const& entry : pipeline_->layout().entries()) {
+            if (entry.trained || !entry.stored) continue;
+            if (!hash) hash.emplace(1);
+            values.resize(static_cast<std::size_t>(entry.parameter.size()));
+            download(device, std::as_const(*pipeline_).weights().data + entry.parameter.offset,
+                     std::span<Scalar>(values));
+            for (Scalar const value : values) hash->add(std::bit_cast<std::uint32_t>(static_cast<float>(value)));
+        }
+        return hash ? std::optional(hash->value()) : std::nullopt;
     }
 
     static void add(Hash& hash, auto const& words) {
@@ -682,6 +588,7 @@ private:
                                 .bleu = scores_bleu() ? number("best_bleu") : std::numeric_limits<double>::quiet_NaN(),
                                 .embedding = {number("nearest_distance"), number("norm_mean"), number("norm_spread")}};
         }
+        training_->restore([&](std::string const& name) { return of(state.numbers, name.c_str()); });
         checkpoint.restore(device_, pipeline_->layout(), pipeline_->weights(), optimizer_,
                            average_ ? &*average_ : nullptr);
         step_ = state.step;
@@ -706,6 +613,7 @@ private:
             state.numbers["norm_mean"] = best_validation_->embedding.norm_mean;
             state.numbers["norm_spread"] = best_validation_->embedding.norm_spread;
         }
+        training_->save([&](std::string const& name, double value) { state.numbers[name] = value; });
         train::save_checkpoint(options_.checkpoint, device_, pipeline_->layout(), std::as_const(*pipeline_).weights(),
                                optimizer_, average_ ? &*average_ : nullptr, state);
         if (best_) best_->remove_dropped();
@@ -723,13 +631,7 @@ private:
     train::InterruptGuard const* guard_ = nullptr;
     std::string run_options_;
     std::vector<std::string> columns_;  ///< of the metrics file
-    std::optional<schedule::Discrete> table_;
-    objective::DiffusionSaved<typename Pipeline::SpaceType, typename Pipeline::ModelType> saved_;
-    text::PackedBatch batch_;
-    std::vector<Token> places_, classes_;
-    text::JoinedBatch joined_;
-    std::vector<Scalar> levels_, goals_, pair_weights_;
-    std::vector<double> labels_;
+    std::optional<Training> training_;
     std::vector<train::NamedNumber> numbers_;
     Index step_ = 0;
     Index validated_step_ = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/core/index.hpp>
+#include <inkling/objective/levels.hpp>
 #include <inkling/pipeline/text_diffusion.hpp>
 #include <inkling/train/adamw.hpp>
 #include <inkling/train/health.hpp>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <stop_token>
 
@@ -26,27 +28,32 @@ struct ValidationReport {
 struct TrainingReport {
     enum class End { budget, stopped, interrupted };
     End end = End::budget;
-    int signal = 0;        ///< SIGINT or SIGTERM where it was interrupted
-    Index steps = 0;       ///< updates in all, resumed ones included
-    double seconds = 0.0;  ///< of the whole run, resumed parts included
-    double loss = 0.0;     ///< total of the last update
+    int signal = 0;                                          ///< SIGINT or SIGTERM where it was interrupted
+    Index steps = 0;                                         ///< updates in all, resumed ones included
+    double seconds = 0.0;                                    ///< of the whole run, resumed parts included
+    double loss = std::numeric_limits<double>::quiet_NaN();  ///< total of the last update; NaN where none was done
     /// the best one of the whole run, by BLEU where it is asked for, else by loss; of equal ones the last
     std::optional<ValidationReport> validation{};
 };
 
-/// Settings of Trainer; every one has a default but the budget.
-template <class Objective_, class Rate>
+/// Settings of Trainer; every one has a default but the budget. Levels, self-conditioning, what is done with the source,
+/// weight of the length loss and T are of diffusion alone, and without effect where nothing is diffused.
+template <class Objective_, class Rate, class Generate = GenerateOptions, class Levels = objective::EvenLevels>
 struct TrainerOptions {
     double minutes = 0.0;    ///< budget; 0: no limit. One of the two must be set
     Index steps = 0;         ///< budget of updates; 0: no limit
     Objective_ objective{};  ///< what training lowers
     Rate learning_rate{};    ///< of every update; may be another one in a resumed run
+    Levels levels{};         ///< which noise levels training draws
     train::AdamWOptions adamw{};
     Index tokens_per_batch = 4096;  ///< the longer side of all sentences of a batch, at least 1
     Index length_pool = 1;  ///< sentences sorted by length together before batches are cut; 1: none. Packed rows waste
                             ///< nothing on uneven lengths, while batches of one length are of one kind and teach less
     double clip = 1.0;      ///< largest norm of the gradient; 0: not clipped
     double self_conditioning = 0.5;  ///< [0, 1], share of the batches that see an estimate of z0
+    bool train_first = false;        ///< of these batches the first estimate has a loss of its own, and a gradient
+    double drop_source = 0.0;        ///< [0, 1), share of the batches whose source the model is not shown: for guidance
+    bool sentence_means = false;     ///< losses are means over sentences of means over their rows; else over all rows
     double length_weight = 0.1;      ///< of the length loss in the total; 0 or more
     Index discrete_steps = 2000;  ///< T: t is drawn from {0, 1/T, ...}; 0: from all of [0, 1]. Without effect where the
                                   ///< pipeline's schedule is a schedule::Discrete, which is drawn from as it is
@@ -55,7 +62,7 @@ struct TrainerOptions {
 
     Index validate_every = 500;  ///< updates, at least 1; the last update is validated too
     Index bleu_sentences = 200;  ///< of the held-out text that are generated and scored; 0: none
-    GenerateOptions generate{};  ///< how they are generated
+    Generate generate{};         ///< how they are generated
     Index average_best = 5;  ///< the trained model is the mean of the best so many validated weights (or the very best,
                              ///< where that scores higher), kept as files beside the checkpoint; 0, or without a
                              ///< checkpoint: the last weights, or their moving average

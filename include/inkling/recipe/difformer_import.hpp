@@ -123,13 +123,13 @@ template <class TrainerType>
 ///     auto const model = recipe::import_difformer<recipe::Difformer<backend::Cpu<>>>(settings, decoding, file, tokenizer);
 ///
 /// @param weights  the state_dict as a safetensors file
-/// @throws Error when the tokenizer is of another vocabulary, and as difformer_options and read_difformer_weights do
+/// @throws Error when the tokenizer is of another vocabulary or has other special tokens, and as difformer_options and
+///         read_difformer_weights do
 template <class Pipeline>
 [[nodiscard]] Pipeline import_difformer(DifformerSettings const& settings, DifformerDecoding const& decoding,
                                         std::filesystem::path const& weights, pipeline::HeldTokenizer tokenizer) {
-    require(settings.vocabulary == 0 || settings.vocabulary == tokenizer.vocabulary_size(),
-            "inkling::recipe::import_difformer: the tokenizer has ", tokenizer.vocabulary_size(),
-            " tokens, expected the model's ", settings.vocabulary);
+    require_tokenizer(settings.vocabulary, settings.specials, tokenizer.vocabulary_size(), tokenizer.specials(),
+                      "inkling::recipe::import_difformer");
     Pipeline pipeline(std::move(tokenizer), difformer_options<Pipeline>(settings, decoding));
     using Scalar = typename Pipeline::Scalar;
     auto const values = read_difformer_weights<Scalar>(io::Safetensors::open(weights), pipeline.layout());

@@ -57,14 +57,13 @@ template <Backend B>
 ///     auto const model = recipe::import_diffuseq<backend::Cpu<>>(settings, decoding, file, tokenizer);
 ///
 /// @param weights  the state_dict as a safetensors file
-/// @throws Error when the tokenizer is of another vocabulary, and as read_diffuseq_weights does
+/// @throws Error when the tokenizer is of another vocabulary or has other special tokens, and as read_diffuseq_weights does
 template <Backend B>
 [[nodiscard]] OfficialDiffuSeq<B> import_diffuseq(DiffuSeqSettings const& settings, DiffuSeqDecoding const& decoding,
                                                   std::filesystem::path const& weights,
                                                   pipeline::HeldTokenizer tokenizer) {
-    require(settings.vocabulary == 0 || settings.vocabulary == tokenizer.vocabulary_size(),
-            "inkling::recipe::import_diffuseq: the tokenizer has ", tokenizer.vocabulary_size(),
-            " tokens, expected the model's ", settings.vocabulary);
+    require_tokenizer(settings.vocabulary, settings.specials, tokenizer.vocabulary_size(), tokenizer.specials(),
+                      "inkling::recipe::import_diffuseq");
     OfficialDiffuSeq<B> pipeline(std::move(tokenizer), diffuseq_options<B>(settings, decoding));
     using Scalar = typename B::Scalar;
     auto const values = read_diffuseq_weights<Scalar>(io::Safetensors::open(weights), pipeline.layout());

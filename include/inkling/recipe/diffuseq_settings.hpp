@@ -44,10 +44,9 @@ namespace inkling::recipe {
 
 /// What an official DiffuSeq or Bridge is trained with, in terms of our options.
 struct DiffuSeqSettings {
-    Index vocabulary = 0;  ///< V; 0: not said
-    text::SpecialTokens specials{.bos = 0, .pad = 3, .eos = 1, .unk = 2};
-    Index separator = 1;           ///< the token between source and target
-    Index diffusion_steps = 2000;  ///< T
+    Index vocabulary = 0;                                                      ///< V; 0: not said
+    text::SpecialTokens specials{.bos = -1, .pad = -1, .eos = -1, .unk = -1};  ///< -1: not said
+    Index diffusion_steps = 2000;                                              ///< T
     std::string noise_schedule = "sqrt";
     embedding::NoisyLearnedOptions embedding{};
     denoiser::EncoderOnlyOptions denoiser{};
@@ -77,10 +76,9 @@ struct DiffuSeqSettings {
     penalty.base.clean_goal = true;
     std::string const name = official.text("simi_penalty", "l2_noise_random");
     bool const cosine = name.starts_with("cosine");
-    if (!cosine && !name.starts_with("l2"))
-        official.refuse("simi_penalty", "'l2' or 'cosine', alone or with '_noise' or '_noise_random'");
-    std::string const rest = name.substr(cosine ? 6 : 2);
-    if (!rest.empty() && rest != "_noise" && rest != "_noise_random")
+    std::string const rest = name.substr(std::min<std::size_t>(name.size(), cosine ? 6 : 2));
+    bool const squared = name.starts_with("l2");
+    if ((!cosine && !squared) || (!rest.empty() && rest != "_noise" && rest != "_noise_random"))
         official.refuse("simi_penalty", "'l2' or 'cosine', alone or with '_noise' or '_noise_random'");
     penalty.distance = cosine ? objective::Distance::cosine : objective::Distance::squared;
     penalty.weight = -official.number("simi_lambda", -2.0);
@@ -160,12 +158,12 @@ inline DiffuSeqSettings DiffuSeqSettings::read(nlohmann::json const& json, std::
         return official.count(one, official.count(other, fallback));
     };
     DiffuSeqSettings settings;
-    settings.vocabulary = either("vocab", "vocab_size", 0);
-    settings.specials = {.bos = static_cast<Token>(official.count("start", 0, 0)),
-                         .pad = static_cast<Token>(official.count("pad", 3, 0)),
-                         .eos = static_cast<Token>(official.count("end", 1, 0)),
-                         .unk = static_cast<Token>(official.count("unk", 2, 0))};
-    settings.separator = official.count("sep", settings.specials.eos, 0);
+    bool const named = json.contains("vocab") && json["vocab"].is_string();  // 'bert', beside the number in vocab_size
+    settings.vocabulary = named ? official.count("vocab_size", 0) : either("vocab", "vocab_size", 0);
+    auto const token = [&](char const* name) { return static_cast<Token>(official.count(name, -1, 0)); };
+    settings.specials = {.bos = token("start"), .pad = token("pad"), .eos = token("end"), .unk = token("unk")};
+    if (token("sep") != settings.specials.eos && token("sep") != -1)
+        official.refuse("sep", "the token of 'end', which stands between source and target too");
     settings.diffusion_steps = either("T", "diffusion_steps", 2000);
     settings.noise_schedule = official.text("noise_schedule", "sqrt");
     if (!official.flag("predict_xstart", true)) official.refuse("predict_xstart", "true: the model estimates z0");

@@ -10,4 +10,8 @@
 #include <inkling/recipe/diffuseq.hpp>
 #include <inkling/recipe/diffuseq_import.hpp>
 #include <inkling/recipe/diffuseq_settings.hpp>
+#include <inkling/recipe/dinoiser.hpp>
+#include <inkling/recipe/dinoiser_import.hpp>
+#include <inkling/recipe/dinoiser_settings.hpp>
+#include <inkling/recipe/sed.hpp>
 #include <inkling/recipe/state_dict.hpp>

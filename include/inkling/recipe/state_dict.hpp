@@ -5,6 +5,7 @@
 #include <inkling/core/shape.hpp>
 #include <inkling/io/safetensors.hpp>
 #include <inkling/nn/parameters.hpp>
+#include <inkling/text/concept.hpp>
 
 #include <algorithm>
 #include <concepts>
@@ -89,6 +90,26 @@ template <std::floating_point Real, class Ignored>
     require(complaints.empty(), where, ": file '", file.name(), "' does not fit: tensors",
             complaints.empty() ? "" : complaints.substr(1));
     return weights;
+}
+
+/// Holds a tokenizer against what a checkpoint says of its vocabulary.
+///
+/// @param vocabulary  V, 0 where it is not said
+/// @param specials    -1 where one is not said
+/// @param where       begins the message
+/// @throws Error naming the first that differs
+inline void require_tokenizer(Index vocabulary, text::SpecialTokens const& specials, Index tokenizer_vocabulary,
+                              text::SpecialTokens const& tokenizer_specials, std::string_view where) {
+    require(vocabulary == 0 || vocabulary == tokenizer_vocabulary, where, ": the tokenizer has ", tokenizer_vocabulary,
+            " tokens, expected the model's ", vocabulary);
+    auto const same = [&](char const* name, Token expected, Token seen) {
+        require(expected == -1 || expected == seen, where, ": the tokenizer's ", name, " is token ", seen,
+                ", expected the model's ", expected);
+    };
+    same("bos", specials.bos, tokenizer_specials.bos);
+    same("pad", specials.pad, tokenizer_specials.pad);
+    same("eos", specials.eos, tokenizer_specials.eos);
+    same("unk", specials.unk, tokenizer_specials.unk);
 }
 
 }  // namespace inkling::recipe

@@ -28,6 +28,8 @@ struct Plan {
     std::vector<Step> steps;     ///< in the order in which they run, noisiest first
     bool clamp = false;          ///< replace z0_hat by the embedding of its nearest token before each step
     double initial_noise = 1.0;  ///< positive
+    double guidance = 0.0;       ///< w: z0_hat is 1 + w times that with the source, less w times that without any; 0
+                                 ///< asks for the former alone, -1 for the latter
 
     /// Whether any step draws noise.
     [[nodiscard]] bool draws_noise() const {
@@ -51,6 +53,8 @@ inline void require_valid(Plan const& plan, std::string_view where) {
     require(!plan.steps.empty(), where, ": the plan has no steps, expected at least one");
     require(plan.initial_noise > 0.0 && std::isfinite(plan.initial_noise), where, ": the plan's initial_noise is ",
             plan.initial_noise, ", expected a positive finite number");
+    require(std::isfinite(plan.guidance), where, ": the plan's guidance is ", plan.guidance,
+            ", expected a finite number");
     for (std::size_t i = 0; i < plan.steps.size(); ++i) {
         Step const& step = plan.steps[i];
         auto const number = static_cast<Index>(i);

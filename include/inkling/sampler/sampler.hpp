@@ -9,6 +9,7 @@
 #include <inkling/sampler/ddim.hpp>
 #include <inkling/sampler/ddpm.hpp>
 #include <inkling/sampler/dpm_solver.hpp>
+#include <inkling/sampler/guided.hpp>
 #include <inkling/sampler/plan.hpp>
 #include <inkling/sampler/rescheduled.hpp>
 #include <inkling/sampler/step_plan.hpp>

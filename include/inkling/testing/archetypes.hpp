@@ -172,6 +172,49 @@ struct Denoiser {
     [[nodiscard]] double dropout() const { return 0.0; }
 };
 
+/// Says that what was just written comes next; learns nothing.
+template <Backend B>
+struct NextTokens {
+    using Device = B;
+    using Scalar = typename B::Scalar;
+    using View = MatrixView<Scalar>;
+    using ConstView = MatrixView<Scalar const>;
+    using Options = NoOptions;
+    struct Encoded {
+        View output, keys_values;  // [S, 1]
+        Index const* source_of = nullptr;
+    };
+    struct Saved {};
+    struct Cache {};
+
+    NextTokens() = delete;
+    template <EmbeddingSpace Space>
+    NextTokens(nn::ParameterLayout&, Options const&, Space const&) {}
+
+    [[nodiscard]] Encoded encode(nn::Pass<B>& pass, PackedSequences const& source, Saved* = nullptr) const {
+        return {pass.take_zeros(source.segments.count, 1), pass.take_zeros(source.segments.count, 1)};
+    }
+    void predict(nn::Pass<B>& pass, PackedSequences const&, Encoded const&, ConstView z, View out,
+                 Saved* = nullptr) const {
+        scale(pass.device, Scalar{1}, z, out);
+    }
+    [[nodiscard]] Cache make_cache(nn::Pass<B>&, Index, Index) const { return {}; }
+    void predict_next(nn::Pass<B>& pass, Encoded const&, Cache&, NextRows const&, ConstView z, View out) const {
+        scale(pass.device, Scalar{1}, z, out);
+    }
+    void copy_sequence(nn::Pass<B>&, Cache&, Index, Index, Index) const {}
+    [[nodiscard]] Index longest_source() const { return 100; }
+    [[nodiscard]] Index longest_target() const { return 100; }
+
+    void predict_backward(nn::Pass<B>& pass, PackedSequences const&, Encoded const&, Saved const&, ConstView dout,
+                          View dz, View dkeys_values) const {
+        add(pass.device, dz, dout, dz);
+        clear(pass.device, dkeys_values.data, dkeys_values.size());
+    }
+    void encode_backward(nn::Pass<B>&, Encoded const&, Saved const&, View, View) const {}
+    [[nodiscard]] double dropout() const { return 0.0; }
+};
+
 /// The mean square of z0 - z0_hat.
 struct Objective {
     Objective() = delete;

@@ -105,7 +105,7 @@ private:
         for (std::size_t i = 0; i < lengths.target.size(); ++i) {
             require(lengths.source[i] >= 0 && lengths.target[i] >= 0, where, "sentence ", i, " has a negative length");
             require(std::max(lengths.source[i], lengths.target[i]) <= options.tokens_per_batch, where, "sentence ", i,
-                    " has ", lengths.source[i], " source and ", lengths.target[i],
+                    " (from 0) has ", lengths.source[i], " source and ", lengths.target[i],
                     " target tokens, expected at most tokens_per_batch = ", options.tokens_per_batch,
                     " (raise it, or leave long sentences out when reading)");
         }

@@ -8,11 +8,13 @@
 #include <inkling/text/batching.hpp>
 #include <inkling/text/concept.hpp>
 #include <inkling/text/envelope.hpp>
+#include <inkling/text/gaps.hpp>
 #include <inkling/text/joining.hpp>
 #include <inkling/text/memory_lines.hpp>
 #include <inkling/text/packing.hpp>
 #include <inkling/text/parallel_corpus.hpp>
 #include <inkling/text/reading.hpp>
+#include <inkling/text/span_masking.hpp>
 #include <inkling/text/utf8.hpp>
 #include <inkling/text/vocabulary.hpp>
 #include <inkling/text/word_tokenizer.hpp>

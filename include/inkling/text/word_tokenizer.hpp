@@ -70,7 +70,11 @@ public:
     }
 
     /// Tokens of the words of `line`, unk for unknown ones; nothing else is added.
+    /// @throws Error when the line is not UTF-8
     [[nodiscard]] std::vector<Token> encode(std::string_view line) const {
+        std::size_t const valid = valid_utf8_prefix(line);
+        require(valid == line.size(), "inkling::text::WordTokenizer: byte ", valid + 1,
+                " of the line is not valid UTF-8");
         std::vector<Token> tokens;
         for_each_word(line, [&](std::string_view word) { tokens.push_back(vocabulary_.token(word)); });
         return tokens;

@@ -2,8 +2,8 @@
 
 #include <inkling/backend/concept.hpp>
 #include <inkling/core/error.hpp>
+#include <inkling/io/sealed_file.hpp>
 #include <inkling/nn/parameters.hpp>
-#include <inkling/train/detail/sealed_file.hpp>
 #include <inkling/train/detail/weights.hpp>
 #include <inkling/train/snapshot.hpp>
 
@@ -54,12 +54,13 @@ public:
     /// two steps that score the same the later is the better: early on a score on few sentences is often 0. Of a step
     /// that is in the list already the new score counts.
     /// @return whether they are kept
-    /// @throws Error when the score is not a number, or the file cannot be written; the list is then as before
+    /// @throws Error when the score is not finite, or the file cannot be written; the list is then as before
     template <Backend B>
     bool offer(B& device, nn::ParameterLayout const& layout, VectorView<typename B::Scalar const> weights, Index step,
                double score) {
         using Real = typename B::Scalar;
-        require(!std::isnan(score), "inkling::train::BestCheckpoints: the score of step ", step, " is not a number");
+        require(std::isfinite(score), "inkling::train::BestCheckpoints: the score of step ", step, " is ", score,
+                ", expected a finite number");
         std::vector<Snapshot> list = snapshots_;
         std::erase_if(list, [&](Snapshot const& kept) { return kept.step == step; });
         std::string const file = name_(step);
@@ -69,7 +70,7 @@ public:
         if (kept) {
             std::vector<Real> const host = detail::to_host(device, weights);
             auto const tensors = detail::named_weights(layout, std::span<Real const>(host));
-            detail::write_sealed(folder_ / file, tensors, {{"inkling_step", std::to_string(step)}}, format_key, format);
+            io::write_sealed(folder_ / file, tensors, {{"inkling_step", std::to_string(step)}}, format_key, format);
         }
         snapshots_ = std::move(list);
         return kept;
@@ -83,8 +84,8 @@ public:
         for (Snapshot const& snapshot : snapshots) {
             require(snapshot.file == name_(snapshot.step), "inkling::train::BestCheckpoints: the snapshot of step ",
                     snapshot.step, " is in file '", snapshot.file, "', expected '", name_(snapshot.step), "'");
-            require(!std::isnan(snapshot.score), "inkling::train::BestCheckpoints: the score of step ", snapshot.step,
-                    " is not a number");
+            require(std::isfinite(snapshot.score), "inkling::train::BestCheckpoints: the score of step ", snapshot.step,
+                    " is ", snapshot.score, ", expected a finite number");
             (void)open_(snapshot);
             insert_(list, snapshot);
         }
@@ -147,8 +148,8 @@ private:
         return digits.find_first_not_of("0123456789") == std::string_view::npos;
     }
     [[nodiscard]] io::Safetensors open_(Snapshot const& snapshot) const {
-        return detail::open_sealed(folder_ / snapshot.file, "inkling::train::BestCheckpoints", "snapshot", format_key,
-                                   format);
+        return io::open_sealed(folder_ / snapshot.file, "inkling::train::BestCheckpoints", "snapshot", format_key,
+                               format);
     }
 
     template <Backend B>

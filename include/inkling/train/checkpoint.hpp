@@ -2,9 +2,9 @@
 
 #include <inkling/backend/concept.hpp>
 #include <inkling/core/error.hpp>
+#include <inkling/io/sealed_file.hpp>
 #include <inkling/nn/parameters.hpp>
 #include <inkling/train/adamw.hpp>
-#include <inkling/train/detail/sealed_file.hpp>
 #include <inkling/train/detail/weights.hpp>
 #include <inkling/train/moving_average.hpp>
 #include <inkling/train/snapshot.hpp>
@@ -139,8 +139,8 @@ void save_checkpoint(std::filesystem::path const& path, B& device, nn::Parameter
     try {
         text = run.dump();
     } catch (nlohmann::json::exception const&) { fail(where, "a name in RunState is no valid UTF-8"); }
-    detail::write_sealed(path, tensors, {{"inkling_run", text}, {"inkling_options", state.options}},
-                         detail::checkpoint_key, detail::checkpoint_format);
+    io::write_sealed(path, tensors, {{"inkling_run", text}, {"inkling_options", state.options}}, detail::checkpoint_key,
+                     detail::checkpoint_format);
 }
 
 /// A checkpoint opened for reading: checked whole, and put to use in two steps, so that a failure changes nothing.
@@ -210,8 +210,8 @@ public:
 private:
     explicit Checkpoint(std::filesystem::path const& path)
         : where_("inkling::train::Checkpoint: file '" + path.string() + "': "),
-          file_(detail::open_sealed(path, "inkling::train::Checkpoint", "checkpoint", detail::checkpoint_key,
-                                    detail::checkpoint_format)) {
+          file_(io::open_sealed(path, "inkling::train::Checkpoint", "checkpoint", detail::checkpoint_key,
+                                detail::checkpoint_format)) {
         auto const& metadata = file_.metadata();
         auto const options = metadata.find("inkling_options");
         auto const run = metadata.find("inkling_run");

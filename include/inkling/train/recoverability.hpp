@@ -25,9 +25,9 @@ struct RecoverabilityOptions {
 
 /// How much noise it takes until a token can no longer be told from its embedding alone.
 ///
-/// Of z = a E[w] + n noise the likeliest token is the one whose a E is nearest. Along a fixed noise that is w up to a
-/// ratio n / a and never again beyond it: the least |E_v - E_w|² / (2 noise (E_v - E_w)) over all v on the noise's
-/// side. These limits are all that is kept. Noise below them teaches a denoiser nothing, as it can look up the answer.
+/// Of z = a E[w] + n noise the likeliest token is the one whose a E is nearest. For a fixed noise that is w up to one
+/// ratio n / a and never beyond it: the least |E_v - E_w|² / (2 noise (E_v - E_w)) over all v on the noise's side. Only
+/// these limiting ratios are stored. Noise below them teaches a denoiser nothing, as it can look up the answer.
 class Recoverability {
 public:
     /// Looks at a table of embeddings as the denoiser meets them, z0 [V, D] row-major in the host's memory.

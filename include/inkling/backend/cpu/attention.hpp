@@ -4,6 +4,7 @@
 #include <inkling/backend/cpu/product.hpp>
 #include <inkling/backend/detail/formulas.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace inkling::backend {
@@ -13,10 +14,26 @@ namespace detail {
 /// Rows of queries handled at once, so that a thread's scores stay in cache.
 inline constexpr Index query_block = 64;
 
-/// scores = softmax(factor * queries keys^T), one row a query.
+/// How many distances to either side have a number of their own in one head's row of a relative bias: K of 2 K + 1.
+[[nodiscard]] inline Index reach_of(Index cols) { return (cols - 1) / 2; }
+
+/// Calls use(bias index, first key, last key + 1) for the stretches of keys that share a number or, in the middle, have
+/// one each: stretches (one of them per key in the middle) are in the order of keys.
+template <class Use>
+void each_distance(Index query, Index keys, Index reach, Use const& use) {
+    Index const before = std::clamp<Index>(query - reach, 0, keys);
+    Index const behind = std::clamp<Index>(query + reach + 1, before, keys);
+    if (before > 0) use(Index{0}, Index{0}, before);
+    for (Index key = before; key < behind; ++key) use(key - query + reach, key, key + 1);
+    if (behind < keys) use(2 * reach, behind, keys);
+}
+
+/// scores = softmax(factor * queries keys^T + bias), one row a query; 0 where a causal query does not look.
+/// @param bias  [2 reach + 1], of each distance from -reach to reach, which farther keys share; or null
 template <class Real>
 void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_query, Index rows, Index key_rows,
-                      Index width, bool causal, Real* scores, Index stride, Real* scratch) {
+                      Index width, bool causal, Real const* bias, Index reach, Real* scores, Index stride,
+                      Real* scratch) {
     multiply_serial(queries, Strided<Real>{keys.data, 1, keys.row}, rows, key_rows, width, false, scores, stride,
                     scratch);
     Real const factor = 1 / std::sqrt(static_cast<Real>(width));
@@ -25,6 +42,11 @@ void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_que
         Real* const row = scores + i * stride;
         std::fill_n(row + seen, key_rows - seen, Real{0});
         if (seen == 0) continue;
+        if (bias)
+            each_distance(first_query + i, seen, reach, [&](Index distance, Index begin, Index end) {
+                Real const raised = bias[distance] / factor;
+                for (Index key = begin; key < end; ++key) row[key] += raised;
+            });
         Real const top = max_of(seen, row);
         transform(
             seen, row, [=](auto const& x) { return ((x - top) * factor).exp(); }, row);
@@ -34,16 +56,26 @@ void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_que
     }
 }
 
+/// Keys that any of a sentence's queries before number `end` looks at.
+[[nodiscard]] inline Index keys_seen(AttentionShape const& shape, Index key_rows, Index end) {
+    return shape.causal ? std::min(key_rows, end) : key_rows;
+}
+
 }  // namespace detail
 
-/// out [Nq, D] = softmax(q k^T / sqrt(D / heads)) v, head by head, within each sentence of the packed batch.
+/// out [Nq, D] = softmax(q k^T / sqrt(D / heads) + bias) v, head by head, within each sentence of the packed batch.
 ///
-/// Source: Vaswani et al. 2017, "Attention Is All You Need", arXiv:1706.03762, equation 1.
+/// Causal attention does no work beyond the last key that a block of 64 queries sees.
+/// Source: Vaswani et al. 2017, "Attention Is All You Need", arXiv:1706.03762, equation 1; the bias by distance: Raffel
+/// et al. 2020, arXiv:1910.10683, section 2.1, clipped as in Shaw et al. 2018, arXiv:1803.02155, section 3.2.
 /// @param q [Nq, D], k and v [Nk, D]
-/// @param probabilities  [Nq, heads * keys.longest] takes the softmax for the backward pass, or empty
+/// @param probabilities  [Nq, heads * keys.longest] takes the softmax for the backward pass, or empty; keys that no
+///                       query of the block sees have none
+/// @param bias  [heads, 2 K + 1], what the score of key j for query i is raised by, at j - i + K, distances clipped to
+///              K to either side; or empty
 template <class Real>
 void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Real> k, In<Real> v, Out<Real> out,
-               Out<Real> probabilities = {}) {
+               Out<Real> probabilities = {}, In<Real> bias = {}) {
     Index const width = q.cols / shape.heads;
     Index const panel = detail::serial_scratch<Real>(std::max(width, shape.keys.longest));
     Index const tasks = shape.queries.count * shape.heads;
@@ -59,25 +91,30 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
             Index const query_end = shape.queries.offsets[sentence + 1];
             for (Index row = shape.queries.offsets[sentence]; row < query_end; row += detail::query_block) {
                 Index const rows = std::min(detail::query_block, query_end - row);
+                Index const first = row - shape.queries.offsets[sentence];
+                Index const seen = detail::keys_seen(shape, key_rows, first + rows);
                 bool const kept = !probabilities.empty();
                 Real* const scores = kept ? probabilities.row(row) + head * shape.keys.longest : scratch + panel;
                 Index const stride = kept ? probabilities.stride : shape.keys.longest;
                 detail::attention_scores(detail::Strided<Real>{q.row(row) + head * width, q.stride, 1},
-                                         detail::Strided<Real>{k.row(key_begin) + head * width, k.stride, 1},
-                                         row - shape.queries.offsets[sentence], rows, key_rows, width, shape.causal,
-                                         scores, stride, scratch);
+                                         detail::Strided<Real>{k.row(key_begin) + head * width, k.stride, 1}, first,
+                                         rows, seen, width, shape.causal, bias.empty() ? nullptr : bias.row(head),
+                                         detail::reach_of(bias.cols), scores, stride, scratch);
                 detail::multiply_serial(detail::Strided<Real>{scores, stride, 1},
                                         detail::Strided<Real>{v.row(key_begin) + head * width, v.stride, 1}, rows,
-                                        width, key_rows, false, out.row(row) + head * width, out.stride, scratch);
+                                        width, seen, false, out.row(row) + head * width, out.stride, scratch);
             }
         }
     });
 }
 
 /// Backward pass of attention: dq, dk and dv are overwritten. Each sentence of keys serves one sentence of queries.
+/// @param dbias  [sentences, heads * (2 K + 1)] takes the bias's gradient sentence by sentence, as it is there once for
+///               all of them: their sum is left to the caller, so that no two threads write to one place; or empty
 template <class Real>
 void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Real> k, In<Real> v,
-                        In<Real> probabilities, In<Real> dout, Out<Real> dq, Out<Real> dk, Out<Real> dv) {
+                        In<Real> probabilities, In<Real> dout, Out<Real> dq, Out<Real> dk, Out<Real> dv,
+                        Out<Real> dbias = {}) {
     detail::require_own_keys(shape);
     Index const width = q.cols / shape.heads;
     Index const longest = std::max(shape.queries.longest, shape.keys.longest);
@@ -85,36 +122,58 @@ void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real>
     Real const factor = 1 / std::sqrt(static_cast<Real>(width));
     Index const tasks = shape.queries.count * shape.heads;
     using Strided = detail::Strided<Real>;
-    device.reserve_scratch(panel + shape.queries.longest * shape.keys.longest);
+    Index const most_rows = shape.causal ? std::min(detail::query_block, shape.queries.longest) : shape.queries.longest;
+    device.reserve_scratch(panel + most_rows * shape.keys.longest);
     device.parallel(tasks, std::max<Index>(1, tasks / 64), [&](Index begin, Index end, int thread) {
         Real* const scratch = device.scratch(thread);
         Real* const dscores = scratch + panel;
         for (Index task = begin; task < end; ++task) {
             Index const sentence = task / shape.heads;
             Index const column = task % shape.heads * width;
-            Index const row = shape.queries.offsets[sentence];
-            Index const rows = shape.queries.offsets[sentence + 1] - row;
+            Index const first_row = shape.queries.offsets[sentence];
+            Index const all_rows = shape.queries.offsets[sentence + 1] - first_row;
             Index const key_row = shape.keys.offsets[sentence];
             Index const key_rows = shape.keys.offsets[sentence + 1] - key_row;
-            Real const* const scores = probabilities.row(row) + task % shape.heads * shape.keys.longest;
-            Strided const slope{dout.row(row) + column, dout.stride, 1};
-            detail::multiply_serial(Strided{scores, 1, probabilities.stride}, slope, key_rows, width, rows, false,
-                                    dv.row(key_row) + column, dv.stride, scratch);
-            detail::multiply_serial(slope, Strided{v.row(key_row) + column, 1, v.stride}, rows, key_rows, width, false,
-                                    dscores, key_rows, scratch);
-            for (Index i = 0; i < rows; ++i) {
-                Real const* const probability = scores + i * probabilities.stride;
-                Real* const dscore = dscores + i * key_rows;
-                Real const along = detail::sum_of(
-                    key_rows, [](auto const& d, auto const& p) { return d * p; }, dscore, probability);
-                detail::transform(
-                    key_rows, dscore, [=](auto const& d, auto const& p) { return p * (d - along) * factor; }, dscore,
-                    probability);
+            Index const block = shape.causal ? detail::query_block : std::max<Index>(1, all_rows);
+            if (shape.causal || all_rows == 0)  // what no query sees has no slope; blocks add theirs
+                for (Index j = key_row; j < key_row + key_rows; ++j) {
+                    std::fill_n(dk.row(j) + column, width, Real{0});
+                    std::fill_n(dv.row(j) + column, width, Real{0});
+                }
+            Index const distances = dbias.cols / shape.heads;
+            Real* const slopes = dbias.empty() ? nullptr : dbias.row(sentence) + task % shape.heads * distances;
+            if (slopes) std::fill_n(slopes, distances, Real{0});
+            for (Index first = 0; first < all_rows; first += block) {
+                Index const row = first_row + first;
+                Index const rows = std::min(block, all_rows - first);
+                Index const seen = detail::keys_seen(shape, key_rows, first + rows);
+                Real const* const scores = probabilities.row(row) + task % shape.heads * shape.keys.longest;
+                Strided const slope{dout.row(row) + column, dout.stride, 1};
+                detail::multiply_serial(Strided{scores, 1, probabilities.stride}, slope, seen, width, rows,
+                                        shape.causal, dv.row(key_row) + column, dv.stride, scratch);
+                detail::multiply_serial(slope, Strided{v.row(key_row) + column, 1, v.stride}, rows, seen, width, false,
+                                        dscores, seen, scratch);
+                for (Index i = 0; i < rows; ++i) {
+                    Real const* const probability = scores + i * probabilities.stride;
+                    Real* const dscore = dscores + i * seen;
+                    Real const along = detail::sum_of(
+                        seen, [](auto const& d, auto const& p) { return d * p; }, dscore, probability);
+                    detail::transform(
+                        seen, dscore, [=](auto const& d, auto const& p) { return p * (d - along) * factor; }, dscore,
+                        probability);
+                }
+                if (slopes)
+                    for (Index i = 0; i < rows; ++i)
+                        detail::each_distance(first + i, seen, detail::reach_of(distances),
+                                              [&](Index distance, Index begin_key, Index end_key) {
+                                                  for (Index key = begin_key; key < end_key; ++key)
+                                                      slopes[distance] += dscores[i * seen + key] / factor;
+                                              });
+                detail::multiply_serial(Strided{dscores, seen, 1}, Strided{k.row(key_row) + column, k.stride, 1}, rows,
+                                        width, seen, false, dq.row(row) + column, dq.stride, scratch);
+                detail::multiply_serial(Strided{dscores, 1, seen}, Strided{q.row(row) + column, q.stride, 1}, seen,
+                                        width, rows, shape.causal, dk.row(key_row) + column, dk.stride, scratch);
             }
-            detail::multiply_serial(Strided{dscores, key_rows, 1}, Strided{k.row(key_row) + column, k.stride, 1}, rows,
-                                    width, key_rows, false, dq.row(row) + column, dq.stride, scratch);
-            detail::multiply_serial(Strided{dscores, 1, key_rows}, Strided{q.row(row) + column, q.stride, 1}, key_rows,
-                                    width, rows, false, dk.row(key_row) + column, dk.stride, scratch);
         }
     });
 }

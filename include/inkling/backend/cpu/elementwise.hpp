@@ -161,6 +161,23 @@ void time_features(Cpu<Real>& device, VectorView<double const> labels, Out<Real>
     });
 }
 
+/// out [K, 2 F] = [sin(2 pi t f_i) | cos(2 pi t f_i)]: Fourier features of a time label, of given frequencies f [F].
+///
+/// Source: Tancik et al. 2020, arXiv:2006.10739, in the order of the official DINOISER (sines first).
+/// @param labels [K], in the denoiser's own unit
+template <class Real>
+void fourier_features(Cpu<Real>& device, VectorView<double const> labels, InVector<Real> frequencies, Out<Real> out) {
+    Index const half = frequencies.size;
+    detail::for_each_row(device, labels.size, out.cols, [&](Index row) {
+        Real const label = static_cast<Real>(labels.data[row]);
+        for (Index i = 0; i < half; ++i) {
+            Real const angle = label * frequencies.data[i] * Real{2} * std::numbers::pi_v<Real>;
+            out.row(row)[i] = std::sin(angle);
+            out.row(row)[half + i] = std::cos(angle);
+        }
+    });
+}
+
 /// out [N, D] += x [S, D]: each sentence's vector is added to each of its rows. One row with stride 0 serves all
 /// sentences.
 template <class Real>

@@ -89,6 +89,51 @@ void layer_norm_backward(Cpu<Real>& device, In<Real> dout, In<Real> x, In<Real> 
     }
 }
 
+namespace detail {
+
+/// |x| of a row, but at least 1e-12, as PyTorch's `normalize` has it.
+template <class Real>
+[[nodiscard]] Real row_length(Index cols, Real const* x) {
+    Real const squares = sum_of(
+        cols, [](auto const& a) { return a.square(); }, x);
+    return std::max(std::sqrt(squares), static_cast<Real>(1e-12));
+}
+
+}  // namespace detail
+
+/// out = length * x / |x|, row by row over D columns; out may be x. A row shorter than 1e-12 is divided by that.
+template <class Real>
+void normalize_rows(Cpu<Real>& device, In<Real> x, std::type_identity_t<Real> length, Out<Real> out) {
+    detail::for_each_row(device, x.rows, x.cols, [&](Index row) {
+        Real const factor = length / detail::row_length(x.cols, x.row(row));
+        detail::transform(
+            x.cols, out.row(row), [=](auto const& a) { return factor * a; }, x.row(row));
+    });
+}
+
+/// Backward pass of normalize_rows: dx = length / |x| (dout - x (x dout) / |x|^2) is overwritten, or added to with
+/// `accumulate`; it may be dout where it is not.
+template <class Real>
+void normalize_rows_backward(Cpu<Real>& device, In<Real> dout, In<Real> x, std::type_identity_t<Real> length,
+                             Out<Real> dx, bool accumulate = false) {
+    detail::for_each_row(device, x.rows, x.cols, [&](Index row) {
+        Real* const to = dx.row(row);
+        Real const* const slope = dout.row(row);
+        Real const own = detail::row_length(x.cols, x.row(row));
+        Real const factor = length / own;
+        Real const along = detail::sum_of(
+                               x.cols, [=](auto const& a, auto const& b) { return a * (b / own); }, slope, x.row(row))
+            / own;
+        auto const own_slope = [=](auto const& a, auto const& b) { return factor * (a - along * b); };
+        if (accumulate)
+            detail::transform(
+                x.cols, to, [=](auto const& d, auto const& a, auto const& b) { return d + own_slope(a, b); }, to, slope,
+                x.row(row));
+        else
+            detail::transform(x.cols, to, own_slope, slope, x.row(row));
+    });
+}
+
 /// out [D] += the sum of the rows of x [N, D]; the gradient of a bias.
 template <class Real>
 void sum_rows(Cpu<Real>& device, In<Real> x, OutVector<Real> out) {

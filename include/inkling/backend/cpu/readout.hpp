@@ -27,6 +27,13 @@ void for_each_logit_block(Cpu<Real>& device, In<Real> z, In<Real> table, InVecto
     }
 }
 
+/// The logarithm of the sum of exp(logit - top) over a row of logits.
+template <class Real>
+[[nodiscard]] double log_total(Index vocabulary, Real const* logits, Real top) {
+    auto const exponential = [=](auto const& a) { return (a - top).exp(); };
+    return std::log(static_cast<double>(sum_of(vocabulary, exponential, logits)));
+}
+
 }  // namespace detail
 
 /// Cross-entropy of tokens read out of z by logits = z table^T + bias, and its gradients, in one sweep.
@@ -104,6 +111,82 @@ void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real
             log_probabilities.data[first + row] = static_cast<Real>(-std::log1p(static_cast<double>(others)));
         });
     });
+}
+
+/// log p [N] of one given token a row under logits = z table^T + bias.
+///
+/// @param tokens  [N]
+template <class Real>
+void readout_log_probabilities(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, TokenView tokens,
+                               OutVector<Real> log_probabilities) {
+    detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+        detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
+            Real const* const values = logits.row(row);
+            Real const top = detail::max_of(table.rows, values);
+            double const chosen = static_cast<double>(values[tokens.data[first + row]] - top);
+            log_probabilities.data[first + row] =
+                static_cast<Real>(chosen - detail::log_total(table.rows, values, top));
+        });
+    });
+}
+
+/// The K most probable tokens of each row under logits = z table^T + bias, best first; ties go to the lower token.
+///
+/// @param tokens             [N, K], K at most V
+/// @param log_probabilities  [N, K], log p of each
+template <class Real>
+void readout_top(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, MatrixView<Token> tokens,
+                 Out<Real> log_probabilities) {
+    Index const count = tokens.cols;
+    detail::require_top(count, log_probabilities.cols, table.rows);
+    detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+        detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
+            Real const* const values = logits.row(row);
+            Token* const best = tokens.row(first + row);
+            Real* const scores = log_probabilities.row(first + row);
+            Index found = 0;
+            for (Index v = 0; v < table.rows; ++v) {
+                if (found == count && !(values[v] > scores[count - 1])) continue;
+                Index place = found < count ? found++ : count - 1;
+                for (; place > 0 && values[v] > scores[place - 1]; --place) {
+                    scores[place] = scores[place - 1];
+                    best[place] = best[place - 1];
+                }
+                scores[place] = values[v];
+                best[place] = static_cast<Token>(v);
+            }
+            Real const top = detail::max_of(table.rows, values);
+            double const total = detail::log_total(table.rows, values, top);
+            for (Index i = 0; i < count; ++i)
+                scores[i] = static_cast<Real>(static_cast<double>(scores[i] - top) - total);
+        });
+    });
+}
+
+/// *sum = the sum over the rows of table [V, D], V at least 2, of the squared distance to the nearest other row.
+template <class Real>
+void nearest_other_distance(Cpu<Real>& device, In<Real> table, double* sum) {
+    Index const count = table.rows;
+    double* const squares = device.sums(2 * count);
+    double* const nearest = squares + count;
+    detail::for_each_row(device, count, table.cols, [&](Index row) {
+        squares[row] = detail::sum_in<double>(
+            table.cols, [](auto const& a) { return a.template cast<double>().square(); }, table.row(row));
+    });
+    detail::for_each_logit_block<Real>(device, table, table, {}, [&](Index first, MatrixView<Real> products) {
+        detail::for_each_row(device, products.rows, count, [&](Index row) {
+            Index const own = first + row;
+            Real const* const values = products.row(row);
+            double least = std::numeric_limits<double>::infinity();
+            for (Index other = 0; other < count; ++other) {
+                double const distance = squares[own] + squares[other] - 2.0 * static_cast<double>(values[other]);
+                if (other != own && distance < least) least = distance;
+            }
+            nearest[own] = std::max(0.0, least);
+        });
+    });
+    *sum = 0.0;
+    for (Index row = 0; row < count; ++row) *sum += nearest[row];
 }
 
 }  // namespace inkling::backend

@@ -68,6 +68,50 @@ void squared_error(Cpu<Real>& device, In<Real> x, In<Real> y, double factor, dou
     });
 }
 
+/// *sum = the sum of w_n h(x - y), h(d) = d^2 / (2 bend) within the bend, |d| - bend / 2 beyond; with gradients dx +=
+/// factor w_n h'(x - y) and dy -= the same, where not empty.
+///
+/// Unlike squared_error it lets a few large differences be. A bend of 0 is the absolute error, 1 Huber's, as PyTorch
+/// has it.
+/// @param x, y         [N, D]
+/// @param bend         0 or more
+/// @param row_weights  [N], w_n; empty: 1
+template <class Real>
+void bent_error(Cpu<Real>& device, In<Real> x, In<Real> y, double bend, double factor, double* sum, Out<Real> dx = {},
+                Out<Real> dy = {}, InVector<Real> row_weights = {}) {
+    *sum = detail::blocked_sum(device, x.rows, detail::row_block(x.cols), [&](Index begin, Index end) {
+        Real const knee = static_cast<Real>(bend);
+        double total = 0.0;
+        for (Index row = begin; row < end; ++row) {
+            Real const* const a = x.row(row);
+            Real const* const b = y.row(row);
+            double const own = detail::sum_in<double>(
+                x.cols,
+                [=](auto const& u, auto const& v) {
+                    auto const size = (u - v).template cast<double>().abs();
+                    return (size < bend).select(size.square() / (2.0 * std::max(bend, 1e-300)), size - 0.5 * bend);
+                },
+                a, b);
+            double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[row]);
+            total += weight * own;
+            auto const add_slope = [&](Real* to, Real factor_of_row) {
+                detail::transform(
+                    x.cols, to,
+                    [=](auto const& d, auto const& u, auto const& v) -> detail::Lanes<Real> {
+                        detail::Lanes<Real> const difference = u - v;
+                        return d
+                            + factor_of_row * (difference.abs() < knee).select(difference / knee, difference.sign());
+                    },
+                    to, a, b);
+            };
+            Real const slope = static_cast<Real>(factor * weight);
+            if (!dx.empty()) add_slope(dx.row(row), slope);
+            if (!dy.empty()) add_slope(dy.row(row), -slope);
+        }
+        return total;
+    });
+}
+
 /// *sum = the sum of w_n cos(x_n, y_n) over rows; with gradients dx += factor w_n dcos/dx and dy likewise, where not
 /// empty.
 ///

@@ -161,4 +161,16 @@ inline void require_own_keys(AttentionShape const& shape) {
             "inkling::backend::attention_backward: key_sentence is set, expected each sentence to have its own keys");
 }
 
+/// Where a bias by distance has its number for keys `distance` behind their query: K of 2 K + 1 is the query's own place.
+[[nodiscard]] INKLING_HOST_DEVICE constexpr Index clipped_distance(Index distance, Index cols) {
+    Index const reach = (cols - 1) / 2;
+    return (distance < -reach ? -reach : distance > reach ? reach : distance) + reach;
+}
+
+/// What readout_top asks of what it writes to.
+inline void require_top(Index tokens, Index probabilities, Index vocabulary) {
+    require(tokens <= vocabulary && probabilities == tokens, "inkling::backend::readout_top: ", tokens, " tokens and ",
+            probabilities, " probabilities a row, expected as many, at most ", vocabulary, ", the vocabulary");
+}
+
 }  // namespace inkling::backend::detail

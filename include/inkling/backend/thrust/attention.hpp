@@ -45,6 +45,7 @@ struct Attend {
     AttentionShape shape;
     Index first_row;
     MatrixView<Real const> q, k, v;
+    MatrixView<Real const> bias;  ///< [heads, 2 K + 1] by distance, or empty
     MatrixView<Real> out;
     MatrixView<Real> weights;  ///< [rows, heads * keys.longest], of the rows from first_row on; takes the softmax
     INKLING_HOST_DEVICE void operator()(Index task) const {
@@ -59,6 +60,7 @@ struct Attend {
         Real top{0};
         for (Index j = 0; j < keys.seen; ++j) {
             own[j] = dot(width, query, key + j * k.stride);
+            if (!bias.empty()) own[j] += bias.row(head)[detail::clipped_distance(j - keys.place, bias.cols)] / factor;
             top = j == 0 || own[j] > top ? own[j] : top;
         }
         for (Index j = keys.seen; j < keys.count; ++j) own[j] = Real{0};
@@ -116,19 +118,44 @@ struct AttendKeysBackward {
     }
 };
 
+/// The slopes of one head's bias by distance that one sentence has.
+template <class Real>
+struct AttendBiasBackward {
+    AttentionShape shape;
+    Index width;
+    MatrixView<Real const> dscores;
+    MatrixView<Real> dbias;  ///< [sentences, heads * (2 K + 1)]
+    INKLING_HOST_DEVICE void operator()(Index task) const {
+        Index const sentence = task / shape.heads;
+        Index const head = task % shape.heads;
+        Index const distances = dbias.cols / shape.heads;
+        Real* const to = dbias.row(sentence) + head * distances;
+        for (Index i = 0; i < distances; ++i) to[i] = Real{0};
+        Real const factor = 1 / std::sqrt(static_cast<Real>(width));
+        for (Index row = shape.queries.offsets[sentence]; row < shape.queries.offsets[sentence + 1]; ++row) {
+            KeysOfQuery const keys(shape, row);
+            Real const* const own = dscores.row(row) + head * shape.keys.longest;
+            for (Index j = 0; j < keys.seen; ++j)
+                to[detail::clipped_distance(j - keys.place, distances)] += own[j] / factor;
+        }
+    }
+};
+
 /// Softmax weights held at once where nobody keeps them; never those of all pairs of rows.
 inline constexpr Index most_weights = Index{1} << 22;
 
 }  // namespace kernels
 
-/// out [Nq, D] = softmax(q k^T / sqrt(D / heads)) v, head by head, within each sentence of the packed batch.
+/// out [Nq, D] = softmax(q k^T / sqrt(D / heads) + bias) v, head by head, within each sentence of the packed batch.
 ///
 /// Source: Vaswani et al. 2017, "Attention Is All You Need", arXiv:1706.03762, equation 1.
 /// @param q [Nq, D], k and v [Nk, D]
 /// @param probabilities  [Nq, heads * keys.longest] takes the softmax for the backward pass, or empty
+/// @param bias  [heads, 2 K + 1], what the score of key j for query i is raised by, at j - i + K, distances clipped to
+///              K to either side; or empty
 template <class Real, class System>
 void attention(ThrustDevice<Real, System>& device, AttentionShape const& shape, In<Real> q, In<Real> k, In<Real> v,
-               Out<Real> out, Out<Real> probabilities = {}) {
+               Out<Real> out, Out<Real> probabilities = {}, In<Real> bias = {}) {
     Index const rows = shape.queries.rows;
     Index const cols = shape.heads * shape.keys.longest;
     bool const kept = !probabilities.empty();
@@ -138,15 +165,17 @@ void attention(ThrustDevice<Real, System>& device, AttentionShape const& shape, 
     for (Index row = 0; row < rows; row += block) {
         Index const count = std::min(block, rows - row);
         MatrixView<Real> const weights = kept ? probabilities : MatrixView<Real>(memory, count, cols);
-        kernels::for_each(device, count * shape.heads, kernels::Attend<Real>{shape, row, q, k, v, out, weights});
+        kernels::for_each(device, count * shape.heads, kernels::Attend<Real>{shape, row, q, k, v, bias, out, weights});
     }
 }
 
 /// Backward pass of attention: dq, dk and dv are overwritten. Each sentence of keys serves one sentence of queries.
+/// @param dbias  [sentences, heads * (2 K + 1)] takes the bias's gradient sentence by sentence, or empty
 /// @throws Error where key_sentence is set
 template <class Real, class System>
 void attention_backward(ThrustDevice<Real, System>& device, AttentionShape const& shape, In<Real> q, In<Real> k,
-                        In<Real> v, In<Real> probabilities, In<Real> dout, Out<Real> dq, Out<Real> dk, Out<Real> dv) {
+                        In<Real> v, In<Real> probabilities, In<Real> dout, Out<Real> dq, Out<Real> dk, Out<Real> dv,
+                        Out<Real> dbias = {}) {
     detail::require_own_keys(shape);
     Index const cols = shape.heads * shape.keys.longest;
     MatrixView<Real> const dscores(device.scratch(shape.queries.rows * cols), shape.queries.rows, cols);
@@ -154,6 +183,9 @@ void attention_backward(ThrustDevice<Real, System>& device, AttentionShape const
                       kernels::AttendBackward<Real>{shape, k, v, probabilities, dout, dq, dscores});
     kernels::for_each(device, shape.keys.rows * shape.heads,
                       kernels::AttendKeysBackward<Real>{shape, q, probabilities, dout, dscores, dk, dv});
+    if (!dbias.empty())
+        kernels::for_each(device, shape.queries.count * shape.heads,
+                          kernels::AttendBiasBackward<Real>{shape, q.cols / shape.heads, dscores, dbias});
 }
 
 }  // namespace inkling::backend

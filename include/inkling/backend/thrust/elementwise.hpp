@@ -138,6 +138,22 @@ struct TimeFeatures {
 };
 
 template <class Real>
+struct FourierFeatures {
+    VectorView<double const> labels;
+    VectorView<Real const> frequencies;
+    MatrixView<Real> out;
+    INKLING_HOST_DEVICE void operator()(Index row, Index begin, Index end) const {
+        Index const half = frequencies.size;
+        Real const label = static_cast<Real>(labels.data[row]);
+        for (Index col = begin; col < end; ++col) {
+            Real const frequency = frequencies.data[col < half ? col : col - half];
+            Real const angle = label * frequency * Real{2} * std::numbers::pi_v<Real>;
+            out.row(row)[col] = col < half ? std::sin(angle) : std::cos(angle);
+        }
+    }
+};
+
+template <class Real>
 struct AddPerSentence {
     Segments segments;
     MatrixView<Real const> x;
@@ -215,6 +231,17 @@ void combine(ThrustDevice<Real, System>& device, Segments const& segments, In<Re
 template <class Real, class System>
 void time_features(ThrustDevice<Real, System>& device, VectorView<double const> labels, Out<Real> out) {
     kernels::for_each_piece(device, labels.size, out.cols, kernels::TimeFeatures<Real>{labels, out});
+}
+
+/// out [K, 2 F] = [sin(2 pi t f_i) | cos(2 pi t f_i)]: Fourier features of a time label, of given frequencies f [F].
+///
+/// Source: Tancik et al. 2020, arXiv:2006.10739, in the order of the official DINOISER (sines first).
+/// @param labels [K], in the denoiser's own unit
+template <class Real, class System>
+void fourier_features(ThrustDevice<Real, System>& device, VectorView<double const> labels, InVector<Real> frequencies,
+                      Out<Real> out) {
+    kernels::for_each_piece(device, labels.size, 2 * frequencies.size,
+                            kernels::FourierFeatures<Real>{labels, frequencies, out});
 }
 
 /// out [N, D] += x [S, D]: each sentence's vector is added to each of its rows. One row with stride 0 serves all

@@ -3,6 +3,7 @@
 #include <inkling/backend/thrust/detail/map.hpp>
 
 #include <cmath>
+#include <type_traits>
 
 namespace inkling::backend {
 
@@ -50,6 +51,45 @@ struct LayerNormBackward {
         Real const mean = sum_of<Real>(x.cols, weighted) / count;
         Real const along = sum_of<Real>(x.cols, [=](Index i) { return weighted(i) * normalized(i); }) / count;
         for (Index i = 0; i < x.cols; ++i) to[i] = inverse * (weighted(i) - mean - normalized(i) * along);
+    }
+};
+
+/// The length of a row of x, at least 1e-12.
+template <class Real>
+[[nodiscard]] INKLING_HOST_DEVICE Real row_length(Index cols, Real const* x) {
+    Real const length = std::sqrt(sum_of<Real>(cols, [=](Index i) { return x[i] * x[i]; }));
+    return length > static_cast<Real>(1e-12) ? length : static_cast<Real>(1e-12);
+}
+
+template <class Real>
+struct NormalizeRow {
+    MatrixView<Real const> x;
+    Real length;
+    MatrixView<Real> out;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const from = x.row(row);
+        Real const factor = length / row_length(x.cols, from);
+        for (Index i = 0; i < x.cols; ++i) out.row(row)[i] = factor * from[i];
+    }
+};
+
+template <class Real>
+struct NormalizeRowBackward {
+    MatrixView<Real const> dout, x;
+    Real length;
+    MatrixView<Real> dx;
+    bool accumulate;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const from = x.row(row);
+        Real const* const slope = dout.row(row);
+        Real* const to = dx.row(row);
+        Real const own = row_length(x.cols, from);
+        Real const factor = length / own;
+        Real const along = sum_of<Real>(x.cols, [=](Index i) { return slope[i] * (from[i] / own); }) / own;
+        for (Index i = 0; i < x.cols; ++i) {
+            Real const value = factor * (slope[i] - along * from[i]);
+            to[i] = accumulate ? to[i] + value : value;
+        }
     }
 };
 
@@ -134,6 +174,20 @@ void layer_norm_backward(ThrustDevice<Real, System>& device, In<Real> dout, In<R
         kernels::add_column_sums(device, kernels::Elements<Real>{dout}, x.rows, x.cols, dbias.data);
     }
     kernels::for_each(device, x.rows, kernels::LayerNormBackward<Real>{dout, x, statistics, gain, dx});
+}
+
+/// out = length * x / |x|, row by row over D columns; out may be x. A row shorter than 1e-12 is divided by that.
+template <class Real, class System>
+void normalize_rows(ThrustDevice<Real, System>& device, In<Real> x, std::type_identity_t<Real> length, Out<Real> out) {
+    kernels::for_each(device, x.rows, kernels::NormalizeRow<Real>{x, length, out});
+}
+
+/// Backward pass of normalize_rows: dx = length / |x| (dout - x (x dout) / |x|^2) is overwritten, or added to with
+/// `accumulate`; it may be dout where it is not.
+template <class Real, class System>
+void normalize_rows_backward(ThrustDevice<Real, System>& device, In<Real> dout, In<Real> x,
+                             std::type_identity_t<Real> length, Out<Real> dx, bool accumulate = false) {
+    kernels::for_each(device, x.rows, kernels::NormalizeRowBackward<Real>{dout, x, length, dx, accumulate});
 }
 
 /// out [D] += the sum of the rows of x [N, D]; the gradient of a bias.

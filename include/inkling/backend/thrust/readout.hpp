@@ -63,6 +63,89 @@ struct ArgmaxRow {
     }
 };
 
+/// log sum_v exp(l_v - top).
+template <class Real>
+[[nodiscard]] INKLING_HOST_DEVICE double log_total(Index vocabulary, Real const* logits, Real top) {
+    return std::log(static_cast<double>(sum_of<Real>(vocabulary, [=](Index v) { return std::exp(logits[v] - top); })));
+}
+
+template <class Real>
+[[nodiscard]] INKLING_HOST_DEVICE Real greatest(Index count, Real const* values) {
+    Real top = values[0];
+    for (Index v = 1; v < count; ++v) top = values[v] > top ? values[v] : top;
+    return top;
+}
+
+template <class Real>
+struct LogProbabilityRow {
+    MatrixView<Real const> logits;
+    Token const* tokens;
+    Real* log_probabilities;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const values = logits.row(row);
+        Real const top = greatest(logits.cols, values);
+        double const chosen = static_cast<double>(values[tokens[row]] - top);
+        log_probabilities[row] = static_cast<Real>(chosen - log_total(logits.cols, values, top));
+    }
+};
+
+template <class Real>
+struct TopRow {
+    MatrixView<Real const> logits;
+    MatrixView<Token> tokens;
+    MatrixView<Real> log_probabilities;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const values = logits.row(row);
+        Token* const best = tokens.row(row);
+        Real* const scores = log_probabilities.row(row);
+        Index const count = tokens.cols;
+        Index found = 0;
+        for (Index v = 0; v < logits.cols; ++v) {
+            if (found == count && !(values[v] > scores[count - 1])) continue;
+            Index place = found < count ? found++ : count - 1;
+            for (; place > 0 && values[v] > scores[place - 1]; --place) {
+                scores[place] = scores[place - 1];
+                best[place] = best[place - 1];
+            }
+            scores[place] = values[v];
+            best[place] = static_cast<Token>(v);
+        }
+        Real const top = greatest(logits.cols, values);
+        double const total = log_total(logits.cols, values, top);
+        for (Index i = 0; i < count; ++i) scores[i] = static_cast<Real>(static_cast<double>(scores[i] - top) - total);
+    }
+};
+
+template <class Real>
+struct SquaredLength {
+    MatrixView<Real const> x;
+    double* to;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const from = x.row(row);
+        to[row] = sum_of<double>(x.cols,
+                                 [=](Index i) { return static_cast<double>(from[i]) * static_cast<double>(from[i]); });
+    }
+};
+
+/// The squared distance of rows first, first + 1 .. of a table to the nearest other row, from their products with all.
+template <class Real>
+struct NearestOther {
+    MatrixView<Real const> products;
+    Index first;
+    double const* squares;
+    double* nearest;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Index const own = first + row;
+        double least = -1.0;
+        for (Index other = 0; other < products.cols; ++other) {
+            if (other == own) continue;
+            double const distance = squares[own] + squares[other] - 2.0 * static_cast<double>(products.row(row)[other]);
+            if (least < 0.0 || distance < least) least = distance > 0.0 ? distance : 0.0;
+        }
+        nearest[own] = least;
+    }
+};
+
 /// Runs body(first row, logits [rows, V]) over blocks of logits = z table^T + bias.
 template <class Real, class System, class Body>
 void for_each_logit_block(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
@@ -123,6 +206,48 @@ void readout_argmax(ThrustDevice<Real, System>& device, In<Real> z, In<Real> tab
         Real* const to = log_probabilities.empty() ? nullptr : log_probabilities.data + first;
         kernels::for_each(device, logits.rows, kernels::ArgmaxRow<Real>{logits, tokens.data + first, to});
     });
+}
+
+/// log p [N] of one given token a row under logits = z table^T + bias.
+///
+/// @param tokens  [N]
+template <class Real, class System>
+void readout_log_probabilities(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
+                               TokenView tokens, OutVector<Real> log_probabilities) {
+    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+        kernels::for_each(
+            device, logits.rows,
+            kernels::LogProbabilityRow<Real>{logits, tokens.data + first, log_probabilities.data + first});
+    });
+}
+
+/// The K most probable tokens of each row under logits = z table^T + bias, best first; ties go to the lower token.
+///
+/// @param tokens             [N, K], K at most V
+/// @param log_probabilities  [N, K], log p of each
+/// @throws Error when the two have other widths, or more columns than the vocabulary has tokens
+template <class Real, class System>
+void readout_top(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
+                 MatrixView<Token> tokens, Out<Real> log_probabilities) {
+    detail::require_top(tokens.cols, log_probabilities.cols, table.rows);
+    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+        kernels::for_each(device, logits.rows,
+                          kernels::TopRow<Real>{logits, tokens.row_range(first, logits.rows),
+                                                log_probabilities.row_range(first, logits.rows)});
+    });
+}
+
+/// *sum = the sum over the rows of table [V, D], V at least 2, of the squared distance to the nearest other row.
+template <class Real, class System>
+void nearest_other_distance(ThrustDevice<Real, System>& device, In<Real> table, double* sum) {
+    Index const count = table.rows;
+    double* const squares = device.sums(2 * count + kernels::sum_scratch(count));
+    double* const nearest = squares + count;
+    kernels::for_each(device, count, kernels::SquaredLength<Real>{table, squares});
+    kernels::for_each_logit_block(device, table, table, InVector<Real>{}, [&](Index first, MatrixView<Real> products) {
+        kernels::for_each(device, products.rows, kernels::NearestOther<Real>{products, first, squares, nearest});
+    });
+    kernels::sum_terms(device, nearest, count, nearest + count, sum);
 }
 
 }  // namespace inkling::backend

@@ -48,6 +48,36 @@ struct SquaredErrorRow {
 };
 
 template <class Real>
+struct BentErrorRow {
+    MatrixView<Real const> x, y;
+    double bend;
+    double factor;
+    double* sums;  ///< [N]
+    MatrixView<Real> dx, dy;
+    VectorView<Real const> weights;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real const* const a = x.row(row);
+        Real const* const b = y.row(row);
+        double const knee = bend;
+        double const weight = weights.empty() ? 1.0 : static_cast<double>(weights.data[row]);
+        sums[row] = weight * sum_of<double>(x.cols, [=](Index i) {
+                        double const difference = static_cast<double>(a[i] - b[i]);
+                        double const size = difference < 0.0 ? -difference : difference;
+                        return size < knee ? size * size / (2.0 * knee) : size - 0.5 * knee;
+                    });
+        Real const slope = static_cast<Real>(factor * weight);
+        for (Index i = 0; i < x.cols; ++i) {
+            Real const difference = a[i] - b[i];
+            Real const size = difference < 0 ? -difference : difference;
+            Real const sign = difference > 0 ? Real{1} : difference < 0 ? Real{-1} : Real{0};
+            Real const own = slope * (size < static_cast<Real>(bend) ? difference / static_cast<Real>(bend) : sign);
+            if (!dx.empty()) dx.row(row)[i] += own;
+            if (!dy.empty()) dy.row(row)[i] -= own;
+        }
+    }
+};
+
+template <class Real>
 struct CosineRow {
     MatrixView<Real const> x, y;
     double factor;
@@ -101,6 +131,20 @@ void squared_error(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, d
     double* const terms = device.sums(x.rows + kernels::sum_scratch(x.rows));
     kernels::for_each(device, x.rows,
                       kernels::SquaredErrorRow<Real>{x, y, factor, terms, dx, dy, row_weights, row_sums});
+    kernels::sum_terms(device, terms, x.rows, terms + x.rows, sum);
+}
+
+/// *sum = the sum of w_n h(x - y), h(d) = d^2 / (2 bend) within the bend, |d| - bend / 2 beyond; with gradients dx +=
+/// factor w_n h'(x - y) and dy -= the same, where not empty.
+///
+/// @param x, y         [N, D]
+/// @param bend         0 or more
+/// @param row_weights  [N], w_n; empty: 1
+template <class Real, class System>
+void bent_error(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, double bend, double factor, double* sum,
+                Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {}) {
+    double* const terms = device.sums(x.rows + kernels::sum_scratch(x.rows));
+    kernels::for_each(device, x.rows, kernels::BentErrorRow<Real>{x, y, bend, factor, terms, dx, dy, row_weights});
     kernels::sum_terms(device, terms, x.rows, terms + x.rows, sum);
 }
 

@@ -22,7 +22,7 @@ template <Backend B>
         Index const vocabulary = 77;
         DeviceArray<B> const table(device, random<B>(vocabulary * cols, 6));
         std::vector<Index> const numbers{12, 5, 99, 3, 7};
-        constexpr int verbs = 12;
+        constexpr int verbs = 15;
         auto const run = [&](int verb, Index first, Index count, RaggedBatch<B> const& part, Index sentence) {
             auto const cut = [&](std::vector<Real> const& values) {
                 return std::vector<Real>(values.begin() + first * cols, values.begin() + (first + count) * cols);
@@ -32,7 +32,7 @@ template <Backend B>
             Index const seen = part.segments().longest;
             Padded<B> probabilities(device, std::vector<Real>(static_cast<std::size_t>(count * 2 * seen)), 2 * seen);
             Padded<B> statistics(device, std::vector<Real>(static_cast<std::size_t>(count * 2)), 2);
-            AttentionShape const shape{part.segments(), part.segments(), 2, nullptr, verb == 7};
+            AttentionShape const shape{part.segments(), part.segments(), 2, nullptr, verb == 7 || verb == 12};
             DeviceArray<B, Index> const sequences(
                 device, sentence < 0 ? numbers : std::vector<Index>{numbers[static_cast<std::size_t>(sentence)]});
             std::vector<Real> repeated;
@@ -56,6 +56,7 @@ template <Backend B>
                 case 6:
                 case 7: attention(device, shape, a.view(), b.view(), c.view(), out.view(), {}); break;
                 case 8:
+                case 12:
                     attention(device, shape, a.view(), b.view(), c.view(), out.view(), probabilities.view());
                     attention_backward(device, shape, a.view(), b.view(), c.view(), probabilities.view(), c.view(),
                                        out.view(), dk.view(), dv.view());
@@ -70,9 +71,19 @@ template <Backend B>
                     copy(device, static_cast<Real const*>(log_probabilities.data()), out.view().data, count);
                     break;
                 case 11: activate_backward(device, Activation::silu, a.view(), b.view(), out.view()); break;
+                case 13: {
+                    DeviceArray<B, Token> best(device, count * 3);
+                    DeviceArray<B> scores(device, count * 3);
+                    readout_top(device, a.view(), table.matrix(cols), {}, best.matrix(3), scores.matrix(3));
+                    return scores.get(device);
+                }
+                case 14:
+                    readout_log_probabilities(device, a.view(), table.matrix(cols), {}, tokens.vector(),
+                                              log_probabilities.vector());
+                    break;
                 default: break;
             }
-            return verb == 10 ? log_probabilities.get(device) : out.get(device);
+            return verb == 10 || verb == 14 ? log_probabilities.get(device) : out.get(device);
         };
         for (int verb = 0; verb < verbs; ++verb) {
             auto const want = run(verb, 0, rows, batch, -1);
@@ -95,7 +106,10 @@ template <Backend B>
                                                   "attention_backward",
                                                   "fill_normal",
                                                   "readout_argmax",
-                                                  "silu's slope"};
+                                                  "silu's slope",
+                                                  "causal attention_backward",
+                                                  "readout_top",
+                                                  "readout_log_probabilities"};
             auto const found =
                 not_same(message(names[verb], " of ", cols, " columns, sentence by sentence"), alone, want);
             if (!found.empty()) return found;

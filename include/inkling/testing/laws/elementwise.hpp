@@ -150,6 +150,30 @@ template <Backend B>
 }
 
 template <Backend B>
+[[nodiscard]] std::string fourier_features_are_sines_then_cosines(B& device) {
+    std::vector<double> const labels{0.0, 0.25, 0.9375, 1.0};
+    DeviceArray<B, double> const times(device, labels);
+    for (Index const half : {1, 5, 32}) {
+        auto const values = random<B>(half, 1, 16.0);
+        DeviceArray<B> const frequencies(device, values);
+        Padded<B> out(device, random<B>(4 * 2 * half, 2), 2 * half, 2);
+        fourier_features(device, times.vector(), frequencies.vector(), out.view());
+        std::vector<double> want, tolerance;
+        for (double const label : labels)
+            for (Index j = 0; j < 2 * half; ++j) {
+                double const angle =
+                    2.0 * std::numbers::pi * label * static_cast<double>(values[static_cast<std::size_t>(j % half)]);
+                want.push_back(j < half ? std::sin(angle) : std::cos(angle));
+                tolerance.push_back(8 * unit<B>() * (1.0 + std::abs(angle)));  // the angle itself is rounded
+            }
+        auto const found =
+            far_apart(message("fourier_features, ", half, " frequencies"), out.get(device), want, tolerance);
+        if (!found.empty()) return found;
+    }
+    return {};
+}
+
+template <Backend B>
 [[nodiscard]] std::string sentence_verbs_sum_spread_and_average_over_rows(B& device) {
     RaggedBatch<B> const batch(device, {3, 0, 1, 5});
     std::vector<std::size_t> const sentence_of{0, 0, 0, 2, 3, 3, 3, 3, 3};

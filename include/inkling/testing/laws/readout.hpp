@@ -138,4 +138,101 @@ template <Backend B>
          far_apart("readout_argmax, log probability", log_probabilities.get(device), log_p, {unit<B>() * 512})});
 }
 
+/// The K best tokens of a row are those of its sorted logits, the first of them the one that readout_argmax names; and
+/// log p of a given token is the same number whichever verb tells it.
+template <Backend B>
+[[nodiscard]] std::string readout_top_names_the_most_probable_tokens(B& device) {
+    using Real = ScalarOf<B>;
+    Index const rows = 130, vocabulary = 50, width = 9;
+    auto const z = random<B>(rows * width, 1), b = random<B>(vocabulary, 3);
+    auto t = random<B>(vocabulary * width, 2);
+    std::copy_n(t.begin(), width, t.begin() + 7 * width);  // token 7 is token 0: ties go to the lower number
+    auto even = b;
+    even[7] = even[0];
+    DeviceArray<B> const table(device, t), bias(device, even);
+    Padded<B> in(device, z, width, 3);
+    auto const logits =
+        naive_product(z, false, t, true, rows, vocabulary, width, static_cast<std::vector<Real>*>(nullptr), &even);
+    DeviceArray<B, Token> best(device, rows);
+    readout_argmax(device, in.view(), table.matrix(width), bias.vector(), best.vector());
+    auto const most_probable = best.get(device);
+    for (Index const count : {1, 5, 50}) {
+        DeviceArray<B, Token> tokens(device, rows * count);
+        Padded<B> scores(device, std::vector<Real>(static_cast<std::size_t>(rows * count)), count, 2);
+        readout_top(device, in.view(), table.matrix(width), bias.vector(), tokens.matrix(count), scores.view());
+        auto const got = tokens.get(device);
+        auto const log_p = scores.get(device);
+        DeviceArray<B> given(device, rows);
+        for (Index k = 0; k < count; ++k) {
+            std::vector<Token> column;
+            std::vector<Real> own;
+            std::vector<double> want;
+            for (Index i = 0; i < rows; ++i) {
+                auto const at = static_cast<std::size_t>(i * count + k);
+                double const* const row = logits.values.data() + i * vocabulary;
+                Token const token = got[at];
+                auto const where =
+                    message("readout_top of ", count, ": row ", i, " has token ", token, " in place ", k);
+                if (token < 0 || token >= vocabulary) return where + ", which is none of the vocabulary";
+                if (k == 0 && token != most_probable[static_cast<std::size_t>(i)])
+                    return where + message(", readout_argmax names ", most_probable[static_cast<std::size_t>(i)]);
+                Index above = 0;  // tokens that are surely more probable
+                double total = 0.0;
+                double const top = *std::max_element(row, row + vocabulary);
+                for (Index v = 0; v < vocabulary; ++v) {
+                    double const slack = 2 * logits.tolerance[static_cast<std::size_t>(i * vocabulary + v)];
+                    above += row[v] > row[token] + slack || (token == 7 && v == 0);
+                    total += std::exp(row[v] - top);
+                }
+                if (above > k) return where + message(", but ", above, " tokens come before it");
+                for (Index j = 0; j < k; ++j)
+                    if (got[at - static_cast<std::size_t>(k - j)] == token) return where + ", and in an earlier one";
+                column.push_back(token);
+                own.push_back(log_p[at]);
+                want.push_back(row[token] - top - std::log(total));
+            }
+            DeviceArray<B, Token> const chosen(device, column);
+            readout_log_probabilities(device, in.view(), table.matrix(width), bias.vector(), chosen.vector(),
+                                      given.vector());
+            auto const name = message("readout_top of ", count, ", log probability of place ", k);
+            auto const found =
+                first_of({far_apart(name, own, want, {unit<B>() * 512}),
+                          not_same(name + " as readout_log_probabilities has it", given.get(device), own)});
+            if (!found.empty()) return found;
+        }
+    }
+    return {};
+}
+
+template <Backend B>
+[[nodiscard]] std::string the_nearest_other_row_is_not_the_row_itself(B& device) {
+    for (Index const rows : {2, 37, 500}) {
+        Index const cols = 6;
+        auto const table = random<B>(rows * cols, 1);
+        Padded<B> in(device, table, cols, 2);
+        DeviceArray<B, double> sum(device, std::vector<double>{-1.0});
+        nearest_other_distance(device, in.view(), sum.data());
+        double want = 0.0, largest = 0.0;
+        for (Index i = 0; i < rows; ++i) {
+            double nearest = std::numeric_limits<double>::infinity(), square = 0.0;
+            for (Index j = 0; j < rows; ++j) {
+                double distance = 0.0;
+                for (Index d = 0; d < cols; ++d) {
+                    auto const a = static_cast<double>(table[static_cast<std::size_t>(i * cols + d)]);
+                    distance += std::pow(a - static_cast<double>(table[static_cast<std::size_t>(j * cols + d)]), 2);
+                    if (i == j) square += a * a;
+                }
+                if (i != j) nearest = std::min(nearest, distance);
+            }
+            want += nearest;
+            largest = std::max(largest, square);
+        }
+        auto const found =
+            far_apart<double>(message("nearest_other_distance of ", rows, " rows"), sum.get(device), {want},
+                              {unit<B>() * static_cast<double>(rows * (cols + 4)) * 4 * largest});
+        if (!found.empty()) return found;
+    }
+    return {};
+}
+
 }  // namespace inkling::testing::laws

@@ -179,4 +179,91 @@ template <Backend B>
          far_apart("cosine_similarity, dy", cosine_dy.get(device), want_cosine_dy, {unit<B>() * 64})});
 }
 
+template <Backend B>
+[[nodiscard]] std::string normalized_rows_have_one_length_and_the_gradient_across_it(B& device) {
+    using Real = ScalarOf<B>;
+    for (Index const cols : {1, 5, 16, 300}) {
+        Index const rows = 70;
+        auto x = random<B>(rows * cols, 1);
+        for (std::size_t i = 0; i < x.size(); ++i)  // rows of any size
+            x[i] *=
+                static_cast<Real>(std::pow(10.0, static_cast<double>(i / static_cast<std::size_t>(cols) % 7) - 3.0));
+        auto const dout = random<B>(rows * cols, 2), before = random<B>(rows * cols, 3);
+        double const length = 4.0;
+        Padded<B> in(device, x, cols, 3), slope(device, dout, cols, 1), out(device, dout, cols, 2);
+        Padded<B> added(device, before, cols, 2);
+        normalize_rows(device, in.view(), Real{4}, out.view());
+        normalize_rows_backward(device, slope.view(), in.view(), Real{4}, added.view(), true);
+        normalize_rows_backward(device, slope.view(), in.view(), Real{4}, slope.view());
+        normalize_rows(device, in.view(), Real{4}, in.view());
+        std::vector<double> want, dx, sums, dx_tolerance, sum_tolerance;
+        for (Index row = 0; row < rows; ++row) {
+            auto const at = [&](Index col) { return static_cast<std::size_t>(row * cols + col); };
+            double squares = 0.0, along = 0.0;
+            for (Index col = 0; col < cols; ++col) {
+                squares += std::pow(static_cast<double>(x[at(col)]), 2);
+                along += static_cast<double>(x[at(col)]) * static_cast<double>(dout[at(col)]);
+            }
+            double const norm = std::sqrt(squares);
+            double const rounding = unit<B>() * static_cast<double>(cols + 16) * 8 * length / norm;
+            for (Index col = 0; col < cols; ++col) {
+                want.push_back(length * static_cast<double>(x[at(col)]) / norm);
+                dx.push_back(
+                    length / norm
+                    * (static_cast<double>(dout[at(col)]) - static_cast<double>(x[at(col)]) * along / squares));
+                sums.push_back(static_cast<double>(before[at(col)]) + dx.back());
+                dx_tolerance.push_back(rounding);
+                sum_tolerance.push_back(rounding + 4 * unit<B>() * (1.0 + std::abs(sums.back())));
+            }
+        }
+        auto const name = message("normalize_rows of ", cols, " columns");
+        auto const got = out.get(device);
+        auto const found = first_of({far_apart(name, got, want, {unit<B>() * static_cast<double>(cols + 16) * length}),
+                                     far_apart(name + ", dx in place", slope.get(device), dx, dx_tolerance),
+                                     far_apart(name + ", dx added", added.get(device), sums, sum_tolerance),
+                                     not_same(name + ", in place", in.get(device), got)});
+        if (!found.empty()) return found;
+    }
+    return {};
+}
+
+template <Backend B>
+[[nodiscard]] std::string bent_errors_are_squares_near_0_and_lines_beyond(B& device) {
+    using Real = ScalarOf<B>;
+    Index const rows = 67, cols = 333;
+    auto const x = random<B>(rows * cols, 1), y = random<B>(rows * cols, 2), weights = random<B>(rows, 3);
+    DeviceArray<B> const row_weights(device, weights);
+    for (double const bend : {0.0, 0.5, 1.0})
+        for (bool const weighted : {false, true}) {
+            Padded<B> in(device, x, cols, 3), other(device, y, cols, 1), dx(device, y, cols, 2), dy(device, x, cols);
+            DeviceArray<B, double> sum(device, std::vector<double>{-1.0, -1.0});
+            auto const own = weighted ? row_weights.vector() : VectorView<Real const>{};
+            bent_error(device, in.view(), other.view(), bend, 0.25, sum.data(), dx.view(), dy.view(), own);
+            bent_error(device, in.view(), other.view(), bend, 0.25, sum.data() + 1, MatrixView<Real>{},
+                       MatrixView<Real>{}, own);
+            std::vector<double> want_dx, want_dy;
+            double total = 0.0;
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                double const weight = weighted ? static_cast<double>(weights[i / static_cast<std::size_t>(cols)]) : 1.0;
+                double const difference = static_cast<double>(x[i] - y[i]), size = std::abs(difference);
+                total += weight * (size < bend ? 0.5 * size * size / bend : size - 0.5 * bend);
+                double const slope = size < bend ? difference / bend
+                    : difference > 0.0           ? 1.0
+                    : difference < 0.0           ? -1.0
+                                                 : 0.0;
+                want_dx.push_back(static_cast<double>(y[i]) + 0.25 * weight * slope);
+                want_dy.push_back(static_cast<double>(x[i]) - 0.25 * weight * slope);
+            }
+            auto const got = sum.get(device);
+            auto const name = message("bent_error, bend ", bend, ", weighted ", weighted);
+            auto const n = static_cast<double>(x.size());
+            auto const found = first_of({far_apart<double>(name, {got[0]}, {total}, {1e-15 * n * n}),
+                                         not_same<double>(name + " without gradients", {got[1]}, {got[0]}),
+                                         far_apart(name + ", dx", dx.get(device), want_dx, {unit<B>() * 64}),
+                                         far_apart(name + ", dy", dy.get(device), want_dy, {unit<B>() * 64})});
+            if (!found.empty()) return found;
+        }
+    return {};
+}
+
 }  // namespace inkling::testing::laws

@@ -18,7 +18,9 @@
 #include <system_error>
 #include <vector>
 
-namespace inkling::train::detail {
+namespace inkling::io {
+
+namespace detail {
 
 /// A checksum of 64 bits over bytes, eight at a time.
 class Checksum {
@@ -52,7 +54,7 @@ template <class Tensors>
     for (auto const& [name, type, shape, bytes] : tensors) {
         Checksum one;
         one.add(name);
-        one.add(io::name_of(type));
+        one.add(name_of(type));
         for (Index const size : shape) one.add(static_cast<std::uint64_t>(size));
         one.add(bytes);
         total += one.value();
@@ -69,24 +71,38 @@ template <class Tensors>
     return {digits.data(), written.ptr};
 }
 
+}  // namespace detail
+
+/// What is thought of a file that has no checksum.
+enum class Unsealed {
+    refuse,
+    take  ///< another program may have written it
+};
+
 /// Writes a safetensors file that knows its format and a checksum of all it holds; wholly or not at all.
 /// @param format_key  the metadata key of the format's version
-inline void write_sealed(std::filesystem::path const& path, std::span<io::TensorToWrite const> tensors,
+/// @throws Error as write_safetensors does
+inline void write_sealed(std::filesystem::path const& path, std::span<TensorToWrite const> tensors,
                          std::map<std::string, std::string> metadata, char const* format_key, int format) {
     metadata[format_key] = std::to_string(format);
-    metadata[checksum_key] = checksum_of(tensors, metadata);
-    io::write_safetensors(path, tensors, metadata);
+    metadata[detail::checksum_key] = detail::checksum_of(tensors, metadata);
+    write_safetensors(path, tensors, metadata);
 }
 
-/// Opens what write_sealed wrote, and reads it once to compare the checksum.
-/// @param who  the public name on whose behalf it is opened, for messages
+/// Holds a safetensors file against its format and its checksum; reads it once.
+///
+/// @param where  begins the message
+/// @param what   it should be: "model", say
+/// @param other  what may have been given instead, and what to do then: metadata key to advice
 /// @throws Error when it is no such file, of a newer format, or damaged
-[[nodiscard]] inline io::Safetensors open_sealed(std::filesystem::path const& path, std::string const& who,
-                                                 char const* what, char const* format_key, int format) {
-    io::Safetensors file = io::Safetensors::open(path);
-    std::string const where = who + ": file '" + path.string() + "': ";
+inline void require_sealed(Safetensors const& file, std::string_view where, char const* what, char const* format_key,
+                           int format, Unsealed unsealed = Unsealed::refuse,
+                           std::map<std::string, std::string> const& other = {}) {
     auto const& metadata = file.metadata();
     auto const version = metadata.find(format_key);
+    if (version == metadata.end())
+        for (auto const& [key, advice] : other)
+            require(!metadata.contains(key), where, "is no ", what, " of inkling but ", advice);
     require(version != metadata.end(), where, "is no ", what, " of inkling: its metadata lack '", format_key, "'");
     int number = 0;
     auto const* const end = version->second.data() + version->second.size();
@@ -97,17 +113,27 @@ inline void write_sealed(std::filesystem::path const& path, std::span<io::Tensor
             " that this version of inkling reads");
     struct Part {
         std::string_view name;
-        io::ElementType type;
+        ElementType type;
         std::span<Index const> shape;
         std::span<std::byte const> bytes;
     };
     std::vector<Part> parts;
-    for (io::TensorView const& tensor : file.tensors())
+    for (TensorView const& tensor : file.tensors())
         parts.push_back({tensor.name(), tensor.type(), tensor.shape(), tensor.bytes()});
-    auto const stored = metadata.find(checksum_key);
-    require(stored != metadata.end() && stored->second == checksum_of(parts, metadata), where,
+    auto const stored = metadata.find(detail::checksum_key);
+    if (stored == metadata.end() && unsealed == Unsealed::take) return;
+    require(stored != metadata.end() && stored->second == detail::checksum_of(parts, metadata), where,
             "is damaged: its checksum is not that of its contents");
+}
+
+/// Opens what write_sealed wrote, and holds it against its format and checksum.
+/// @param who  the public name on whose behalf it is opened, for messages
+/// @throws Error as require_sealed does, and when it is no safetensors file
+[[nodiscard]] inline Safetensors open_sealed(std::filesystem::path const& path, std::string const& who,
+                                             char const* what, char const* format_key, int format) {
+    Safetensors file = Safetensors::open(path);
+    require_sealed(file, who + ": file '" + path.string() + "': ", what, format_key, format);
     return file;
 }
 
-}  // namespace inkling::train::detail
+}  // namespace inkling::io

@@ -1,0 +1,340 @@
+#pragma once
+
+#include "terminal.hpp"
+
+#include <inkling/inkling.hpp>
+#include <inkling/text/sentencepiece_tokenizer.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <vector>
+
+/// What seq2seq and autoregressive share: reading pairs of lines, training whatever model, writing lines, and BLEU.
+namespace support {
+
+using namespace inkling;
+
+using AnyTokenizer = text::AnyTokenizer<text::SentencePieceTokenizer, text::WordTokenizer>;
+
+/// The lines of two files, one after the other.
+struct BothLines {
+    io::LineReader first, second;
+    bool next(std::string& line) { return first.next(line) || second.next(line); }
+};
+
+/// Settings of a training, whatever is trained.
+struct TrainSettings {
+    std::string source, target, valid_source, valid_target, model, metrics, tokenizer = "sentencepiece";
+    double minutes = 0.0, dropout = 0.1, learning_rate = 1e-3, ema = 0.999;
+    double label_smoothing = 0.1, weight_decay = 0.01, clip = 1.0, checkpoint_minutes = 5.0;
+    bool restart = false;
+    Index steps = 0, vocabulary = 6000, latent = 128, width = 256, layers = 3, heads = 4, hidden = 0, longest = 256;
+    Index tokens_per_batch = 1536, length_pool = 1, warm_up = 1000, validate_every = 1000, valid_lines = 200,
+          average_best = 5;
+    std::uint64_t seed = 1;
+    int threads = 0;
+
+    [[nodiscard]] std::string checkpoint() const { return model + ".checkpoint"; }
+};
+
+/// Settings of writing lines, whatever writes them.
+struct WriteSettings {
+    std::string model, source, reference, output, tokenize = "none", too_long = "refuse";
+    Index tokens_per_batch = 4096;
+    int threads = 0;
+};
+
+inline AnyTokenizer make_tokenizer(TrainSettings const& settings) {
+    BothLines lines{io::LineReader(settings.source), io::LineReader(settings.target)};
+    if (settings.tokenizer == "word") return text::WordTokenizer::train(lines, {.maximum_size = settings.vocabulary});
+    return text::SentencePieceTokenizer::train(lines, {.vocabulary_size = settings.vocabulary, .exact_size = false});
+}
+
+inline text::ParallelCorpus read(TrainSettings const& settings, std::string const& source, std::string const& target,
+                                 AnyTokenizer const& tokenizer) {
+    io::LineReader sources(source), targets(target);
+    auto const [corpus, report] = text::read_parallel(sources, targets, tokenizer,
+                                                      {.source_name = source,
+                                                       .target_name = target,
+                                                       .empty = text::BadLine::skip,
+                                                       .max_tokens = settings.longest - 2,
+                                                       .too_long = text::BadLine::skip});
+    std::cerr << source << ", " << target << ": " << corpus.size() << " pairs, " << corpus.source_tokens() << " + "
+              << corpus.target_tokens() << " tokens, " << report.unknown << " unknown, skipped " << report.empty
+              << " empty and " << report.too_long << " too long\n";
+    return corpus;
+}
+
+/// Bad settings are found before the hours of work, not after.
+inline void check(TrainSettings const& settings) {
+    require(settings.valid_source.empty() == settings.valid_target.empty(),
+            "--valid-source and --valid-target go together");
+    require(settings.minutes >= 0.0 && settings.steps >= 0, "--minutes is ", settings.minutes, " and --updates ",
+            settings.steps, ", expected 0 or more");
+    require(settings.minutes > 0.0 || settings.steps > 0, "how long to train? Give --minutes or --updates");
+    require(settings.width >= 1 && settings.heads >= 1 && settings.width % settings.heads == 0, "--heads is ",
+            settings.heads, ", expected a divisor of --width, ", settings.width);
+    require(settings.dropout >= 0.0 && settings.dropout < 1.0, "--dropout is ", settings.dropout,
+            ", expected a number in [0, 1)");
+    require(settings.learning_rate > 0.0, "--learning-rate is ", settings.learning_rate,
+            ", expected a positive number");
+    require(settings.tokens_per_batch >= settings.longest, "--tokens-per-batch is ", settings.tokens_per_batch,
+            ", expected at least --longest, ", settings.longest);
+    require(settings.longest >= 4, "--longest is ", settings.longest, ", expected at least 4");
+    std::string line;
+    for (std::string const& path : {settings.source, settings.target, settings.valid_source, settings.valid_target})
+        if (!path.empty()) require(io::LineReader(path).next(line), "'", path, "' is empty, expected lines of text");
+    io::AtomicFile const can_be_written(settings.model);
+}
+
+/// Trains the model that make(tokenizer) gives, and writes it to its file; ends the program where it is interrupted.
+/// @param options  of the trainer, what `settings` does not say
+template <class Make, class Options>
+void train(TrainSettings const& settings, Options options, Make const& make) {
+    check(settings);
+    if (settings.restart) std::filesystem::remove(settings.checkpoint());
+    auto const tokenizer = make_tokenizer(settings);
+    auto const corpus = read(settings, settings.source, settings.target, tokenizer);
+    text::ParallelCorpus held_out;
+    if (!settings.valid_source.empty())
+        held_out = read(settings, settings.valid_source, settings.valid_target, tokenizer);
+
+    auto model = make(tokenizer);
+    std::cerr << model.layout().size() << " weights, vocabulary of " << tokenizer.vocabulary_size() << '\n';
+    options.minutes = settings.minutes;
+    options.steps = settings.steps;
+    options.objective.label_smoothing = settings.label_smoothing;
+    options.learning_rate = {.peak = settings.learning_rate, .warm_up = settings.warm_up};
+    options.adamw.weight_decay = settings.weight_decay;
+    options.tokens_per_batch = settings.tokens_per_batch;
+    options.length_pool = settings.length_pool;
+    options.clip = settings.clip;
+    options.ema_decay = settings.ema;
+    options.seed = settings.seed;
+    options.validate_every = settings.validate_every;
+    options.bleu_sentences = settings.valid_lines;
+    options.average_best = settings.average_best;
+    options.checkpoint = settings.checkpoint();
+    options.checkpoint_minutes = settings.checkpoint_minutes;
+    options.metrics = settings.metrics.empty() ? settings.model + ".csv" : settings.metrics;
+    options.handle_signals = true;
+    options.on_progress =
+        train::progress_bar(std::cerr, {.terminal = is_terminal(STDERR_FILENO), .columns = columns(STDERR_FILENO)});
+    options.on_validation = [](ValidationReport const& found) {
+        std::cerr << "\nvalidation at step " << found.step << ": loss " << found.loss << ", BLEU " << found.bleu
+                  << ", nearest embedding " << found.embedding.nearest_distance << ", norm spread "
+                  << found.embedding.norm_spread << '\n';
+    };
+    Trainer<decltype(model)> trainer(model, options);
+    if (std::filesystem::exists(settings.checkpoint()))
+        std::cerr << "going on from " << settings.checkpoint() << " (--restart would forget it)\n";
+    auto const report = trainer.fit(corpus, &held_out);
+    if (report.end == TrainingReport::End::interrupted) {
+        std::cerr << "\nstopped at step " << report.steps << "; the same command goes on from " << settings.checkpoint()
+                  << '\n';
+        std::exit(128 + report.signal);
+    }
+    model.save(settings.model);
+    std::cerr << report.steps << " updates in " << static_cast<Index>(report.seconds) << " seconds; model written to "
+              << settings.model << '\n';
+}
+
+/// Turns lines of text into lines of text; an empty line stays empty.
+///
+/// @tparam Generate  generate(sources as tokens, number of the first, on_progress) -> [sources] Generated
+template <class Model, class Generate>
+class Writer {
+public:
+    Writer(Model const& model, WriteSettings const& settings, Generate generate)
+        : model_(&model), too_long_(settings.too_long), generate_(std::move(generate)) {}
+
+    /// Takes the line that was read last.
+    void add(std::string const& line, io::LineReader const& lines, std::string const& name) {
+        auto tokens = model_->tokenizer().encode(line);
+        auto const places =
+            static_cast<std::size_t>(model_->model().longest_source() - model_->wrapping().source_length(0));
+        if (tokens.size() > places) {
+            require(too_long_ == "truncate", name, ": line ", lines.line_number(), " has ", tokens.size(),
+                    " tokens, the model has places for ", places, " (--too-long truncate leaves the rest out)");
+            tokens.resize(places);
+        }
+        if (!tokens.empty()) numbers_.push_back(size_);
+        if (!tokens.empty()) sources_.push_back(std::move(tokens));
+        ++size_;
+    }
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+    /// One line for each that was added since the last call.
+    std::vector<std::string> write(std::function<void(Index, Index)> on_progress = {}) {
+        auto const generated = generate_(sources_, done_, std::move(on_progress));
+        std::vector<std::string> lines(size_);
+        for (std::size_t i = 0; i < generated.size(); ++i) lines[numbers_[i]] = generated[i].text;
+        done_ += static_cast<Index>(sources_.size());
+        sources_.clear();
+        numbers_.clear();
+        size_ = 0;
+        return lines;
+    }
+
+private:
+    Model const* model_;
+    std::string too_long_;
+    Generate generate_;
+    std::vector<std::vector<Token>> sources_;
+    std::vector<std::size_t> numbers_;  // places of the sources among all lines
+    std::size_t size_ = 0;
+    Index done_ = 0;
+};
+
+/// Standard input to standard output, line by line.
+template <class Model, class Generate>
+void write_lines(Writer<Model, Generate> writer) {
+    std::string const name = "standard input";
+    io::LineReader lines(std::cin, name);
+    std::size_t const piece = is_terminal(STDIN_FILENO) ? 1 : 256;  // a person waits for each line
+    bool const tells = is_terminal(STDERR_FILENO) && !is_terminal(STDIN_FILENO);
+    Index written = 0;
+    auto const flush = [&] {
+        auto const tell = [&](Index done, Index) { std::cerr << '\r' << written + done << " lines" << std::flush; };
+        auto const answers = writer.write(tells ? std::function<void(Index, Index)>(tell) : nullptr);
+        written += static_cast<Index>(answers.size());
+        for (std::string const& line : answers) std::cout << line << '\n';
+        std::cout.flush();
+        require(std::cout.good(), "standard output cannot be written");
+    };
+    for (std::string line; lines.next(line);) {
+        writer.add(line, lines, name);
+        if (writer.size() == piece) flush();
+    }
+    flush();
+}
+
+/// Writes the answers to a file of sources, and prints their BLEU.
+template <class Model, class Generate>
+void evaluate(WriteSettings const& settings, Writer<Model, Generate> writer) {
+    if (!settings.output.empty()) io::AtomicFile const can_be_written(settings.output);
+    io::LineReader sources(settings.source), expected(settings.reference);
+    std::vector<std::string> references;
+    for (std::string line; sources.next(line);) writer.add(line, sources, settings.source);
+    for (std::string line; expected.next(line);) references.push_back(line);
+    require(writer.size() == references.size() && !references.empty(), "'", settings.source, "' has ", writer.size(),
+            " lines and '", settings.reference, "' ", references.size(), ", expected as many, and at least one");
+    auto const start = std::chrono::steady_clock::now();
+    auto const lines =
+        writer.write([](Index done, Index total) { std::cerr << '\r' << done << '/' << total << std::flush; });
+    double const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    metric::BleuOptions const bleu{.tokenizer = settings.tokenize == "13a" ? metric::BleuTokenizer::mteval13a
+                                       : settings.tokenize == "intl"       ? metric::BleuTokenizer::international
+                                                                           : metric::BleuTokenizer::none};
+    std::cerr << "\nsignature " << metric::signature(bleu) << '\n';
+    std::printf("bleu=%.2f sentences=%zu seconds=%.1f\n", metric::corpus_bleu(lines, references, bleu).score,
+                lines.size(), seconds);
+    require(std::fflush(stdout) == 0, "standard output cannot be written");
+    if (settings.output.empty()) return;
+    std::string text;
+    for (std::string const& line : lines) text += line + '\n';
+    io::AtomicFile output(settings.output);
+    output.write(std::as_bytes(std::span(text)));
+    output.commit();
+}
+
+/// Takes the command line apart, runs what it asks for, and tells what went wrong.
+/// @return the program's exit status
+template <class Commands>
+int run(CLI::App& program, int count, char** arguments, Commands const& commands) {
+    try {
+        program.parse(count, arguments);
+        commands();
+    } catch (CLI::RequiredError const& problem) {  // what is misspelt is told before what is missing
+        auto const unknown = program.remaining(true);
+        if (!unknown.empty() && program.get_subcommands().empty())
+            std::cerr << "there is no command " << unknown.front() << '\n';
+        else
+            for (std::string const& word : unknown)
+                if (word.starts_with("--")) std::cerr << "there is no option " << word << '\n';
+        return program.exit(problem) == 0 ? 0 : 2;
+    } catch (CLI::ParseError const& problem) {
+        return program.exit(problem) == 0 ? 0 : 2;
+    } catch (std::exception const& problem) {
+        std::cerr << program.get_name() << ": " << problem.what() << '\n';
+        return 2;
+    }
+    return 0;
+}
+
+inline char const* threads_help = "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE";
+
+inline void add_writing(CLI::App& command, WriteSettings& settings) {
+    command.add_option("--model", settings.model, "model file")->required();
+    command.add_option("--too-long", settings.too_long, "what to do with a line the model has no places for")
+        ->check(CLI::IsMember({"refuse", "truncate"}))
+        ->capture_default_str();
+    command.add_option("--tokens-per-batch", settings.tokens_per_batch, "tokens written at once")
+        ->capture_default_str();
+    command.add_option("--threads", settings.threads, threads_help)->capture_default_str();
+}
+
+inline void add_evaluation(CLI::App& command, WriteSettings& settings) {
+    command.add_option("--source", settings.source, "source lines")->required();
+    command.add_option("--reference", settings.reference, "expected lines")->required();
+    command.add_option("--output", settings.output, "file for what was generated");
+    command.add_option("--tokenize", settings.tokenize, "of BLEU")
+        ->check(CLI::IsMember({"none", "13a", "intl"}))
+        ->capture_default_str();
+}
+
+inline void add_training(CLI::App& command, TrainSettings& settings) {
+    command.add_option("--source", settings.source, "source lines, plain or gzip")->required();
+    command.add_option("--target", settings.target, "target lines, as many")->required();
+    command.add_option("--valid-source", settings.valid_source, "held-out source lines");
+    command.add_option("--valid-target", settings.valid_target, "held-out target lines");
+    command.add_option("--model", settings.model, "file to write; .checkpoint and .csv are written beside it")
+        ->required();
+    command.add_option("--minutes", settings.minutes,
+                       "time to train, validations included; this or --updates is needed");
+    command.add_option("--updates", settings.steps, "updates to train; this or --minutes is needed");
+    command.add_option("--tokenizer", settings.tokenizer, "how words are cut; trained on both files")
+        ->check(CLI::IsMember({"sentencepiece", "word"}))
+        ->capture_default_str();
+    command.add_option("--vocabulary", settings.vocabulary, "tokens at most")->capture_default_str();
+    command.add_option("--latent", settings.latent, "width of the embeddings")->capture_default_str();
+    command.add_option("--width", settings.width, "width of the Transformer")->capture_default_str();
+    command.add_option("--layers", settings.layers, "of encoder and decoder each")->capture_default_str();
+    command.add_option("--heads", settings.heads, "of attention")->capture_default_str();
+    command.add_option("--hidden", settings.hidden, "of the feed-forward parts; 0: four times the width")
+        ->capture_default_str();
+    command.add_option("--dropout", settings.dropout, "share of hidden numbers left out at random in training")
+        ->capture_default_str();
+    command.add_option("--longest", settings.longest, "longest sentence in tokens; longer pairs are skipped")
+        ->capture_default_str();
+    command.add_option("--learning-rate", settings.learning_rate, "at its peak")->capture_default_str();
+    command.add_option("--warm-up", settings.warm_up, "updates until the peak")->capture_default_str();
+    command.add_option("--label-smoothing", settings.label_smoothing, "share of the target spread over all tokens")
+        ->capture_default_str();
+    command.add_option("--weight-decay", settings.weight_decay, "of AdamW")->capture_default_str();
+    command.add_option("--clip", settings.clip, "largest norm of the gradient; 0: not clipped")->capture_default_str();
+    command.add_option("--ema", settings.ema, "decay of averaged weights; 0: none")->capture_default_str();
+    command
+        .add_option("--tokens-per-batch", settings.tokens_per_batch, "of the sources, and of the targets, in an update")
+        ->capture_default_str();
+    command.add_option("--length-pool", settings.length_pool, "sentences sorted by length together; 1: none")
+        ->capture_default_str();
+    command.add_option("--validate-every", settings.validate_every, "updates")->capture_default_str();
+    command.add_option("--valid-lines", settings.valid_lines, "held-out lines scored with BLEU")->capture_default_str();
+    command.add_option("--average-best", settings.average_best, "validated weights whose mean is the model")
+        ->capture_default_str();
+    command.add_option("--checkpoint-minutes", settings.checkpoint_minutes, "between two checkpoints")
+        ->capture_default_str();
+    command.add_flag("--restart", settings.restart, "forget the checkpoint of an earlier run");
+    command.add_option("--metrics", settings.metrics, "file of numbers, .csv or .jsonl; MODEL.csv if not given");
+    command.add_option("--seed", settings.seed, "of all random numbers")->capture_default_str();
+    command.add_option("--threads", settings.threads, threads_help)->capture_default_str();
+}
+
+}  // namespace support

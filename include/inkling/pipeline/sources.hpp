@@ -1,0 +1,55 @@
+#pragma once
+
+#include <inkling/core/error.hpp>
+#include <inkling/core/index.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace inkling::pipeline {
+
+/// @throws Error naming the first source that has more rows than a model has positions for, or a token that the
+///         vocabulary lacks
+/// @param rows  rows(tokens), of a source of so many tokens
+template <class Rows>
+void require_sources(std::span<std::vector<Token> const> sources, Rows const& rows, Index longest, Index vocabulary,
+                     std::string_view where) {
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+        Index const own = rows(static_cast<Index>(sources[i].size()));
+        require(own <= longest, where, ": source ", i, " has ", own, " tokens, expected at most ", longest,
+                ", for which the model has positions");
+        for (Token const token : sources[i])
+            require(token >= 0 && token < vocabulary, where, ": source ", i, " has the token ", token,
+                    ", expected one of a vocabulary of ", vocabulary);
+    }
+}
+
+/// Numbers of what is of like length together, so that a batch wastes nothing; shortest first.
+/// @param lengths  [S], rows of each
+/// @param copies   of each in its batch
+/// @param budget   rows of a batch; what has more has a batch of its own
+[[nodiscard]] inline std::vector<std::vector<Index>> grouped(std::span<Index const> lengths, Index copies,
+                                                             Index budget) {
+    std::vector<Index> order(lengths.size());
+    std::iota(order.begin(), order.end(), Index{0});
+    auto const length = [&](Index i) { return lengths[static_cast<std::size_t>(i)]; };
+    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return length(a) < length(b); });
+    std::vector<std::vector<Index>> groups;
+    Index rows = 0;
+    for (Index const i : order) {
+        Index const cost = length(i) * copies;
+        if (groups.empty() || rows + cost > budget) {
+            groups.emplace_back();
+            rows = 0;
+        }
+        groups.back().push_back(i);
+        rows += cost;
+    }
+    return groups;
+}
+
+}  // namespace inkling::pipeline
