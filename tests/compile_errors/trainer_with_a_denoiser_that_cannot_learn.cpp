@@ -1,4 +1,4 @@
-// expect: trainer_with_a_denoiser_that_cannot_learn.cpp:16:
+// expect: trainer_with_a_denoiser_that_cannot_learn.cpp:17:
 // expect: TrainableDenoiser
 // expect-clang: has 'Saved'
 // expect-gcc: no operand of the disjunction is satisfied

@@ -47,8 +47,9 @@ namespace inkling {
 /// @tparam Rate        how large each update is
 /// @tparam Levels      which noise levels it draws; of diffusion alone
 template <class Pipeline, class Objective_, LearningRate Rate, class Levels = objective::EvenLevels>
-    requires pipeline::Trainable<Pipeline, Levels>
+    requires pipeline::Trainable<Pipeline>
     && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
+    && LevelPolicy<Levels, typename Pipeline::SpaceType, pipeline::ScheduleOf<Pipeline>, typename Pipeline::Device>
 class Trainer {
 public:
     using Device = typename Pipeline::Device;

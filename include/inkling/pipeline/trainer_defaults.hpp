@@ -23,8 +23,9 @@ using DefaultObjective =
 // concepts alone, and whoever names all three includes only that.
 template <class Pipeline, class Objective_ = pipeline::DefaultObjective<Pipeline>,
           LearningRate Rate = train::InverseSquareRoot, class Levels>
-    requires pipeline::Trainable<Pipeline, Levels>
+    requires pipeline::Trainable<Pipeline>
     && Objective<Objective_, typename Pipeline::SpaceType, typename Pipeline::Device>
+    && LevelPolicy<Levels, typename Pipeline::SpaceType, pipeline::ScheduleOf<Pipeline>, typename Pipeline::Device>
 class Trainer;
 
 }  // namespace inkling

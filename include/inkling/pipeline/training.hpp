@@ -6,12 +6,10 @@
 
 namespace inkling::pipeline {
 
-/// A pipeline that a Trainer can train, drawing noise levels by `Levels` where it diffuses.
-template <class Pipeline, class Levels>
-concept Trainable = (TrainableDenoiser<typename Pipeline::ModelType>
-                     && LevelPolicy<Levels, typename Pipeline::SpaceType, typename Pipeline::NoiseScheduleType,
-                                    typename Pipeline::Device>)
-    || TrainableNextTokenModel<typename Pipeline::ModelType>;
+/// A pipeline that a Trainer can train.
+template <class Pipeline>
+concept Trainable =
+    TrainableDenoiser<typename Pipeline::ModelType> || TrainableNextTokenModel<typename Pipeline::ModelType>;
 
 namespace detail {
 
@@ -30,6 +28,28 @@ struct TrainingOf<Pipeline, Objective_, Levels> {
 };
 
 }  // namespace detail
+
+namespace detail {
+
+/// Stands for the schedule of a pipeline that has none: level policies are asked of some schedule.
+struct NoNoise {
+    [[nodiscard]] double alpha_bar(double t) const { return 1.0 - t; }
+};
+template <class Pipeline>
+struct ScheduleOf {
+    using Type = NoNoise;
+};
+template <class Pipeline>
+    requires requires { typename Pipeline::NoiseScheduleType; }
+struct ScheduleOf<Pipeline> {
+    using Type = typename Pipeline::NoiseScheduleType;
+};
+
+}  // namespace detail
+
+/// The noise schedule that a Trainer's levels are drawn of.
+template <class Pipeline>
+using ScheduleOf = typename detail::ScheduleOf<Pipeline>::Type;
 
 /// What a batch and a loss are of each kind of pipeline; all else of a training is the Trainer's, whatever the kind.
 template <class Pipeline, class Objective_, class Levels>
