@@ -22,8 +22,7 @@ struct AnchorAndPrior {
         double const share = 1.0 / static_cast<double>(prediction.z0.size());         // mean over [N, D]
         double* const sum = losses.add({{"prior", 0.0, prior_weight}}, share);        // value = share * sum
         auto const origin = pass.take_zeros(prediction.z0.rows, prediction.z0.cols);  // [N, D]
-        squared_error(pass.device, prediction.z0, origin, prior_weight * share, sum,
-                      prediction.dz0);  // and its gradient
+        squared_error(pass.device, prediction.z0, origin, prior_weight * share, sum, prediction.dz0);  // and gradient
     }
 };
 // [/objective]
