@@ -1,6 +1,7 @@
 #pragma once
 
-#include <inkling/backend/cpu.hpp>
+#include "device.hpp"
+
 #include <inkling/embedding/noisy_learned.hpp>
 #include <inkling/objective/diffusion_loss.hpp>
 #include <inkling/testing/device_arrays.hpp>
@@ -14,7 +15,7 @@
 namespace joined {
 
 using namespace inkling;
-using Device = backend::Cpu<double>;
+using Device = tests::Device<double>;
 using Space = embedding::NoisyLearned;
 using Array = testing::DeviceArray<Device>;
 
