@@ -3,6 +3,7 @@
 #include <inkling/embedding/unit_sphere.hpp>
 
 #include <inkling/backend/cpu.hpp>
+#include <inkling/denoiser/autoregressive.hpp>
 #include <inkling/denoiser/encoder_decoder.hpp>
 #include <inkling/testing/device_arrays.hpp>
 #include <inkling/testing/gradient_check.hpp>
@@ -134,6 +135,8 @@ TEST_CASE("LayerNormed: beside a denoiser with that norm of its own, the message
                          doctest::Contains("embedding_norm is true"), Error);
     nn::ParameterLayout other;
     embedding::LayerNormed const same(other, 10, {.width = 4});
+    CHECK_THROWS_WITH_AS(denoiser::Autoregressive<backend::Cpu<>>(other, {.width = 8, .layers = 1, .heads = 2}, same),
+                         doctest::Contains("Autoregressive: share_embedding is true"), Error);
     CHECK_NOTHROW(Model(other, {.width = 8, .layers = 1, .heads = 2, .embedding_norm = false}, same));
 }
 

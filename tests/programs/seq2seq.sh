@@ -1,24 +1,8 @@
 #!/usr/bin/env bash
 # The promises of examples/seq2seq, held by running it: seq2seq.sh PROGRAM. Prints what is broken, and fails then.
 set -uo pipefail
-program=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE
-broken=0
-
-say() { printf 'broken: %s\n' "$*"; broken=1; }
-
-# expect STATUS TEXT COMMAND...: the command ends with the status, and says the text on either stream.
-expect() {
-    local status=$1 text=$2 said seen
-    shift 2
-    said=$("$@" 2>&1 </dev/null)
-    seen=$?
-    [[ $seen == "$status" ]] || say "'$*' ended with $seen, expected $status: $said"
-    [[ $said == *"$text"* ]] || say "'$*' does not say '$text': $said"
-}
+# shellcheck source=tests/programs/promises.bash
+source "$(dirname "$0")/promises.bash"
 
 # Made-up pairs: colours and things, the other way round in the target.
 for colour in red green black white; do

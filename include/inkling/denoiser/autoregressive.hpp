@@ -1,6 +1,8 @@
 #pragma once
 
 #include <inkling/denoiser/concept.hpp>
+#include <inkling/denoiser/detail/cross_memory.hpp>
+#include <inkling/denoiser/detail/transformer_pair.hpp>
 #include <inkling/denoiser/positions.hpp>
 #include <inkling/denoiser/source_encoder.hpp>
 #include <inkling/embedding/concept.hpp>
@@ -79,13 +81,7 @@ public:
     using View = MatrixView<Scalar>;
     using ConstView = MatrixView<Scalar const>;
 
-    /// A source, read once.
-    struct Encoded {
-        PackedSequences source;
-        View output;                       ///< [Ns, width]
-        View keys_values;                  ///< [Ns, layers * 2 width], of every decoder layer
-        Index const* source_of = nullptr;  ///< [S], which source each target belongs to; null: the same number
-    };
+    using Encoded = detail::CrossMemory<B>;
 
     /// Values of the forward pass that the backward pass reads; reused from step to step.
     struct Saved {
@@ -119,21 +115,10 @@ public:
     Autoregressive(nn::ParameterLayout& layout, Options const& options, Index vocabulary, Index latent, double scale,
                    nn::Parameter table)
         : options_(options), latent_(latent) {
-        check_options();
-        fill_defaults();
+        detail::check_transformer_pair("Autoregressive", options_, "the width of an embedding", latent_);
+        detail::fill_transformer_pair(options_);
         Index const width = options_.width;
-        encoder_ = SourceEncoder<B>(layout,
-                                    {.width = width,
-                                     .layers = options_.encoder_layers,
-                                     .heads = options_.encoder_heads,
-                                     .hidden = options_.encoder_hidden,
-                                     .longest = options_.longest_source,
-                                     .activation = options_.activation,
-                                     .positions = options_.encoder_positions,
-                                     .share_embedding = options_.share_embedding,
-                                     .embedding_norm = options_.encoder_embedding_norm,
-                                     .normalize_before = options_.encoder_normalize_before},
-                                    vocabulary, latent, scale, table);
+        encoder_ = SourceEncoder<B>(layout, detail::source_encoder_options(options_), vocabulary, latent, scale, table);
         if (latent != width) {
             if (options_.share_projection)
                 layout.add_alias((projection_ = encoder_.projection()).weight, "decoder.project_in_dim.weight");
@@ -154,9 +139,12 @@ public:
     }
 
     /// The same for a space: its vocabulary, width, scale and table.
+    /// @throws Error as above, and when the source is to share a table that its space does not read as it is
     template <EmbeddingSpace Space>
     Autoregressive(nn::ParameterLayout& layout, Options const& options, Space const& space)
-        : Autoregressive(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {}
+        : Autoregressive(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {
+        detail::require_shareable<Space, B>("Autoregressive", options.share_embedding);
+    }
 
     [[nodiscard]] Options const& options() const { return options_; }
     [[nodiscard]] Index longest_source() const { return options_.longest_source; }
@@ -168,10 +156,8 @@ public:
     /// @param saved null outside training
     /// @throws Error when a sentence is longer than the options' longest_source
     [[nodiscard]] Encoded encode(nn::Pass<B>& pass, PackedSequences const& source, Saved* saved = nullptr) const {
-        require_fits(source.segments.longest, options_.longest_source, "source");
-        Index const rows = source.segments.rows;
-        Encoded const encoded{source, pass.take(rows, options_.width), pass.take(rows, stack_.keys_values_width()),
-                              nullptr};
+        detail::require_fits("Autoregressive", "source", source.segments.longest, options_.longest_source);
+        Encoded const encoded = Encoded::take(pass, source, options_.width, options_.layers);
         encoder_.forward(pass, source, encoded.output, saved ? &saved->encoder : nullptr);
         stack_.make_keys_values(pass, ConstView(encoded.output), encoded.keys_values);
         return encoded;
@@ -192,7 +178,7 @@ public:
     /// @throws Error when a sentence is longer than the options' longest_target
     void predict(nn::Pass<B>& pass, PackedSequences const& target, Encoded const& source, ConstView z, View out,
                  Saved* saved = nullptr) const {
-        require_fits(target.segments.longest, options_.longest_target, "target");
+        detail::require_fits("Autoregressive", "target", target.segments.longest, options_.longest_target);
         auto const mark = pass.workspace.mark();
         View hidden = enter(pass, z);
         positions_.forward(pass, target, hidden);
@@ -239,7 +225,7 @@ public:
     /// Room for `slots` sequences of up to `rows` rows each, in the pass's memory.
     /// @throws Error when the rows are more than the options' longest_target
     [[nodiscard]] Cache make_cache(nn::Pass<B>& pass, Index slots, Index rows) const {
-        require_fits(rows, options_.longest_target, "target");
+        detail::require_fits("Autoregressive", "target", rows, options_.longest_target);
         Cache cache{.keys_values = pass.take(slots * rows, stack_.keys_values_width()),
                     .slots = slots,
                     .capacity = rows,
@@ -304,41 +290,6 @@ public:
     }
 
 private:
-    static void require_fits(Index rows, Index longest, char const* side) {
-        require(rows <= longest, "inkling::denoiser::Autoregressive: a ", side, " sentence has ", rows,
-                " tokens, expected at most ", longest, ", for which there are positions");
-    }
-
-    void fill_defaults() {
-        auto const fallback = [](Index& value, Index other) {
-            if (value == 0) value = other;
-        };
-        fallback(options_.hidden, 4 * options_.width);
-        fallback(options_.encoder_layers, options_.layers);
-        fallback(options_.encoder_heads, options_.heads);
-        fallback(options_.encoder_hidden, options_.hidden);
-    }
-
-    /// Options as they are given, 0 included where that stands for another one.
-    void check_options() const {
-        auto const size = [](char const* name, Index value, Index least = 1, Index most = Index{1} << 20) {
-            require(value >= least && value <= most, "inkling::denoiser::Autoregressive: ", name, " is ", value,
-                    ", expected ", least, " to ", most);
-        };
-        size("the width of an embedding", latent_);
-        size("width", options_.width);
-        size("layers", options_.layers, 1, 1024);
-        size("heads", options_.heads);
-        size("hidden", options_.hidden, 0);
-        size("encoder_layers", options_.encoder_layers, 0, 1024);
-        size("encoder_heads", options_.encoder_heads, 0);
-        size("encoder_hidden", options_.encoder_hidden, 0);
-        size("longest_source", options_.longest_source);
-        size("longest_target", options_.longest_target);
-        require(options_.dropout >= 0.0 && options_.dropout < 1.0, "inkling::denoiser::Autoregressive: dropout is ",
-                options_.dropout, ", expected a number in [0, 1)");
-    }
-
     [[nodiscard]] backend::AttentionShape shape(Segments const& target, Encoded const& source) const {
         return {target, source.source.segments, options_.heads, source.source_of, false};
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/denoiser/concept.hpp>
+#include <inkling/denoiser/detail/checks.hpp>
 #include <inkling/denoiser/detail/cross_memory.hpp>
 #include <inkling/denoiser/length_target.hpp>
 #include <inkling/embedding/concept.hpp>
@@ -152,7 +153,7 @@ public:
     /// @param saved null outside training
     /// @throws Error when a sentence is longer than the options' longest_source
     [[nodiscard]] Encoded encode(nn::Pass<B>& pass, PackedSequences const& source, Saved* saved = nullptr) const {
-        require_fits(source.segments, options_.longest_source, "source");
+        detail::require_fits("BottleneckDecoder", "source", source.segments.longest, options_.longest_source);
         Index const rows = source.segments.rows;
         Index const width = options_.width;
         Encoded const encoded = Encoded::take(pass, source, width, options_.layers);
@@ -235,7 +236,7 @@ public:
     /// @throws Error when a sentence is longer than the options' longest_target
     void predict(nn::Pass<B>& pass, PackedSequences const& target, Encoded const& source, ConstView z_t, ConstView time,
                  ConstView previous, View output, Saved* saved = nullptr) const {
-        require_fits(target.segments, options_.longest_target, "target");
+        detail::require_fits("BottleneckDecoder", "target", target.segments.longest, options_.longest_target);
         auto const mark = pass.workspace.mark();
         Index const rows = z_t.rows, width = options_.width;
         View const joined = pass.take(rows, up_.first.weight.cols);
@@ -333,17 +334,10 @@ public:
     }
 
 private:
-    static void require_fits(Segments const& segments, Index longest, char const* side) {
-        require(segments.longest <= longest, "inkling::denoiser::BottleneckDecoder: a ", side, " sentence has ",
-                segments.longest, " tokens, expected at most ", longest, ", for which there are positions");
-    }
-
     /// Options as they are given, 0 included where that stands for another one.
     void check_options() const {
         constexpr char const* where = "inkling::denoiser::BottleneckDecoder: ";
-        auto const size = [&](char const* name, Index value, Index least = 1, Index most = Index{1} << 20) {
-            require(value >= least && value <= most, where, name, " is ", value, ", expected ", least, " to ", most);
-        };
+        auto const size = [](auto const&... what) { detail::check_size("BottleneckDecoder", what...); };
         size("the width of z", latent_);
         size("width", options_.width);
         size("layers", options_.layers, 1, 1024);
@@ -354,8 +348,7 @@ private:
         size("longest_target", options_.longest_target);
         size("time_frequencies", options_.time_frequencies);
         size("time_hidden", options_.time_hidden);
-        require(options_.dropout >= 0.0 && options_.dropout < 1.0, where, "dropout is ", options_.dropout,
-                ", expected a number in [0, 1)");
+        detail::check_dropout("BottleneckDecoder", options_.dropout);
         require(options_.time_spread > 0.0 && std::isfinite(options_.time_spread), where, "time_spread is ",
                 options_.time_spread, ", expected a positive finite number");
     }

@@ -2,6 +2,7 @@
 
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/denoiser/detail/cross_memory.hpp>
+#include <inkling/denoiser/detail/transformer_pair.hpp>
 #include <inkling/denoiser/length_target.hpp>
 #include <inkling/denoiser/positions.hpp>
 #include <inkling/denoiser/source_encoder.hpp>
@@ -127,20 +128,9 @@ public:
                    nn::Parameter table)
         : options_(options), latent_(latent) {
         check_options();
-        fill_defaults();
+        detail::fill_transformer_pair(options_);
         Index const width = options_.width;
-        encoder_ = SourceEncoder<B>(layout,
-                                    {.width = width,
-                                     .layers = options_.encoder_layers,
-                                     .heads = options_.encoder_heads,
-                                     .hidden = options_.encoder_hidden,
-                                     .longest = options_.longest_source,
-                                     .activation = options_.activation,
-                                     .positions = options_.encoder_positions,
-                                     .share_embedding = options_.share_embedding,
-                                     .embedding_norm = options_.encoder_embedding_norm,
-                                     .normalize_before = options_.encoder_normalize_before},
-                                    vocabulary, latent, scale, table);
+        encoder_ = SourceEncoder<B>(layout, detail::source_encoder_options(options_), vocabulary, latent, scale, table);
         if (latent != width) {
             if (options_.share_projection)
                 layout.add_alias((projection_ = encoder_.projection()).weight, "decoder.project_in_dim.weight");
@@ -176,9 +166,7 @@ public:
     template <EmbeddingSpace Space>
     EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Space const& space)
         : EncoderDecoder(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {
-        require(!(options.share_embedding && embedding::makes_readout<Space, B>),
-                "inkling::denoiser::EncoderDecoder: share_embedding is true, but the embedding space does not read its "
-                "table as it is; expected false beside embedding::UnitSphere");
+        detail::require_shareable<Space, B>("EncoderDecoder", options.share_embedding);
     }
 
     [[nodiscard]] Options const& options() const { return options_; }
@@ -192,7 +180,7 @@ public:
     /// @param saved null outside training
     /// @throws Error when a sentence is longer than the options' longest_source
     [[nodiscard]] Encoded encode(nn::Pass<B>& pass, PackedSequences const& source, Saved* saved = nullptr) const {
-        require_fits(source.segments, options_.longest_source, "source");
+        detail::require_fits("EncoderDecoder", "source", source.segments.longest, options_.longest_source);
         Encoded const encoded = Encoded::take(pass, source, options_.width, options_.layers);
         encoder_.forward(pass, source, encoded.output, saved ? &saved->encoder : nullptr);
         stack_.make_keys_values(pass, ConstView(encoded.output), encoded.keys_values);
@@ -232,7 +220,7 @@ public:
     /// @throws Error when a sentence is longer than the options' longest_target
     void predict(nn::Pass<B>& pass, PackedSequences const& target, Encoded const& source, ConstView z_t, ConstView time,
                  ConstView previous, View z0_hat, Saved* saved = nullptr) const {
-        require_fits(target.segments, options_.longest_target, "target");
+        detail::require_fits("EncoderDecoder", "target", target.segments.longest, options_.longest_target);
         auto const mark = pass.workspace.mark();
         Index const width = options_.width;
         View hidden = fuse(pass, z_t, previous, saved);
@@ -313,42 +301,11 @@ public:
     }
 
 private:
-    static void require_fits(Segments const& segments, Index longest, char const* side) {
-        require(segments.longest <= longest, "inkling::denoiser::EncoderDecoder: a ", side, " sentence has ",
-                segments.longest, " tokens, expected at most ", longest, ", for which there are positions");
-    }
-
-    void fill_defaults() {
-        auto const fallback = [](Index& value, Index other) {
-            if (value == 0) value = other;
-        };
-        fallback(options_.hidden, 4 * options_.width);
-        fallback(options_.encoder_layers, options_.layers);
-        fallback(options_.encoder_heads, options_.heads);
-        fallback(options_.encoder_hidden, options_.hidden);
-    }
-
     /// Options as they are given, 0 included where that stands for another one.
     void check_options() const {
-        auto const size = [](char const* name, Index value, Index least = 1, Index most = Index{1} << 20) {
-            require(value >= least && value <= most, "inkling::denoiser::EncoderDecoder: ", name, " is ", value,
-                    ", expected ", least, " to ", most);
-        };
-        size("the width of z", latent_);
-        size("width", options_.width);
-        size("layers", options_.layers, 1, 1024);
-        size("heads", options_.heads);
-        size("hidden", options_.hidden, 0);
-        size("encoder_layers", options_.encoder_layers, 0, 1024);
-        size("encoder_heads", options_.encoder_heads, 0);
-        size("encoder_hidden", options_.encoder_hidden, 0);
-        size("longest_source", options_.longest_source);
-        size("longest_target", options_.longest_target);
-        size("length_classes", options_.length_classes);
-        require(options_.dropout >= 0.0 && options_.dropout < 1.0, "inkling::denoiser::EncoderDecoder: dropout is ",
-                options_.dropout, ", expected a number in [0, 1)");
-        require(std::isfinite(options_.time_scale), "inkling::denoiser::EncoderDecoder: time_scale is ",
-                options_.time_scale, ", expected a finite number");
+        detail::check_transformer_pair("EncoderDecoder", options_, "the width of z", latent_);
+        detail::check_size("EncoderDecoder", "length_classes", options_.length_classes);
+        detail::check_finite("EncoderDecoder", "time_scale", options_.time_scale);
     }
 
     [[nodiscard]] nn::FeedForward feed_forward(nn::ParameterLayout& layout, std::string const& name, Index in,

@@ -217,10 +217,8 @@ private:
         size("time_width", options_.time_width, 0);
         size("longest", options_.longest, 2);
         size("filled", options_.filled, 0, options_.longest);
-        require(options_.dropout >= 0.0 && options_.dropout < 1.0, "inkling::denoiser::EncoderOnly: dropout is ",
-                options_.dropout, ", expected a number in [0, 1)");
-        require(std::isfinite(options_.time_scale), "inkling::denoiser::EncoderOnly: time_scale is ",
-                options_.time_scale, ", expected a finite number");
+        detail::check_dropout("EncoderOnly", options_.dropout);
+        detail::check_finite("EncoderOnly", "time_scale", options_.time_scale);
     }
 
     EncoderOnlyOptions options_;

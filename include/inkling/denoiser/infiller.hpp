@@ -202,10 +202,8 @@ private:
         size("reach", options_.reach, 0);
         size("longest", options_.longest, 2);
         size("filled", options_.filled, 0, options_.longest);
-        require(options_.dropout >= 0.0 && options_.dropout < 1.0, "inkling::denoiser::Infiller: dropout is ",
-                options_.dropout, ", expected a number in [0, 1)");
-        require(std::isfinite(options_.time_scale), "inkling::denoiser::Infiller: time_scale is ", options_.time_scale,
-                ", expected a finite number");
+        detail::check_dropout("Infiller", options_.dropout);
+        detail::check_finite("Infiller", "time_scale", options_.time_scale);
     }
 
     InfillerOptions options_;

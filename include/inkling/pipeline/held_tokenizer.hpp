@@ -1,5 +1,6 @@
 #pragma once
 
+#include <inkling/core/error.hpp>
 #include <inkling/text/concept.hpp>
 
 #include <concepts>
@@ -17,11 +18,18 @@ class HeldTokenizer {
 public:
     /// The requirement stands inside: as a constraint it would ask whether a pipeline, which is made from one of these,
     /// is copyable, while that very question is being answered.
+    /// @throws Error when a special token is outside the vocabulary
     template <class T>
         requires(!std::same_as<T, HeldTokenizer>)
     HeldTokenizer(T tokenizer) : held_(std::make_shared<Model<T> const>(std::move(tokenizer))) {
         static_assert(Tokenizer<T>,
                       "inkling::TextDiffusion: argument 1 is not a Tokenizer: see text/concept.hpp for what one has.");
+        Index const vocabulary = vocabulary_size();
+        auto const special = specials();
+        for (Token const token : {special.bos, special.pad, special.eos, special.unk})
+            require(token >= 0 && token < vocabulary, "inkling::pipeline: the tokenizer's special tokens are bos ",
+                    special.bos, ", pad ", special.pad, ", eos ", special.eos, ", unk ", special.unk,
+                    ", expected tokens of its vocabulary of ", vocabulary);
     }
 
     [[nodiscard]] std::vector<Token> encode(std::string_view line) const { return held_->encode(line); }

@@ -163,7 +163,7 @@ public:
         return lines;
     }
 
-    /// The same with everything that is known of each sentence, chosen by `selection` and watched by `on_step`.
+    /// The same with everything that is known of each sentence, chosen by `selection` and watched by `listener`.
     ///
     /// @param listener  called with a decode::StepData (or decode::StepView) after every step of every
     ///                  batch, candidates in the order of decode::Beams, sources shortest first (where the model joins
@@ -310,12 +310,6 @@ private:
           tokenizer_(std::move(tokenizer)),
           space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
           model_(layout_, options_.denoiser, space_) {
-        Index const vocabulary = tokenizer_.vocabulary_size();
-        auto const specials = tokenizer_.specials();
-        for (Token const token : {specials.bos, specials.pad, specials.eos, specials.unk})
-            require(token >= 0 && token < vocabulary, "inkling::TextDiffusion: the tokenizer's special tokens are bos ",
-                    specials.bos, ", pad ", specials.pad, ", eos ", specials.eos, ", unk ", specials.unk,
-                    ", expected tokens of its vocabulary of ", vocabulary);
         schedule::require_falls(options_.schedule, "inkling::TextDiffusion");
     }
 

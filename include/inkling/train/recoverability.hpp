@@ -56,8 +56,11 @@ public:
         auto const sampled = static_cast<std::size_t>(options.sample);
         for (std::size_t i = 0; i < sampled; ++i) {
             RandomStream const stream{options.seed, Purpose::user, static_cast<std::uint32_t>(i), 0};
-            for (std::size_t at = 0; at < noise.size(); ++at)
-                noise[at] = normals<float>(stream.bits(static_cast<std::uint32_t>(at / 4)))[at % 4];
+            for (std::size_t at = 0; at < noise.size(); at += 4) {
+                auto const four = normals<float>(stream.bits(static_cast<std::uint32_t>(at / 4)));
+                std::copy_n(four.begin(), std::min<std::size_t>(4, noise.size() - at),
+                            noise.begin() + static_cast<std::ptrdiff_t>(at));
+            }
             limits_.push_back(limit(rows, i * rows.size() / sampled, noise));
         }
         std::sort(limits_.begin(), limits_.end());

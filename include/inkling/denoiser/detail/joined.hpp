@@ -1,7 +1,7 @@
 #pragma once
 
-#include <inkling/core/error.hpp>
 #include <inkling/denoiser/concept.hpp>
+#include <inkling/denoiser/detail/checks.hpp>
 
 namespace inkling::denoiser::detail {
 
@@ -40,12 +40,5 @@ struct Joined {
     /// Every target is of the one class.
     [[nodiscard]] Token length_class(Index, Index) const { return 0; }
 };
-
-/// @throws Error unless `value` is least to most, naming the denoiser and the option
-inline void check_size(char const* denoiser, char const* name, Index value, Index least = 1,
-                       Index most = Index{1} << 20) {
-    require(value >= least && value <= most, "inkling::denoiser::", denoiser, ": ", name, " is ", value, ", expected ",
-            least, " to ", most);
-}
 
 }  // namespace inkling::denoiser::detail
