@@ -61,6 +61,7 @@ struct TrainingStep {
     std::vector<double> weights, gradients, noise_gradient;
     typename Model::Saved saved;
     double length_weight = 0.7;
+    bool without_source = false;  ///< then nothing is said of lengths
 
     TrainingStep(Options const& options_, Index latent, typename Space::Options space_options = {})
         : options(options_),
@@ -112,7 +113,8 @@ struct TrainingStep {
         PackedSequences const sources{source.segments(), source.tokens(), source.positions()};
         PackedSequences const targets{target.segments(), target.tokens(), target.positions()};
         auto* const save = training ? &saved : nullptr;
-        auto encoded = model.encode(p, sources, save);
+        auto encoded =
+            without_source ? model.encode_nothing(p, targets.segments.count) : model.encode(p, sources, save);
         View const time = model.embed_times(p, labels.vector(), save);
         model.predict(p, targets, encoded, z_t, time, previous.matrix(latent), z0_hat, save);
 
@@ -131,15 +133,16 @@ struct TrainingStep {
         if (frozen && frozen->empty()) frozen->assign(encoded.output.data, encoded.output.data + encoded.output.size());
         auto length_source = encoded;
         if (frozen) length_source.output = {frozen->data(), encoded.output.rows, encoded.output.cols};
-        View const doutput = p.take_zeros(source.rows(), options.width);
-        model.length_loss(p, length_source, length_classes.vector(), length_weight, length,
-                          training ? doutput : View{});
+        View const doutput = p.take_zeros(encoded.output.rows, options.width);
+        if (!without_source)
+            model.length_loss(p, length_source, length_classes.vector(), length_weight, length,
+                              training ? doutput : View{});
         total += length_weight * length[0];
         if (!training) return total;
 
         View const dz_t = p.take_zeros(rows, latent);
         View const dtime = p.take(time.rows, time.cols);
-        View const dkeys_values = p.take(source.rows(), options.layers * 2 * options.width);
+        View const dkeys_values = p.take(encoded.output.rows, options.layers * 2 * options.width);
         model.predict_backward(p, targets, encoded, saved, dz0_hat, dz_t, dtime, dkeys_values);
         model.embed_times_backward(p, saved, dtime);
         model.encode_backward(p, encoded, saved, doutput, dkeys_values);
@@ -167,7 +170,7 @@ struct TrainingStep {
             INFO(entry.name, ": ", report.text());
             CHECK(report.passed());
             bool const key_bias = entry.name.ends_with("k_proj.bias");  // the softmax does not see it
-            if (!key_bias && most_elements < 0) CHECK(report.largest > 1e-4);
+            if (!key_bias && !without_source && most_elements < 0) CHECK(report.largest > 1e-4);
         }
         auto const report =
             testing::check_gradient({noise.data(), noise_gradient.size()}, noise_gradient, f, {.magnitude = 10.0});
@@ -182,6 +185,24 @@ using Normed = TrainingStep<embedding::LayerNormed>;
 }  // namespace
 
 TEST_CASE("EncoderDecoder: every gradient of a training step is the slope of its loss") { Plain(small(), 4).check(); }
+
+TEST_CASE(
+    "EncoderDecoder: without a source its gradients hold, nothing of any source is read, and values still learn") {
+    Plain step(small(), 4);
+    step.without_source = true;
+    step.check();
+    double const loss = step.run(true);
+    auto const* const values = step.layout.find("decoder.layers.0.encoder_attn.v_proj.bias");
+    REQUIRE(values != nullptr);
+    CHECK(std::abs(step.gradients[static_cast<std::size_t>(values->parameter.offset)]) > 1e-4);
+    for (auto const& entry : step.layout.entries())
+        if (entry.name.starts_with("encoder.") && entry.name != "encoder.embed_tokens.weight")  // that is the target's
+            for (Index i = 0; i < entry.parameter.size(); ++i)
+                step.weights[static_cast<std::size_t>(entry.parameter.offset + i)] += 0.3;
+    CHECK(step.run(false) == loss);
+    step.without_source = false;
+    CHECK(step.run(false) != loss);
+}
 
 TEST_CASE("EncoderDecoder: its gradients hold under dropout, which draws the same masks on both sides") {
     Options options = small();

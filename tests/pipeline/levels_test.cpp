@@ -252,15 +252,13 @@ TEST_CASE("guidance: a weight of -1 is text without any source, and what has no 
         CHECK_FALSE(near(generated(0.0, some)[i], generated(0.5, some)[i]));
     }
 
-    using Plain = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned,
-                                denoiser::EncoderDecoder<Device>, sampler::Guided<sampler::Ddpm>>;
-    auto const own = tiny::options();
+    using Plain = TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderOnly<Device>,
+                                sampler::Guided<sampler::Ddpm>>;
     Plain plain(tiny::tokenizer(),
-                {.schedule = own.schedule,
-                 .embedding = own.embedding,
-                 .denoiser = own.denoiser,
-                 .sampler = {.steps = own.sampler, .weight = 0.5},
-                 .device = own.device});
+                {.embedding = {.width = 8},
+                 .denoiser = {.width = 16, .layers = 1, .heads = 2, .longest = 24},
+                 .sampler = {.steps = {.steps = 2, .discrete_steps = 100}, .weight = 0.5},
+                 .device = {.threads = 1}});
     CHECK_THROWS_WITH_AS((void)plain.generate(some),
                          "inkling::pipeline::denoise: the plan's guidance is not 0, expected 0, as the denoiser has no "
                          "'encode_nothing(pass, sentences) const'",

@@ -5,15 +5,11 @@
 #include <inkling/denoiser/detail/cross_memory.hpp>
 #include <inkling/denoiser/length_target.hpp>
 #include <inkling/embedding/concept.hpp>
-#include <inkling/nn/transformer_layer.hpp>
+#include <inkling/nn/transformer_stack.hpp>
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <numeric>
-#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -90,15 +86,14 @@ public:
     struct Saved {
         // encoder
         nn::Dropout input_dropout;
-        std::vector<nn::TransformerLayer::Saved<B>> encoder_layers;
-        nn::LayerNorm::Saved<B> encoder_norm;
+        nn::TransformerStack::Saved<B> encoder;
         // time
         nn::FeedForward::Saved<B> time;
         // decoder
         nn::FeedForward::Saved<B> up;
         nn::Dropout hidden_dropout;
         nn::LayerNorm::Saved<B> norm;
-        std::vector<nn::TransformerLayer::Saved<B>> decoder_layers;
+        nn::TransformerStack::Saved<B> decoder;
         nn::FeedForward::Saved<B> down;
     };
 
@@ -119,11 +114,11 @@ public:
         layout.freeze(frequencies_);
         source_table_ = layout.add_matrix("encoder.enc_token_embed.weight", vocabulary, width, normal);
         source_positions_ = layout.add_matrix("encoder.enc_pos_embed.weight", options_.longest_source, width, normal);
-        add_layers(layout, "encoder.encoder.layers.", options_.encoder_layers, false, encoder_layers_);
-        encoder_norm_ = nn::LayerNorm(layout, "encoder.encoder.norm", width);
+        add_layers(layout, "encoder.encoder.layers.", options_.encoder_layers, false, encoder_.layers);
+        encoder_.norm = nn::LayerNorm(layout, "encoder.encoder.norm", width);
         target_positions_ = layout.add_matrix("decoder.pos_embedding.weight", options_.longest_target, width, normal);
-        add_layers(layout, "decoder.trm.layers.", options_.layers, true, decoder_layers_);
-        norm_ = nn::LayerNorm(layout, "decoder.norm", width);
+        add_layers(layout, "decoder.trm.layers.", options_.layers, true, decoder_.layers);
+        (options_.decoder_normalize_before ? decoder_.norm : norm_) = nn::LayerNorm(layout, "decoder.norm", width);
         Index const beside = options_.self_conditioning ? 2 : 1;
         time_ = feed_forward(layout, "bottleneck.time_proj", 2 * options_.time_frequencies, options_.time_hidden, width,
                              backend::Activation::silu);
@@ -163,35 +158,17 @@ public:
         gather(pass.device, pass.matrix(source_positions_), source.positions, Scalar{1}, hidden, true);
         nn::Dropout const dropped = nn::Dropout::next(pass);
         dropped.apply(pass, hidden);
-        if (saved) {
-            saved->input_dropout = dropped;
-            saved->encoder_layers.resize(encoder_layers_.size());
-        }
-        for (std::size_t i = 0; i < encoder_layers_.size(); ++i) {
-            View const next = saved ? pass.take(rows, width) : hidden;
-            encoder_layers_[i].forward(pass, source.segments, ConstView(hidden), next, {}, {},
-                                       saved ? &saved->encoder_layers[i] : nullptr);
-            hidden = next;
-        }
-        encoder_norm_.forward(pass, ConstView(hidden), encoded.output, saved ? &saved->encoder_norm : nullptr);
-        encoded.make_keys_values(pass, decoder_layers_);
+        if (saved) saved->input_dropout = dropped;
+        (void)encoder_.forward(pass, source.segments, hidden, encoded.output, {}, {},
+                               saved ? &saved->encoder : nullptr);
+        decoder_.make_keys_values(pass, ConstView(encoded.output), encoded.keys_values);
         if (!saved) pass.workspace.release(mark);
         return encoded;
     }
     /// What stands for no source: each of the `sentences` targets attends to one row of zeros.
     [[nodiscard]] Encoded encode_nothing(nn::Pass<B>& pass, Index sentences) const {
-        Index* const offsets = pass.workspace.template take<Index>(sentences + 1);
-        std::array<Index, 256> some{};
-        for (Index begin = 0; begin <= sentences; begin += static_cast<Index>(some.size())) {
-            auto const count =
-                static_cast<std::size_t>(std::min<Index>(sentences + 1 - begin, static_cast<Index>(some.size())));
-            std::iota(some.begin(), some.end(), begin);
-            upload(pass.device, std::span<Index const>(some.data(), count), offsets + begin);
-        }
-        Encoded const encoded =
-            Encoded::take(pass, {{offsets, sentences, sentences, 1}, {}, {}}, options_.width, options_.layers);
-        clear(pass.device, encoded.output.data, encoded.output.size());
-        encoded.make_keys_values(pass, decoder_layers_);
+        Encoded const encoded = Encoded::nothing(pass, sentences, options_.width, options_.layers);
+        decoder_.make_keys_values(pass, ConstView(encoded.output), encoded.keys_values);
         return encoded;
     }
 
@@ -202,11 +179,9 @@ public:
     void encode_backward(nn::Pass<B>& pass, Encoded const& encoded, Saved const& saved, View doutput,
                          View dkeys_values) const {
         nn::Scope<B> const scope(pass.workspace);
-        encoded.keys_values_backward(pass, decoder_layers_, dkeys_values, doutput);
-        if (encoded.source.tokens.empty()) return;
-        encoder_norm_.backward(pass, saved.encoder_norm, ConstView(doutput), doutput);
-        for (std::size_t i = encoder_layers_.size(); i-- > 0;)
-            encoder_layers_[i].backward(pass, encoded.source.segments, saved.encoder_layers[i], doutput);
+        decoder_.make_keys_values_backward(pass, ConstView(encoded.output), ConstView(dkeys_values), doutput);
+        if (encoded.is_nothing()) return;
+        encoder_.backward(pass, encoded.source.segments, saved.encoder, doutput);
         saved.input_dropout.apply(pass, doutput);
         scatter_add(pass.device, doutput, encoded.source.positions, Scalar{1}, pass.matrix_gradient(source_positions_));
         scatter_add(pass.device, doutput, encoded.source.tokens, Scalar{1}, pass.matrix_gradient(source_table_));
@@ -248,24 +223,14 @@ public:
         nn::Dropout const dropped = nn::Dropout::next(pass);
         dropped.apply(pass, hidden);
         gather(pass.device, pass.matrix(target_positions_), target.positions, Scalar{1}, hidden, true);
-        if (saved) {
-            saved->hidden_dropout = dropped;
-            saved->decoder_layers.resize(decoder_layers_.size());
-        }
-        auto const normalize = [&] {
+        if (saved) saved->hidden_dropout = dropped;
+        if (norm_.exists()) {
             View const normalized = saved ? pass.take(rows, width) : hidden;
             norm_.forward(pass, ConstView(hidden), normalized, saved ? &saved->norm : nullptr);
             hidden = normalized;
-        };
-        if (!options_.decoder_normalize_before) normalize();
-        for (std::size_t i = 0; i < decoder_layers_.size(); ++i) {
-            View const next = saved ? pass.take(rows, width) : hidden;
-            decoder_layers_[i].forward(pass, target.segments, ConstView(hidden), next,
-                                       source.shape(target, options_.heads), ConstView(source.of_layer(i)),
-                                       saved ? &saved->decoder_layers[i] : nullptr);
-            hidden = next;
         }
-        if (options_.decoder_normalize_before) normalize();
+        hidden = decoder_.forward(pass, target.segments, hidden, {}, source.shape(target, options_.heads),
+                                  ConstView(source.keys_values), saved ? &saved->decoder : nullptr);
         down_.forward(pass, ConstView(hidden), output, saved ? &saved->down : nullptr);
         if (!saved) pass.workspace.release(mark);
     }
@@ -281,12 +246,9 @@ public:
         nn::Scope<B> const scope(pass.workspace);
         View const dhidden = pass.take(doutput.rows, options_.width);
         down_.backward(pass, saved.down, doutput, dhidden);
-        if (options_.decoder_normalize_before) norm_.backward(pass, saved.norm, ConstView(dhidden), dhidden);
-        for (std::size_t i = decoder_layers_.size(); i-- > 0;)
-            decoder_layers_[i].backward(pass, target.segments, saved.decoder_layers[i], dhidden,
-                                        source.shape(target, options_.heads),
-                                        Encoded::of_layer(dkeys_values, options_.width, i));
-        if (!options_.decoder_normalize_before) norm_.backward(pass, saved.norm, ConstView(dhidden), dhidden);
+        decoder_.backward(pass, target.segments, saved.decoder, dhidden, source.shape(target, options_.heads),
+                          dkeys_values);
+        if (norm_.exists()) norm_.backward(pass, saved.norm, ConstView(dhidden), dhidden);
         scatter_add(pass.device, dhidden, target.positions, Scalar{1}, pass.matrix_gradient(target_positions_));
         saved.hidden_dropout.apply(pass, dhidden);
         sum_per_sentence(pass.device, target.segments, dhidden, dtime);
@@ -389,9 +351,9 @@ private:
     BottleneckDecoderOptions options_;
     Index latent_;
     nn::Parameter frequencies_, source_table_, source_positions_, target_positions_;
-    nn::LayerNorm encoder_norm_, norm_;
+    nn::LayerNorm norm_;  ///< in front of post-norm layers
     nn::FeedForward time_, up_, down_, length_;
-    std::vector<nn::TransformerLayer> encoder_layers_, decoder_layers_;
+    nn::TransformerStack encoder_, decoder_;
 };
 
 }  // namespace inkling::denoiser

@@ -187,7 +187,14 @@ public:
         return encoded;
     }
 
-    /// Backward pass of encode.
+    /// What stands for no source: each of the `sentences` targets attends to one row of zeros.
+    [[nodiscard]] Encoded encode_nothing(nn::Pass<B>& pass, Index sentences) const {
+        Encoded const encoded = Encoded::nothing(pass, sentences, options_.width, options_.layers);
+        stack_.make_keys_values(pass, ConstView(encoded.output), encoded.keys_values);
+        return encoded;
+    }
+
+    /// Backward pass of encode, or of encode_nothing, whose keys and values alone have weights.
     ///
     /// @param doutput      [Ns, width], the gradient that reaches the output by other ways, such as length_loss;
     ///   overwritten
@@ -195,6 +202,7 @@ public:
     void encode_backward(nn::Pass<B>& pass, Encoded const& encoded, Saved const& saved, View doutput,
                          View dkeys_values) const {
         stack_.make_keys_values_backward(pass, ConstView(encoded.output), ConstView(dkeys_values), doutput);
+        if (encoded.is_nothing()) return;
         encoder_.backward(pass, encoded.source, saved.encoder, doutput);
     }
 

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <inkling/denoiser/concept.hpp>
-#include <inkling/nn/transformer_layer.hpp>
+#include <inkling/nn/pass.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
-#include <vector>
+#include <numeric>
+#include <span>
 
 namespace inkling::denoiser::detail {
 
@@ -24,30 +27,27 @@ struct CrossMemory {
         return {source, pass.take(rows, width), pass.take(rows, layers * 2 * width), nullptr};
     }
 
-    /// The columns of `all` [Ns, layers * 2 width] that are a layer's.
-    [[nodiscard]] static View of_layer(View all, Index width, std::size_t layer) {
-        return all.columns(static_cast<Index>(layer) * 2 * width, 2 * width);
+    /// What stands for no source: one row of zeros for each of the `sentences` targets, whose keys and values are still
+    /// to be made.
+    [[nodiscard]] static CrossMemory nothing(nn::Pass<B>& pass, Index sentences, Index width, Index layers) {
+        Index* const offsets = pass.workspace.template take<Index>(sentences + 1);
+        std::array<Index, 256> some{};
+        for (Index begin = 0; begin <= sentences; begin += static_cast<Index>(some.size())) {
+            auto const count =
+                static_cast<std::size_t>(std::min<Index>(sentences + 1 - begin, static_cast<Index>(some.size())));
+            std::iota(some.begin(), some.end(), begin);
+            upload(pass.device, std::span<Index const>(some.data(), count), offsets + begin);
+        }
+        CrossMemory const memory = take(pass, {{offsets, sentences, sentences, 1}, {}, {}}, width, layers);
+        clear(pass.device, memory.output.data, memory.output.size());
+        return memory;
     }
-    [[nodiscard]] View of_layer(std::size_t layer) const { return of_layer(keys_values, output.cols, layer); }
+    /// Whether it stands for no source.
+    [[nodiscard]] bool is_nothing() const { return source.tokens.empty(); }
 
     /// Which rows of a target attend to which of the memory.
     [[nodiscard]] backend::AttentionShape shape(PackedSequences const& target, Index heads) const {
         return {target.segments, source.segments, heads, source_of, false};
-    }
-
-    /// Makes the keys and values that every decoding step shares of the output.
-    void make_keys_values(nn::Pass<B>& pass, std::vector<nn::TransformerLayer> const& layers) const {
-        for (std::size_t i = 0; i < layers.size(); ++i)
-            layers[i].cross_attention.key_value().forward(pass, MatrixView<typename B::Scalar const>(output),
-                                                          of_layer(i));
-    }
-    /// Adds the gradient of the keys and values to those of their maps and to doutput [Ns, width].
-    void keys_values_backward(nn::Pass<B>& pass, std::vector<nn::TransformerLayer> const& layers, View dkeys_values,
-                              View doutput) const {
-        using ConstView = MatrixView<typename B::Scalar const>;
-        for (std::size_t i = 0; i < layers.size(); ++i)
-            layers[i].cross_attention.key_value().backward(
-                pass, ConstView(output), ConstView(of_layer(dkeys_values, output.cols, i)), doutput, true);
     }
 
     /// The mean row of each source, [S, width].
