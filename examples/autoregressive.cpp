@@ -10,9 +10,8 @@
 // Files may be compressed with gzip. A training or distillation that was stopped goes on when the same command is run
 // again.
 
-#include "support/translation.hpp"
+#include "support/autoregression.hpp"
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/text/sentencepiece_tokenizer.hpp>
 
 #include <CLI/CLI.hpp>
@@ -23,34 +22,26 @@ using namespace inkling;
 
 namespace {
 
-using Model = TextAutoregression<embedding::Learned, denoiser::Autoregressive<backend::Cpu<>>>;
-
-struct SearchSettings : support::WriteSettings {
-    std::string target;
-    decode::BeamSearch search{};
-    Index piece = 1000;
-};
+using Model = support::Autoregression;
+using support::SearchSettings;
 
 void train_model(support::TrainSettings const& settings) {
-    support::train(settings, Trainer<Model>::Options{.generate = {.search = {.width = 1}}},
-                   [&](support::AnyTokenizer const& tokenizer) {
-                       return Model(tokenizer,
-                                    {.embedding = {.width = settings.latent},
-                                     .model = {.width = settings.width,
-                                               .layers = settings.layers,
-                                               .heads = settings.heads,
-                                               .hidden = settings.hidden,
-                                               .dropout = settings.dropout,
-                                               .longest_source = settings.longest,
-                                               .longest_target = settings.longest},
-                                     .device = {.threads = settings.threads},
-                                     .seed = settings.seed});
-                   });
-}
-
-Model load(SearchSettings const& settings) {
-    return Model::load<text::SentencePieceTokenizer, text::WordTokenizer>(settings.model,
-                                                                          {.threads = settings.threads});
+    support::check(settings);
+    auto const texts = support::read_texts(settings);
+    Model model(texts.tokenizer,
+                {.embedding = {.width = settings.latent},
+                 .model = {.width = settings.width,
+                           .layers = settings.layers,
+                           .heads = settings.heads,
+                           .hidden = settings.hidden,
+                           .dropout = settings.dropout,
+                           .longest_source = settings.longest,
+                           .longest_target = settings.longest},
+                 .device = {.threads = settings.threads},
+                 .seed = settings.seed});
+    support::tell_size(model);
+    support::fit<Trainer<Model>>(settings, texts, model, {.generate = {.search = {.width = 1}}});
+    support::write_model(model, settings);
 }
 
 auto writer(Model const& model, SearchSettings const& settings) {
@@ -66,7 +57,7 @@ auto writer(Model const& model, SearchSettings const& settings) {
 
 /// A line for each pair: log p of the target, its tokens with eos, and its perplexity; then the same of all together.
 void score(SearchSettings const& settings) {
-    auto const model = load(settings);
+    auto const model = support::load(settings);
     io::LineReader sources(settings.source), targets(settings.target);
     std::vector<std::vector<Token>> source, target;
     for (std::string line; sources.next(line);) source.push_back(model.tokenizer().encode(line));
@@ -82,41 +73,6 @@ void score(SearchSettings const& settings) {
     }
     require(std::fflush(stdout) == 0, "standard output cannot be written");
     std::cerr << "log p " << total << " of " << tokens << " tokens, perplexity " << std::exp(-total / tokens) << '\n';
-}
-
-void distill(SearchSettings const& settings) {
-    auto const model = load(settings);
-    io::LineReader sources(settings.source);
-    std::stop_source ending;
-    train::InterruptGuard const guard;
-    auto const report =
-        inkling::distill(model, sources, settings.output,
-                         {.generate = {.search = settings.search,
-                                       .tokens_per_batch = settings.tokens_per_batch,
-                                       .stop = ending.get_token(),
-                                       .on_progress =
-                                           [&](Index, Index) {
-                                               if (guard.requested()) ending.request_stop();
-                                           }},
-                          .lines_per_piece = settings.piece,
-                          .on_progress = [](Index lines) { std::cerr << '\r' << lines << " lines" << std::flush; }});
-    if (!report.finished) {
-        std::cerr << "\nstopped after " << report.lines << " lines; the same command goes on\n";
-        std::exit(128 + guard.signal());
-    }
-    std::cerr << '\n'
-              << report.lines << " lines written to " << settings.output << ", " << report.left_out
-              << " of them empty\n";
-}
-
-void add_search(CLI::App& command, SearchSettings& settings) {
-    support::add_writing(command, settings);
-    command.add_option("--beam", settings.search.width, "beginnings that are continued side by side; 1: greedy")
-        ->capture_default_str();
-    command
-        .add_option("--length-penalty", settings.search.length_penalty,
-                    "texts are scored by log p / tokens^this; above 1 favours longer ones")
-        ->capture_default_str();
 }
 
 }  // namespace
@@ -135,26 +91,26 @@ int main(int count, char** arguments) {
     auto* const evaluate_command = program.add_subcommand("evaluate", "generates and prints BLEU");
     auto* const score_command = program.add_subcommand("score", "how probable given targets are");
     auto* const distill_command = program.add_subcommand("distill", "new targets for another model to be trained on");
-    support::add_training(*train_command, training);
-    for (auto* const command : {generate_command, evaluate_command, distill_command}) add_search(*command, settings);
+    support::add_texts(*train_command, training);
+    support::add_sizes(*train_command, training);
+    train_command->add_option("--latent", training.latent, "width of the embeddings")->capture_default_str();
+    support::add_learning(*train_command, training);
+    for (auto* const command : {generate_command, evaluate_command}) support::add_search(*command, settings);
+    support::add_distillation(*distill_command, settings);
     support::add_evaluation(*evaluate_command, settings);
     support::add_writing(*score_command, settings);
     score_command->add_option("--source", settings.source, "source lines")->required();
     score_command->add_option("--target", settings.target, "target lines, as many")->required();
-    distill_command->add_option("--source", settings.source, "source lines")->required();
-    distill_command->add_option("--output", settings.output, "file of as many lines")->required();
-    distill_command->add_option("--piece", settings.piece, "lines after which what is done is kept")
-        ->capture_default_str();
     return support::run(program, count, arguments, [&] {
         if (*train_command) train_model(training);
         if (*generate_command || *evaluate_command) {
-            auto const model = load(settings);
+            auto const model = support::load(settings);
             if (*generate_command)
                 support::write_lines(writer(model, settings));
             else
                 support::evaluate(settings, writer(model, settings));
         }
         if (*score_command) score(settings);
-        if (*distill_command) distill(settings);
+        if (*distill_command) support::distill(settings);
     });
 }

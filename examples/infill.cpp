@@ -9,11 +9,10 @@
 // Vectors of the tokens are learned first, unless --vectors names some. A training that was stopped goes on when the same
 // command is run again.
 
-#include "support/skip_gram.hpp"
-#include "support/terminal.hpp"
+#include "support/make_table.hpp"
+#include "support/translation.hpp"
 
 #include <inkling/backend/cpu.hpp>
-#include <inkling/backend/cpu/principal_components.hpp>
 #include <inkling/inkling.hpp>
 #include <inkling/text/sentencepiece_tokenizer.hpp>
 
@@ -31,18 +30,19 @@ using namespace inkling;
 
 namespace {
 
-using AnyTokenizer = text::AnyTokenizer<text::SentencePieceTokenizer, text::WordTokenizer>;
+using support::AnyTokenizer;
 using Model = recipe::Sed<backend::Cpu<>>;
 using Training = recipe::SedTrainer<backend::Cpu<>>;
 
 struct TrainSettings {
-    std::string lines, valid_lines, model, metrics, tokenizer = "sentencepiece", sentencepiece, vectors, vectors_name;
+    std::string lines, valid_lines, model, metrics, tokenizer = "sentencepiece", sentencepiece;
     double minutes = 0.0, dropout = 0.1, learning_rate = 1e-3, ema = 0.999, weight_decay = 0.01, clip = 1.0;
     double checkpoint_minutes = 5.0, pads = 0.1, hidden = 0.1;
     bool restart = false;
-    Index steps = 0, vocabulary = 6000, latent = 32, vector_width = 128, vector_epochs = 5;
+    Index steps = 0, vocabulary = 6000, latent = 32;
     Index width = 256, layers = 6, heads = 4, hidden_width = 0, reach = 32, longest = 96, spans = 5;
     Index tokens_per_batch = 2048, warm_up = 1000, validate_every = 1000, average_best = 5;
+    support::VectorSettings vectors{};
     std::uint64_t seed = 1;
     int threads = 0;
 };
@@ -79,47 +79,6 @@ text::ParallelCorpus read(TrainSettings const& settings, std::string const& path
     return corpus;
 }
 
-/// Ends the program as the signal would have, but in good order.
-[[noreturn]] void end_by(int signal, std::string const& why) {
-    std::cerr << '\n' << why << '\n';
-    std::exit(128 + signal);
-}
-
-/// The table that a run starts with: imported, kept from the run that is resumed, or learned from the lines.
-std::shared_ptr<embedding::VectorTable const> make_table(TrainSettings const& settings, AnyTokenizer const& tokenizer,
-                                                         text::ParallelCorpus const& corpus) {
-    std::string const kept = settings.model + ".vectors";
-    embedding::VectorTable wide;
-    if (!settings.vectors.empty()) {
-        wide = embedding::read_vectors(settings.vectors, settings.vectors_name);
-    } else if (std::filesystem::exists(kept)) {
-        std::cerr << "vectors of an earlier run are taken from " << kept << " (--restart would forget them)\n";
-        wide = embedding::read_vectors(kept);
-    } else {
-        train::InterruptGuard const guard;
-        support::SkipGram vectors(tokenizer.vocabulary_size(), tokenizer.specials(),
-                                  {.width = settings.vector_width,
-                                   .epochs = settings.vector_epochs,
-                                   .pads = settings.pads,
-                                   .seed = settings.seed,
-                                   .on_progress = [&](Index done, Index total) {
-                                       if (done % 1000 == 0 || done == total)
-                                           std::cerr << "\rvectors: " << 100 * done / total << " %" << std::flush;
-                                       return !guard.requested();
-                                   }});
-        wide = vectors.train(corpus);
-        if (guard.requested()) end_by(guard.signal(), "stopped while vectors were learned; nothing is kept of them");
-        std::cerr << '\n';
-        io::save_tensors(kept,
-                         std::vector<io::NamedTensor>{{"vectors", {wide.rows(), wide.width}, wide.values.data()}});
-    }
-    require(wide.width >= settings.latent, "the vectors have ", wide.width, " numbers each, --latent is ",
-            settings.latent, ", expected no more");
-    if (wide.width > settings.latent)
-        wide = {settings.latent, backend::principal_components(wide.values, wide.width, settings.latent)};
-    return embedding::normalized(std::move(wide));
-}
-
 /// Bad settings are found before the hours of work, not after.
 void check(TrainSettings const& settings) {
     require(settings.minutes > 0.0 || settings.steps > 0, "how long to train? Give --minutes or --updates");
@@ -141,7 +100,12 @@ void run_training(TrainSettings const& settings) {
     text::ParallelCorpus held_out;
     if (!settings.valid_lines.empty()) held_out = read(settings, settings.valid_lines, tokenizer);
 
-    auto preset = recipe::sed<backend::Cpu<>>(make_table(settings, tokenizer, corpus));
+    auto vectors = settings.vectors;
+    vectors.kept = settings.model + ".vectors";
+    vectors.latent = settings.latent;
+    vectors.pads = settings.pads;
+    vectors.seed = settings.seed;
+    auto preset = recipe::sed<backend::Cpu<>>(support::make_table(vectors, tokenizer, corpus));
     preset.model.denoiser.model = {.width = settings.width,
                                    .layers = settings.layers,
                                    .heads = settings.heads,
@@ -180,8 +144,8 @@ void run_training(TrainSettings const& settings) {
         std::cerr << "going on from " << checkpoint << " (--restart would forget it)\n";
     auto const report = trainer.fit(corpus, &held_out);
     if (report.end == TrainingReport::End::interrupted)
-        end_by(report.signal,
-               message("stopped at step ", report.steps, "; the same command goes on from ", checkpoint));
+        support::end_by(report.signal,
+                        message("stopped at step ", report.steps, "; the same command goes on from ", checkpoint));
     model.save(settings.model);
     std::cerr << report.steps << " updates in " << static_cast<Index>(report.seconds) << " seconds; model written to "
               << settings.model << '\n';
@@ -308,10 +272,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
         ->capture_default_str();
     command.add_option("--sentencepiece", settings.sentencepiece, "a SentencePiece .model to take in its place");
     command.add_option("--vocabulary", settings.vocabulary, "tokens at most")->capture_default_str();
-    command.add_option("--vectors", settings.vectors, "vectors of the tokens, .npy or .safetensors, a row for each");
-    command.add_option("--vectors-name", settings.vectors_name, "their name in a safetensors file of several matrices");
-    command.add_option("--vector-width", settings.vector_width, "of vectors that are learned")->capture_default_str();
-    command.add_option("--vector-epochs", settings.vector_epochs, "times they read the lines")->capture_default_str();
+    support::add_vectors(command, settings.vectors, "Vectors");
     command.add_option("--latent", settings.latent, "numbers that are left of each vector")->capture_default_str();
     command.add_option("--width", settings.width, "width of the Transformer")->capture_default_str();
     command.add_option("--layers", settings.layers)->capture_default_str();
@@ -348,7 +309,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
 }  // namespace
 
 int main(int count, char** arguments) {
-    CLI::App program("Fills gaps in lines of text by diffusion over token embeddings.");
+    CLI::App program("Fills gaps in lines of text by diffusion over token embeddings.", "infill");
     program.require_subcommand(1);
     program.set_version_flag("--version", "infill of inkling " + std::string(library_version));
     TrainSettings training;
@@ -368,21 +329,10 @@ int main(int count, char** arguments) {
     evaluate_command->add_option("--lines", filling.lines, "file of lines")->required();
     evaluate_command->add_option("--words", filling.words, "neighbouring words held back of each")
         ->capture_default_str();
-    try {
-        program.parse(count, arguments);
+    return support::run(program, count, arguments, [&] {
         if (*train_command) run_training(training);
         if (*fill_command) fill(filling);
         if (*write_command) write(filling);
         if (*evaluate_command) evaluate(filling);
-    } catch (CLI::RequiredError const& problem) {
-        for (std::string const& word : program.remaining(true))  // what is misspelt is told before what is missing
-            if (word.starts_with("--")) std::cerr << "there is no option " << word << '\n';
-        return program.exit(problem) == 0 ? 0 : 2;
-    } catch (CLI::ParseError const& problem) {
-        return program.exit(problem) == 0 ? 0 : 2;
-    } catch (std::exception const& problem) {
-        std::cerr << "infill: " << problem.what() << '\n';
-        return 2;
-    }
-    return 0;
+    });
 }

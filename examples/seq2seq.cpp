@@ -1,132 +1,131 @@
-// Trains a Difformer-like model on pairs of lines, generates, and scores: one program for real text.
+// Text to text by diffusion over token embeddings: trains a model of a published system on pairs of lines, generates,
+// and scores. One program for real text.
 //
 //   seq2seq train --source train.de --target train.en --model de-en.inkling --minutes 60
 //   seq2seq generate --model de-en.inkling < new.de > new.en
 //   seq2seq evaluate --model de-en.inkling --source test.de --reference test.en
+//   seq2seq post-train --from de-en.inkling --source train.de --target train.en --model agreeing.inkling --minutes 20
 //   seq2seq noise --model de-en.inkling
+//   seq2seq distill --model de-en.ar --source train.de --output train.distilled.en
+//   seq2seq rescore --scorer de-en.ar --source new.de --candidates new.1.en new.2.en > best.en
 //
-// With --length-beam 7 --noise-beam 3 --select perplexity --scorer de-en.ar, generate and evaluate let a model of the
-// program autoregressive choose. Files may be compressed with gzip. A training that was stopped goes on when the same
-// command is run again.
+// --recipe difformer|sed|dinoiser|diffuseq says which system; a model file knows its own. With --length-beam 7
+// --noise-beam 3 --select perplexity --scorer de-en.ar, generate and evaluate let a model of the program autoregressive
+// choose. Files may be compressed with gzip. A training that was stopped goes on when the same command is run again.
 
-#include "support/translation.hpp"
+#include "seq2seq/recipe.hpp"
+#include "seq2seq/rescoring.hpp"
+#include "support/search.hpp"
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/text/sentencepiece_tokenizer.hpp>
 
 #include <CLI/CLI.hpp>
 
-#include <optional>
-
 using namespace inkling;
+using seq2seq::GenerateSettings;
+using seq2seq::Recipe;
+using seq2seq::TrainSettings;
 
 namespace {
 
-using Model = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned,
-                            denoiser::EncoderDecoder<backend::Cpu<>>, sampler::Ddpm>;
-using Scorer = TextAutoregression<embedding::Learned, denoiser::Autoregressive<backend::Cpu<>>>;
-
-struct DiffusionTrainSettings : support::TrainSettings {
-    double noise_factor = 4.0;
-};
-
-struct GenerateSettings : support::WriteSettings {
-    std::string select = "mbr", scorer;
-    Index steps = 20, early_stopping = 0, length_beam = 1, noise_beam = 1;
-    std::uint64_t seed = 0;
-};
-
-void train_model(DiffusionTrainSettings const& settings) {
-    support::train(settings, Trainer<Model>::Options{}, [&](support::AnyTokenizer const& tokenizer) {
-        return Model(tokenizer,
-                     {.schedule = {.training_noise = settings.noise_factor},
-                      .embedding = {.width = settings.latent},
-                      .denoiser = {.width = settings.width,
-                                   .layers = settings.layers,
-                                   .heads = settings.heads,
-                                   .hidden = settings.hidden,
-                                   .dropout = settings.dropout,
-                                   .longest_source = settings.longest,
-                                   .longest_target = settings.longest},
-                      .sampler = {.steps = 20},
-                      .device = {.threads = settings.threads},
-                      .seed = settings.seed});
-    });
+std::vector<std::unique_ptr<Recipe>> recipes() {
+    std::vector<std::unique_ptr<Recipe>> all;
+    for (auto const make : {seq2seq::difformer, seq2seq::sed, seq2seq::dinoiser, seq2seq::diffuseq})
+        all.push_back(make());
+    return all;
 }
 
-/// A model with the choice among its candidates.
-class Generator {
-public:
-    explicit Generator(GenerateSettings const& settings)
-        : settings_(settings),
-          model_(Model::load<text::SentencePieceTokenizer, text::WordTokenizer>(
-              settings.model,
-              {.sampler = {.steps = settings.steps, .early_stopping = settings.early_stopping},
-               .device = {.threads = settings.threads}})) {
-        require((settings.select == "perplexity") == !settings.scorer.empty(),
-                "--select perplexity and --scorer go together");
-        if (!settings.scorer.empty())
-            scorer_.emplace(Scorer::load<text::SentencePieceTokenizer, text::WordTokenizer>(
-                settings.scorer, {.threads = settings.threads}));
-    }
+std::unique_ptr<Recipe> recipe_named(std::string const& name) {
+    for (auto& recipe : recipes())
+        if (recipe->name() == name) return std::move(recipe);
+    fail("--recipe is ", name, ", expected difformer, sed, dinoiser or diffuseq");
+}
 
-    [[nodiscard]] auto writer() const {
-        return support::Writer(
-            model_, settings_,
-            [&](std::vector<std::vector<Token>> const& sources, Index first,
-                std::function<void(Index, Index)> on_progress) {
-                GenerateOptions const options{
-                    .seed = settings_.seed,
-                    .first_source = first,
-                    .beams = {.length_beam = settings_.length_beam, .noise_beam = settings_.noise_beam},
-                    .tokens_per_batch = settings_.tokens_per_batch,
-                    .on_progress = std::move(on_progress)};
-                if (scorer_)
-                    return model_.generate_tokens(sources, options, decode::LowestPerplexity<Scorer>{&*scorer_});
-                if (settings_.select == "mbr") return model_.generate_tokens(sources, options);
-                return model_.generate_tokens(sources, options, decode::MeanLogProbability{});
-            });
-    }
+/// The recipe that a model file is of.
+std::unique_ptr<Recipe> recipe_of(std::string const& path) {
+    auto const file = io::ModelFile::open(path);
+    for (auto& recipe : recipes())
+        if (recipe->wrote(file)) return std::move(recipe);
+    fail("'", path, "' holds a model of another program, expected one that seq2seq train wrote");
+}
 
-private:
-    GenerateSettings settings_;
-    Model model_;
-    std::optional<Scorer> scorer_;
-};
+std::string only(std::string const& recipes) { return "Options of --recipe " + recipes; }
 
-/// Tells how far each time of the diffusion leaves tokens readable, and which noise factor would be enough.
-void measure_noise(GenerateSettings const& settings) {
-    auto const model = Model::load<text::SentencePieceTokenizer, text::WordTokenizer>(settings.model);
-    auto const specials = model.tokenizer().specials();
-    std::array<Token, 4> const excluded{specials.bos, specials.pad, specials.eos, specials.unk};
-    train::Recoverability const tokens(model.embeddings(), model.space().width(),
-                                       {.sample = 2048, .seed = settings.seed, .excluded = excluded});
-    double const factor = schedule::training_noise_factor(model.schedule());
-    std::printf(
-        "tokens that can be read out of their own noisy embedding; chance reads %.1f %%\n  t    F = 1   F = %.4g\n",
-        100.0 * tokens.share(std::numeric_limits<double>::infinity()), factor);
-    for (int tenth = 1; tenth < 10; ++tenth)
-        std::printf("%.1f  %5.1f %%   %5.1f %%\n", tenth / 10.0,
-                    100.0 * train::recovered(tokens, model.schedule().schedule, tenth / 10.0),
-                    100.0 * train::recovered(tokens, model.schedule(), tenth / 10.0));
-    std::printf(
-        "train with --noise-factor F for another; this leaves one of twenty beyond chance at t = 0.5:\n"
-        "noise_factor=%.2f\n",
-        train::measured_noise_factor(tokens, model.schedule().schedule));
-    require(std::fflush(stdout) == 0, "standard output cannot be written");
+/// @throws Error where an option was given that the chosen recipe would not look at
+void refuse_options_of_others(CLI::App const& command, std::string const& recipe) {
+    for (CLI::Option const* const option : command.get_options())
+        require(option->count() == 0 || !option->get_group().starts_with(only(""))
+                    || option->get_group().find(recipe) != std::string::npos,
+                option->get_name(), " was given, which is of other recipes than ", recipe, " (--help tells of which)");
+}
+
+void add_training(CLI::App& command, TrainSettings& settings) {
+    command.add_option("--recipe", settings.recipe, "the published system")
+        ->check(CLI::IsMember({"difformer", "sed", "dinoiser", "diffuseq"}))
+        ->capture_default_str();
+    support::add_texts(command, settings);
+    command.add_option("--latent", settings.latent,
+                       "width of the embeddings; 0: difformer and diffuseq 128, sed 32, dinoiser 16");
+    support::add_sizes(command, settings);
+    auto* const longest = command.get_option("--longest");
+    longest->description("longest sentence in tokens, longer pairs are skipped; 0: 256, diffuseq 32");
+    longest->default_str("");
+    support::add_learning(command, settings);
+    command.add_flag("--without-self-conditioning", settings.without_self_conditioning, "no last estimate is seen")
+        ->group(only("difformer, sed, dinoiser"));
+    command.add_option("--noise-factor", settings.noise_factor, "F of noise rescaling")
+        ->capture_default_str()
+        ->group(only("difformer"));
+    command.add_option("--loss", settings.loss, "whether tokens must be readable from the estimate, or from z0")
+        ->check(CLI::IsMember({"anchor", "rounding"}))
+        ->capture_default_str()
+        ->group(only("difformer"));
+    command
+        .add_flag("--without-embedding-norm", settings.without_embedding_norm, "no layer norm at the decoder's input")
+        ->group(only("difformer"));
+    support::add_vectors(command, settings.vectors, only("sed"));
+    command.add_option("--drop-source", settings.drop_source, "share of the updates that see no source, for guidance")
+        ->capture_default_str()
+        ->group(only("sed"));
+    command.add_option("--levels", settings.levels, "whether noise that hides no token is left out")
+        ->check(CLI::IsMember({"clipped", "even"}))
+        ->capture_default_str()
+        ->group(only("dinoiser"));
+}
+
+void add_post_training(CLI::App& command, TrainSettings& settings) {
+    command.add_option("--from", settings.from, "model file to begin with, of difformer or diffuseq")->required();
+    support::add_texts(command, settings);
+    support::add_learning(command, settings);
+    command.add_option("--penalty", settings.penalty, "weight of the distance of two estimates")->capture_default_str();
+    command.add_option("--distance", settings.distance)
+        ->check(CLI::IsMember({"squared", "cosine"}))
+        ->capture_default_str();
+    command.add_option("--second", settings.second, "where the second noise level lies")
+        ->check(CLI::IsMember({"in-window", "window-end", "steps"}))
+        ->capture_default_str();
 }
 
 void add_generation(CLI::App& command, GenerateSettings& settings) {
     support::add_writing(command, settings);
+    command.add_option("--sampler", settings.sampler, "how noise is walked back; the recipe's own if not given")
+        ->check(CLI::IsMember({"ddpm", "ddim", "cedi", "dpm-solver"}));
     command.add_option("--steps", settings.steps, "denoising steps")->capture_default_str();
+    command.add_option("--plan", settings.plan, "where they lie, for ddpm and ddim")
+        ->check(CLI::IsMember({"even", "adaptive", "quadratic"}))
+        ->capture_default_str();
     command.add_option("--early-stopping", settings.early_stopping, "cleanest steps left out")->capture_default_str();
+    command
+        .add_option("--guidance", settings.guidance,
+                    "how far away from text without its source; 1: not. For models trained with --drop-source")
+        ->capture_default_str();
     command.add_option("--length-beam", settings.length_beam, "lengths tried")->capture_default_str();
     command.add_option("--noise-beam", settings.noise_beam, "noises tried for each length")->capture_default_str();
     command
         .add_option("--select", settings.select,
-                    "the candidate that is most like the others, that the read-out is surest of, or that another model "
-                    "finds likeliest")
-        ->check(CLI::IsMember({"mbr", "log-probability", "perplexity"}))
+                    "the candidate that is most like the others, at all or of its length first, that the read-out is "
+                    "surest of, or that another model finds likeliest")
+        ->check(CLI::IsMember({"mbr", "two-level-mbr", "log-probability", "perplexity"}))
         ->capture_default_str();
     command.add_option("--scorer", settings.scorer, "that other model: a file of autoregressive");
     command.add_option("--seed", settings.seed, "of all random numbers")->capture_default_str();
@@ -138,24 +137,43 @@ int main(int count, char** arguments) {
     CLI::App program("Text to text by diffusion over token embeddings.", "seq2seq");
     program.require_subcommand(1);
     program.set_version_flag("--version", "seq2seq of inkling " + std::string(library_version));
-    DiffusionTrainSettings training;
+    TrainSettings training;
     GenerateSettings generating;
+    support::SearchSettings search;
+    search.tokens_per_batch = 8192;
+    seq2seq::RescoreSettings rescoring;
     auto* const train_command = program.add_subcommand("train", "trains a model on pairs of lines");
     auto* const generate_command =
         program.add_subcommand("generate", "standard input to standard output, line by line");
     auto* const evaluate_command = program.add_subcommand("evaluate", "generates and prints BLEU");
-    support::add_training(*train_command, training);
-    train_command->add_option("--noise-factor", training.noise_factor, "F of noise rescaling")->capture_default_str();
+    auto* const post_command =
+        program.add_subcommand("post-train", "trains a model on, so that it writes as well in fewer steps");
+    auto* const noise_command = program.add_subcommand("noise", "tells how much noise the embeddings of a model need");
+    auto* const distill_command = program.add_subcommand("distill", "new targets, by a model of autoregressive");
+    auto* const rescore_command = program.add_subcommand(
+        "rescore", "of several answers to each line that which a model of autoregressive prefers");
+    add_training(*train_command, training);
     add_generation(*generate_command, generating);
     add_generation(*evaluate_command, generating);
     support::add_evaluation(*evaluate_command, generating);
-    auto* const noise_command = program.add_subcommand("noise", "tells how much noise the embeddings of a model need");
+    add_post_training(*post_command, training);
     noise_command->add_option("--model", generating.model, "model file")->required();
     noise_command->add_option("--seed", generating.seed, "of the noise")->capture_default_str();
+    support::add_distillation(*distill_command, search);
+    rescore_command->add_option("--scorer", rescoring.scorer, "model file of autoregressive")->required();
+    rescore_command->add_option("--source", rescoring.source, "source lines")->required();
+    rescore_command->add_option("--candidates", rescoring.candidates, "files of as many lines each")->required();
+    rescore_command->add_option("--threads", rescoring.threads, support::threads_help)->capture_default_str();
     return support::run(program, count, arguments, [&] {
-        if (*train_command) train_model(training);
-        if (*generate_command) support::write_lines(Generator(generating).writer());
-        if (*evaluate_command) support::evaluate(generating, Generator(generating).writer());
-        if (*noise_command) measure_noise(generating);
+        if (*train_command) {
+            refuse_options_of_others(*train_command, training.recipe);
+            recipe_named(training.recipe)->train(training);
+        }
+        if (*post_command) recipe_of(training.from)->post_train(training);
+        if (*generate_command) recipe_of(generating.model)->generate(generating);
+        if (*evaluate_command) recipe_of(generating.model)->evaluate(generating);
+        if (*noise_command) recipe_of(generating.model)->measure_noise(generating);
+        if (*distill_command) seq2seq::distill(search);
+        if (*rescore_command) seq2seq::rescore(rescoring);
     });
 }

@@ -8,11 +8,14 @@
 #include <CLI/CLI.hpp>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// What seq2seq and autoregressive share: reading pairs of lines, training whatever model, writing lines, and BLEU.
@@ -39,8 +42,6 @@ struct TrainSettings {
           average_best = 5;
     std::uint64_t seed = 1;
     int threads = 0;
-
-    [[nodiscard]] std::string checkpoint() const { return model + ".checkpoint"; }
 };
 
 /// Settings of writing lines, whatever writes them.
@@ -93,23 +94,41 @@ inline void check(TrainSettings const& settings) {
     io::AtomicFile const can_be_written(settings.model);
 }
 
-/// Trains the model that make(tokenizer) gives, and writes it to its file; ends the program where it is interrupted.
-/// @param options  of the trainer, what `settings` does not say
-template <class Make, class Options>
-void train(TrainSettings const& settings, Options options, Make const& make) {
-    check(settings);
-    if (settings.restart) std::filesystem::remove(settings.checkpoint());
-    auto const tokenizer = make_tokenizer(settings);
-    auto const corpus = read(settings, settings.source, settings.target, tokenizer);
-    text::ParallelCorpus held_out;
-    if (!settings.valid_source.empty())
-        held_out = read(settings, settings.valid_source, settings.valid_target, tokenizer);
+/// What a training reads.
+struct Texts {
+    AnyTokenizer tokenizer;
+    text::ParallelCorpus corpus, held_out;
+};
 
-    auto model = make(tokenizer);
-    std::cerr << model.layout().size() << " weights, vocabulary of " << tokenizer.vocabulary_size() << '\n';
+/// Reads the texts with a tokenizer that is there.
+inline Texts read_texts(TrainSettings const& settings, AnyTokenizer tokenizer) {
+    Texts texts{std::move(tokenizer), {}, {}};
+    texts.corpus = read(settings, settings.source, settings.target, texts.tokenizer);
+    if (!settings.valid_source.empty())
+        texts.held_out = read(settings, settings.valid_source, settings.valid_target, texts.tokenizer);
+    return texts;
+}
+/// Trains a tokenizer on them first.
+inline Texts read_texts(TrainSettings const& settings) { return read_texts(settings, make_tokenizer(settings)); }
+
+/// Ends the program as the signal would have, but in good order.
+[[noreturn]] inline void end_by(int signal, std::string const& why) {
+    std::cerr << '\n' << why << '\n';
+    std::exit(128 + signal);
+}
+
+/// Trains a model; ends the program where it is interrupted.
+/// @param options  of the trainer, what `settings` does not say
+/// @param stage    names the checkpoint of one training of several
+template <class AnyTrainer, class Model>
+void fit(TrainSettings const& settings, Texts const& texts, Model& model, typename AnyTrainer::Options options,
+         std::string const& stage = "") {
+    std::string const checkpoint = settings.model + stage + ".checkpoint";
+    if (settings.restart) std::filesystem::remove(checkpoint);
     options.minutes = settings.minutes;
     options.steps = settings.steps;
-    options.objective.label_smoothing = settings.label_smoothing;
+    if constexpr (requires { options.objective.label_smoothing; })
+        options.objective.label_smoothing = settings.label_smoothing;
     options.learning_rate = {.peak = settings.learning_rate, .warm_up = settings.warm_up};
     options.adamw.weight_decay = settings.weight_decay;
     options.tokens_per_batch = settings.tokens_per_batch;
@@ -120,29 +139,37 @@ void train(TrainSettings const& settings, Options options, Make const& make) {
     options.validate_every = settings.validate_every;
     options.bleu_sentences = settings.valid_lines;
     options.average_best = settings.average_best;
-    options.checkpoint = settings.checkpoint();
+    options.checkpoint = checkpoint;
     options.checkpoint_minutes = settings.checkpoint_minutes;
-    options.metrics = settings.metrics.empty() ? settings.model + ".csv" : settings.metrics;
+    options.metrics = settings.metrics.empty() ? settings.model + stage + ".csv" : settings.metrics;
     options.handle_signals = true;
     options.on_progress =
         train::progress_bar(std::cerr, {.terminal = is_terminal(STDERR_FILENO), .columns = columns(STDERR_FILENO)});
     options.on_validation = [](ValidationReport const& found) {
-        std::cerr << "\nvalidation at step " << found.step << ": loss " << found.loss << ", BLEU " << found.bleu
-                  << ", nearest embedding " << found.embedding.nearest_distance << ", norm spread "
+        std::cerr << "\nvalidation at step " << found.step << ": loss " << found.loss;
+        if (std::isfinite(found.bleu)) std::cerr << ", BLEU " << found.bleu;
+        std::cerr << ", nearest embedding " << found.embedding.nearest_distance << ", norm spread "
                   << found.embedding.norm_spread << '\n';
     };
-    Trainer<decltype(model)> trainer(model, options);
-    if (std::filesystem::exists(settings.checkpoint()))
-        std::cerr << "going on from " << settings.checkpoint() << " (--restart would forget it)\n";
-    auto const report = trainer.fit(corpus, &held_out);
-    if (report.end == TrainingReport::End::interrupted) {
-        std::cerr << "\nstopped at step " << report.steps << "; the same command goes on from " << settings.checkpoint()
-                  << '\n';
-        std::exit(128 + report.signal);
-    }
+    AnyTrainer trainer(model, options);
+    if (std::filesystem::exists(checkpoint))
+        std::cerr << "going on from " << checkpoint << " (--restart would forget it)\n";
+    auto const report = trainer.fit(texts.corpus, &texts.held_out);
+    if (report.end == TrainingReport::End::interrupted)
+        end_by(report.signal,
+               message("stopped at step ", report.steps, "; the same command goes on from ", checkpoint));
+    std::cerr << report.steps << " updates in " << static_cast<Index>(report.seconds) << " seconds\n";
+}
+
+template <class Model>
+void tell_size(Model const& model) {
+    std::cerr << model.layout().size() << " weights, vocabulary of " << model.tokenizer().vocabulary_size() << '\n';
+}
+
+template <class Model>
+void write_model(Model const& model, TrainSettings const& settings) {
     model.save(settings.model);
-    std::cerr << report.steps << " updates in " << static_cast<Index>(report.seconds) << " seconds; model written to "
-              << settings.model << '\n';
+    std::cerr << "model written to " << settings.model << '\n';
 }
 
 /// Turns lines of text into lines of text; an empty line stays empty.
@@ -289,21 +316,22 @@ inline void add_evaluation(CLI::App& command, WriteSettings& settings) {
         ->capture_default_str();
 }
 
-inline void add_training(CLI::App& command, TrainSettings& settings) {
+/// Which texts are learned from, and where to.
+inline void add_texts(CLI::App& command, TrainSettings& settings) {
     command.add_option("--source", settings.source, "source lines, plain or gzip")->required();
     command.add_option("--target", settings.target, "target lines, as many")->required();
     command.add_option("--valid-source", settings.valid_source, "held-out source lines");
     command.add_option("--valid-target", settings.valid_target, "held-out target lines");
     command.add_option("--model", settings.model, "file to write; .checkpoint and .csv are written beside it")
         ->required();
-    command.add_option("--minutes", settings.minutes,
-                       "time to train, validations included; this or --updates is needed");
-    command.add_option("--updates", settings.steps, "updates to train; this or --minutes is needed");
+}
+
+/// What a model is: settings of a fresh one.
+inline void add_sizes(CLI::App& command, TrainSettings& settings) {
     command.add_option("--tokenizer", settings.tokenizer, "how words are cut; trained on both files")
         ->check(CLI::IsMember({"sentencepiece", "word"}))
         ->capture_default_str();
     command.add_option("--vocabulary", settings.vocabulary, "tokens at most")->capture_default_str();
-    command.add_option("--latent", settings.latent, "width of the embeddings")->capture_default_str();
     command.add_option("--width", settings.width, "width of the Transformer")->capture_default_str();
     command.add_option("--layers", settings.layers, "of encoder and decoder each")->capture_default_str();
     command.add_option("--heads", settings.heads, "of attention")->capture_default_str();
@@ -313,6 +341,13 @@ inline void add_training(CLI::App& command, TrainSettings& settings) {
         ->capture_default_str();
     command.add_option("--longest", settings.longest, "longest sentence in tokens; longer pairs are skipped")
         ->capture_default_str();
+}
+
+/// How it learns, and for how long.
+inline void add_learning(CLI::App& command, TrainSettings& settings) {
+    command.add_option("--minutes", settings.minutes,
+                       "time to train, validations included; this or --updates is needed");
+    command.add_option("--updates", settings.steps, "updates to train; this or --minutes is needed");
     command.add_option("--learning-rate", settings.learning_rate, "at its peak")->capture_default_str();
     command.add_option("--warm-up", settings.warm_up, "updates until the peak")->capture_default_str();
     command.add_option("--label-smoothing", settings.label_smoothing, "share of the target spread over all tokens")
@@ -326,7 +361,8 @@ inline void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--length-pool", settings.length_pool, "sentences sorted by length together; 1: none")
         ->capture_default_str();
     command.add_option("--validate-every", settings.validate_every, "updates")->capture_default_str();
-    command.add_option("--valid-lines", settings.valid_lines, "held-out lines scored with BLEU")->capture_default_str();
+    command.add_option("--valid-lines", settings.valid_lines, "held-out lines scored with BLEU; 0: none")
+        ->capture_default_str();
     command.add_option("--average-best", settings.average_best, "validated weights whose mean is the model")
         ->capture_default_str();
     command.add_option("--checkpoint-minutes", settings.checkpoint_minutes, "between two checkpoints")

@@ -56,6 +56,53 @@ expect 0 "noise_factor=" "$program" noise --model whole
 expect 0 "model written" "${train[@]}" --model mild --updates 2 --noise-factor 2
 "$program" generate --model mild <some >/dev/null || say "a model of another noise factor cannot be used"
 
+# Every recipe learns these pairs, and a model file knows what it is of; what is of another recipe is refused.
+for recipe in sed dinoiser diffuseq; do
+    expect 0 "model written to $recipe" "${train[@]}" --recipe $recipe --model $recipe --updates 250 --ema 0.98
+    expect 0 "sentences=32 " "$program" evaluate --model $recipe --source source.txt --reference target.txt \
+        --output "$recipe.lines"
+    expect 0 "noise_factor=" "$program" noise --model $recipe
+done
+[[ -e dinoiser.lengths.checkpoint ]] || say "dinoiser did not train its lengths by themselves"
+expect 2 "--noise-factor was given, which is of other recipes than sed" "${train[@]}" --recipe sed --noise-factor 3 \
+    --model none --updates 1
+expect 2 "refine" "${train[@]}" --recipe refine --model none --updates 1
+expect 0 "bleu=" "$program" evaluate --model sed --source valid.source --reference valid.target --guidance 2
+expect 2 "guidance is not 0" "$program" evaluate --model diffuseq --source valid.source --reference valid.target --guidance 2
+for sampler in ddpm ddim cedi dpm-solver; do
+    expect 0 "bleu=" "$program" evaluate --model dinoiser --source valid.source --reference valid.target --sampler $sampler
+done
+expect 0 "bleu=" "$program" evaluate --model diffuseq --source valid.source --reference valid.target --steps 4 --plan adaptive
+expect 0 "bleu=" "$program" evaluate --model dinoiser --source valid.source --reference valid.target --length-beam 3 \
+    --noise-beam 2 --select two-level-mbr
+
+# Two models agree with themselves after post-training, which goes on from a file and leaves it alone.
+cp whole kept
+for recipe in whole diffuseq; do
+    expect 0 "model written to $recipe.agreeing" "$program" post-train --from $recipe --model $recipe.agreeing \
+        --source source.txt --target target.txt --tokens-per-batch 64 --updates 5
+    expect 0 "bleu=" "$program" evaluate --model $recipe.agreeing --source valid.source --reference valid.target --steps 2
+done
+cmp whole kept || say "post-training changed the model it began with"
+expect 2 "a recipe without it" "$program" post-train --from sed --model none --source source.txt --target target.txt --updates 1
+
+# A model of autoregressive chooses among candidates and files of them, and writes new targets.
+autoregressive=$(dirname "$program")/autoregressive
+if [[ -x $autoregressive ]]; then
+    expect 0 "model written to ar" "$autoregressive" train --source source.txt --target target.txt --tokenizer word \
+        --width 32 --layers 1 --heads 2 --longest 12 --latent 32 --tokens-per-batch 64 --warm-up 10 --learning-rate 0.003 \
+        --model ar --updates 300
+    expect 0 "bleu=" "$program" evaluate --model whole --source valid.source --reference valid.target --length-beam 3 \
+        --select perplexity --scorer ar
+    tac valid.target >turned
+    "$program" rescore --scorer ar --source valid.source --candidates turned valid.target >chosen || say "rescore failed"
+    cmp chosen valid.target || say "rescore takes wrong answers: $(paste valid.source chosen)"
+    expect 2 "expected as many" "$program" rescore --scorer ar --source source.txt --candidates turned
+    expect 0 "32 lines written to distilled" "$program" distill --model ar --source source.txt --output distilled
+    expect 2 "a model of another program" "$program" generate --model ar
+fi
+expect 2 "go together" "$program" evaluate --model whole --source valid.source --reference valid.target --select perplexity
+
 # Bad input: a clear message, status 2, nothing half-written.
 expect 2 "missing" "$program" train --source missing --target target.txt --model none --updates 1
 expect 2 "--minutes or --updates" "${train[@]}" --model none

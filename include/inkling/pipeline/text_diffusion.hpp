@@ -287,6 +287,19 @@ public:
         return loaded;
     }
 
+    /// Whether a model file is of a pipeline like this one, as far as the names of its settings tell; load() may still
+    /// refuse it.
+    [[nodiscard]] static bool wrote(io::ModelFile const& file) {
+        auto const json = nlohmann::json::parse(file.description().configuration);
+        auto const same = [&](char const* part, nlohmann::json const& expected) {
+            return json.is_object() && pipeline::same_names(json.value(part, nlohmann::json()), expected);
+        };
+        nlohmann::json settings;
+        if constexpr (pipeline::Described<Schedule>) settings = pipeline::to_json(Schedule{});
+        return same("embedding", pipeline::to_json(typename Space::Options{}))
+            && same("denoiser", pipeline::to_json(typename Model::Options{})) && same("schedule_settings", settings);
+    }
+
     /// The settings that a model file carries.
     [[nodiscard]] nlohmann::json configuration() const {
         static_assert(pipeline::Described<typename Space::Options> && pipeline::Described<typename Model::Options>,

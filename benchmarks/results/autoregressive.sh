@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Multi30k: the autoregressive Transformer of the same size and number of updates.
+# figure: not yet measured
+# data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
+source benchmarks/results/multi30k.bash
+learn "$autoregressive"
+score "$autoregressive" --beam 1
+score "$autoregressive" --beam 5

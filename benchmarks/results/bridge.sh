@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Multi30k: DiffuSeq by many steps and few, before and after post-training with the distance penalty.
+# figure: not yet measured
+# data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
+source benchmarks/results/multi30k.bash
+learn "$seq2seq" --recipe diffuseq
+"$seq2seq" post-train "${texts[@]}" --updates 1000 --validate-every 250 --seed "$seed" --threads "$threads" \
+    --from "$model" --model "$model-agreeing"
+for trained in "$model" "$model-agreeing"; do
+    model=$trained
+    for steps in 2000 1000 200 100 50 20 10 5 4 2; do
+        for plan in even adaptive; do
+            printf "%s steps=%s plan=%s: " "$(basename "$model")" "$steps" "$plan"
+            score "$seq2seq" --steps "$steps" --plan "$plan"
+        done
+    done
+done

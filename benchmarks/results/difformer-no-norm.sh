@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Multi30k: Difformer without the norm at the decoder's input.
+# figure: not yet measured
+# data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
+source benchmarks/results/multi30k.bash
+learn "$seq2seq" --recipe difformer --without-embedding-norm
+translate

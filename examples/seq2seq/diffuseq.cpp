@@ -1,0 +1,60 @@
+#include "recipe.hpp"
+
+namespace seq2seq {
+
+namespace {
+
+using Model = TextDiffusion<schedule::Sqrt, embedding::NoisyLearned, denoiser::EncoderOnly<backend::Cpu<>>, Sampling>;
+
+constexpr Index table_steps = 2000;
+
+/// What training adds to embeddings: the noise of the table's first step.
+[[nodiscard]] double start_noise() {
+    return schedule::noising(schedule::Discrete::sampled(schedule::Sqrt{}, table_steps).level(0)).noise;
+}
+
+/// Source and target as one sequence, of which the target alone is noised; one encoder cleans it.
+class DiffuSeq final : public RecipeOf<Model> {
+public:
+    [[nodiscard]] std::string_view name() const override { return "diffuseq"; }
+
+    void train(TrainSettings settings) const override {
+        if (settings.latent == 0) settings.latent = 128;
+        if (settings.longest == 0) settings.longest = 32;
+        train_fresh<Trainer<Model, objective::DiffuSeq>>(
+            settings, {.discrete_steps = table_steps}, [&](support::Texts const& texts) {
+                // behind bos source eos eos bos target eos come pads, up to the longest pair
+                Index const rows = 2 * settings.longest + 1;
+                return Model(texts.tokenizer,
+                             {.embedding = {.width = settings.latent, .start_noise = start_noise()},
+                              .denoiser = {.width = settings.width,
+                                           .layers = settings.layers,
+                                           .heads = settings.heads,
+                                           .hidden = settings.hidden,
+                                           .dropout = settings.dropout,
+                                           .longest = rows},
+                              .sampler = sampling({}),
+                              .device = {.threads = settings.threads},
+                              .seed = settings.seed});
+            });
+    }
+
+    void post_train(TrainSettings settings) const override {
+        auto objective = penalty<objective::DiffuSeq>(settings);
+        objective.base.clean_goal = true;
+        train_on<Trainer<Model, objective::DistancePenalty<objective::DiffuSeq>>>(
+            settings, {.objective = objective, .discrete_steps = table_steps});
+    }
+
+protected:
+    [[nodiscard]] Sampling sampling(GenerateSettings const& settings) const override {
+        return discrete_sampling(settings, table_steps,
+                                 {.variance = schedule::StepVariance::beta, .last_noise = false, .clamp = true});
+    }
+};
+
+}  // namespace
+
+std::unique_ptr<Recipe> diffuseq() { return std::make_unique<DiffuSeq>(); }
+
+}  // namespace seq2seq

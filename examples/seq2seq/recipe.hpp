@@ -1,0 +1,216 @@
+#pragma once
+
+#include "../support/translation.hpp"
+#include "../support/vectors.hpp"
+
+#include <inkling/backend/cpu.hpp>
+
+#include <array>
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+/// What the program seq2seq does with the models of a recipe; a file beside this one says what each recipe is made of.
+namespace seq2seq {
+
+using namespace inkling;
+
+/// Settings of a training, a fresh one or one that goes on from another model. 0 sizes are the recipe's own.
+struct TrainSettings : support::TrainSettings {
+    std::string recipe = "difformer", loss = "anchor", levels = "clipped";
+    double noise_factor = 4.0, drop_source = 0.1;
+    bool without_self_conditioning = false, without_embedding_norm = false;
+    support::VectorSettings vectors{};
+    std::string from, distance = "squared", second = "in-window";  // of post-training
+    double penalty = 2.0;
+
+    TrainSettings() { latent = longest = 0; }
+};
+
+/// Settings of writing text.
+struct GenerateSettings : support::WriteSettings {
+    std::string select = "mbr", scorer, sampler, plan = "even";
+    Index steps = 20, early_stopping = 0, length_beam = 1, noise_beam = 1;
+    double guidance = 1.0;
+    std::uint64_t seed = 0;
+};
+
+/// Any of the library's ways of walking noise back, chosen while the program runs.
+struct Sampling {
+    std::variant<sampler::Ddpm, sampler::Ddim, sampler::ContinuousDdim, sampler::Cedi, sampler::DpmSolver2M> steps;
+    double guidance = 0.0;
+
+    template <NoiseSchedule Schedule>
+    [[nodiscard]] sampler::Plan plan(Schedule const& schedule) const {
+        return std::visit(
+            [&]<class Steps>(Steps const& chosen) {
+                return sampler::Guided<Steps>{.steps = chosen, .weight = guidance}.plan(schedule);
+            },
+            steps);
+    }
+};
+
+/// Any of the ways to choose among candidates.
+struct Choice {
+    std::function<Index(std::span<decode::Candidate const>)> select;
+};
+
+/// The choice that the settings ask for. @throws Error when the scorer's file is none
+[[nodiscard]] Choice make_choice(GenerateSettings const& settings);
+
+/// What the program does with the models of one recipe.
+class Recipe {
+public:
+    virtual ~Recipe() = default;
+    [[nodiscard]] virtual std::string_view name() const = 0;
+    /// Whether a model file holds a model of this recipe.
+    [[nodiscard]] virtual bool wrote(io::ModelFile const& file) const = 0;
+    virtual void train(TrainSettings settings) const = 0;
+    /// Trains a model that is there with a penalty on how far apart its estimates are.
+    virtual void post_train(TrainSettings settings) const = 0;
+    virtual void generate(GenerateSettings const& settings) const = 0;
+    virtual void evaluate(GenerateSettings const& settings) const = 0;
+    /// Tells how far each time of the diffusion leaves tokens readable, and which noise factor would be enough.
+    virtual void measure_noise(GenerateSettings const& settings) const = 0;
+};
+
+[[nodiscard]] std::unique_ptr<Recipe> difformer();
+[[nodiscard]] std::unique_ptr<Recipe> sed();
+[[nodiscard]] std::unique_ptr<Recipe> dinoiser();
+[[nodiscard]] std::unique_ptr<Recipe> diffuseq();
+
+/// The penalty that the settings ask for, beside another objective.
+template <class Base>
+[[nodiscard]] objective::DistancePenalty<Base> penalty(TrainSettings const& settings) {
+    objective::DistancePenalty<Base> penalty;
+    penalty.weight = settings.penalty;
+    penalty.distance = settings.distance == "cosine" ? objective::Distance::cosine : objective::Distance::squared;
+    penalty.pairs.second = settings.second == "steps" ? objective::SecondLevel::steps
+        : settings.second == "window-end"             ? objective::SecondLevel::window_end
+                                                      : objective::SecondLevel::in_window;
+    if constexpr (requires { penalty.base.label_smoothing; }) penalty.base.label_smoothing = settings.label_smoothing;
+    return penalty;
+}
+
+/// All but training, which is the same for every recipe.
+template <class Model>
+class RecipeOf : public Recipe {
+public:
+    [[nodiscard]] bool wrote(io::ModelFile const& file) const final { return Model::wrote(file); }
+
+    void post_train(TrainSettings) const override {
+        fail("post-train: '", name(), "' is a recipe without it, expected a model of difformer or diffuseq");
+    }
+
+    void generate(GenerateSettings const& settings) const final {
+        auto const model = load(settings);
+        support::write_lines(writer(model, settings));
+    }
+    void evaluate(GenerateSettings const& settings) const final {
+        auto const model = load(settings);
+        support::evaluate(settings, writer(model, settings));
+    }
+
+    void measure_noise(GenerateSettings const& settings) const final {
+        auto const model = load(settings);
+        auto const specials = model.tokenizer().specials();
+        std::array<Token, 4> const excluded{specials.bos, specials.pad, specials.eos, specials.unk};
+        train::Recoverability const tokens(model.embeddings(), model.space().width(),
+                                           {.sample = 2048, .seed = settings.seed, .excluded = excluded});
+        auto const& schedule = plain(model.schedule());
+        std::printf(
+            "tokens that can be read out of their own noisy embedding; chance reads %.1f %%\n  t    F = 1   F = %.4g\n",
+            100.0 * tokens.share(std::numeric_limits<double>::infinity()),
+            schedule::training_noise_factor(model.schedule()));
+        for (int tenth = 1; tenth < 10; ++tenth)
+            std::printf("%.1f  %5.1f %%   %5.1f %%\n", tenth / 10.0,
+                        100.0 * train::recovered(tokens, schedule, tenth / 10.0),
+                        100.0 * train::recovered(tokens, model.schedule(), tenth / 10.0));
+        std::printf(
+            "this leaves one of twenty beyond chance at t = 0.5 (train --noise-factor, where the recipe has one):\n"
+            "noise_factor=%.2f\n",
+            train::measured_noise_factor(tokens, schedule));
+        require(std::fflush(stdout) == 0, "standard output cannot be written");
+    }
+
+protected:
+    /// The steps that noise is walked back in, without the guidance.
+    [[nodiscard]] virtual Sampling sampling(GenerateSettings const& settings) const = 0;
+
+    [[nodiscard]] Model load(GenerateSettings const& settings) const {
+        auto steps = sampling(settings);
+        steps.guidance = settings.guidance - 1.0;
+        return Model::template load<text::SentencePieceTokenizer, text::WordTokenizer>(
+            settings.model, {.sampler = std::move(steps), .device = {.threads = settings.threads}});
+    }
+
+    /// A fresh model, trained and written. @param make  make(texts) -> Model
+    template <class AnyTrainer, class Make>
+    static void train_fresh(TrainSettings const& settings, typename AnyTrainer::Options options, Make const& make) {
+        support::check(settings);
+        auto const texts = support::read_texts(settings);
+        Model model = make(texts);
+        support::tell_size(model);
+        support::fit<AnyTrainer>(settings, texts, model, std::move(options));
+        support::write_model(model, settings);
+    }
+
+    /// A model that is there, trained on.
+    template <class AnyTrainer>
+    void train_on(TrainSettings const& settings, typename AnyTrainer::Options options) const {
+        GenerateSettings own;
+        own.model = settings.from;
+        own.threads = settings.threads;
+        auto model = load(own);
+        auto texts_of = settings;
+        texts_of.longest = model.model().longest_source();
+        support::check(texts_of);
+        auto const texts =
+            support::read_texts(texts_of, support::AnyTokenizer::deserialise(model.tokenizer().serialise()));
+        support::fit<AnyTrainer>(texts_of, texts, model, std::move(options));
+        support::write_model(model, settings);
+    }
+
+private:
+    [[nodiscard]] auto writer(Model const& model, GenerateSettings const& settings) const {
+        return support::Writer(model, settings,
+                               [&model, &settings, choice = make_choice(settings)](
+                                   std::vector<std::vector<Token>> const& sources, Index first,
+                                   std::function<void(Index, Index)> on_progress) {
+                                   return model.generate_tokens(sources,
+                                                                {.seed = settings.seed,
+                                                                 .first_source = first,
+                                                                 .beams = {.length_beam = settings.length_beam,
+                                                                           .noise_beam = settings.noise_beam},
+                                                                 .tokens_per_batch = settings.tokens_per_batch,
+                                                                 .on_progress = std::move(on_progress)},
+                                                                choice);
+                               });
+    }
+
+    /// A schedule without its training noise factor.
+    template <class Schedule>
+    [[nodiscard]] static Schedule const& plain(Schedule const& schedule) {
+        return schedule;
+    }
+    template <class Schedule>
+    [[nodiscard]] static Schedule const& plain(schedule::Rescaled<Schedule> const& rescaled) {
+        return rescaled.schedule;
+    }
+};
+
+/// The plan of steps of the settings. @throws Error when there is none of that name
+[[nodiscard]] sampler::StepPlan step_plan(GenerateSettings const& settings);
+
+/// Sampling over the T steps of training.
+/// @param ddpm  of the recipe, but for steps, plan and T
+[[nodiscard]] Sampling discrete_sampling(GenerateSettings const& settings, Index steps_of_training,
+                                         sampler::Ddpm ddpm = {});
+
+}  // namespace seq2seq

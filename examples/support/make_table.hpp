@@ -1,0 +1,59 @@
+#pragma once
+
+#include "skip_gram.hpp"
+#include "translation.hpp"
+#include "vectors.hpp"
+
+#include <inkling/backend/cpu/principal_components.hpp>
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace support {
+
+/// The table that a run starts with: imported, kept from the run that is resumed, or learned from the lines.
+/// @param lines  their targets are read
+inline std::shared_ptr<embedding::VectorTable const> make_table(VectorSettings const& settings,
+                                                                AnyTokenizer const& tokenizer,
+                                                                text::ParallelCorpus const& lines) {
+    embedding::VectorTable wide;
+    if (settings.random) {
+        wide.width = settings.latent;
+        wide.values.resize(static_cast<std::size_t>(tokenizer.vocabulary_size() * settings.latent));
+        RandomStream const stream{settings.seed, Purpose::initial_weights, 0, 0};
+        for (std::size_t at = 0; at < wide.values.size(); ++at)
+            wide.values[at] = normals<float>(stream.bits(static_cast<std::uint32_t>(at / 4)))[at % 4];
+    } else if (!settings.file.empty()) {
+        wide = embedding::read_vectors(settings.file, settings.name);
+    } else if (std::filesystem::exists(settings.kept)) {
+        std::cerr << "vectors of an earlier run are taken from " << settings.kept << " (--restart would forget them)\n";
+        wide = embedding::read_vectors(settings.kept);
+    } else {
+        train::InterruptGuard const guard;
+        SkipGram vectors(tokenizer.vocabulary_size(), tokenizer.specials(),
+                         {.width = settings.width,
+                          .epochs = settings.epochs,
+                          .pads = settings.pads,
+                          .seed = settings.seed,
+                          .on_progress = [&](Index done, Index total) {
+                              if (done % 1000 == 0 || done == total)
+                                  std::cerr << "\rvectors: " << 100 * done / total << " %" << std::flush;
+                              return !guard.requested();
+                          }});
+        wide = vectors.train(lines);
+        if (guard.requested()) end_by(guard.signal(), "stopped while vectors were learned; nothing is kept of them");
+        std::cerr << '\n';
+        io::save_tensors(settings.kept,
+                         std::vector<io::NamedTensor>{{"vectors", {wide.rows(), wide.width}, wide.values.data()}});
+    }
+    require(wide.width >= settings.latent, "the vectors have ", wide.width, " numbers each, --latent is ",
+            settings.latent, ", expected no more");
+    if (wide.width > settings.latent)
+        wide = {settings.latent, backend::principal_components(wide.values, wide.width, settings.latent)};
+    return embedding::normalized(std::move(wide));
+}
+
+}  // namespace support
