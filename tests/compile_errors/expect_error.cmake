@@ -7,20 +7,18 @@ if(NOT compilers)
     message(FATAL_ERROR "neither g++ nor clang++ is found")
 endif()
 
-set(options -std=c++20 -fsyntax-only)
-foreach(directory IN LISTS include_directories)
-    if(directory AND NOT directory STREQUAL "/usr/include")  # named again, it hides the C headers from the C++ ones
-        list(APPEND options -isystem "${directory}")
-    endif()
-endforeach()
+include("${CMAKE_CURRENT_LIST_DIR}/options.cmake")
 
 foreach(compiler IN LISTS compilers)
     if(compiler MATCHES "clang")
         set(kind clang)
+        set(library -include-pch "${precompiled}/library.hpp.pch")
     else()
         set(kind gcc)
+        set(library -include "${precompiled}/library.hpp")  # beside which g++ finds library.hpp.gch
     endif()
-    execute_process(COMMAND "${CMAKE_COMMAND}" -E env LC_ALL=C "${compiler}" ${options} "${source}"
+    execute_process(COMMAND "${CMAKE_COMMAND}" -E env LC_ALL=C
+        "${compiler}" ${options} ${library} -fsyntax-only "${source}"
         OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
     if(status STREQUAL "0")
         message(FATAL_ERROR "${compiler}: ${source} compiles, and should not")
