@@ -1,0 +1,16 @@
+# Reads the whole library once with each of `compilers`, and leaves what they made of it in the folder `precompiled`.
+include("${CMAKE_CURRENT_LIST_DIR}/options.cmake")
+file(MAKE_DIRECTORY "${precompiled}")
+file(WRITE "${precompiled}/library.hpp" "#pragma once\n#include <inkling/backend/cpu.hpp>\n#include <inkling/inkling.hpp>\n")
+foreach(compiler IN LISTS compilers)
+    if(compiler MATCHES "clang")
+        set(result "${precompiled}/library.hpp.pch")
+    else()
+        set(result "${precompiled}/library.hpp.gch")
+    endif()
+    execute_process(COMMAND "${compiler}" ${options} -x c++-header "${precompiled}/library.hpp" -o "${result}"
+        RESULT_VARIABLE status)
+    if(NOT status STREQUAL "0")
+        message(FATAL_ERROR "${compiler}: the library does not compile")
+    endif()
+endforeach()
