@@ -3,15 +3,11 @@
 #include <inkling/decode/beam_search.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
-#include <inkling/io/model_file.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/device_batch.hpp>
-#include <inkling/pipeline/embeddings.hpp>
 #include <inkling/pipeline/generated.hpp>
-#include <inkling/pipeline/held_tokenizer.hpp>
 #include <inkling/pipeline/sources.hpp>
-#include <inkling/pipeline/weights_file.hpp>
-#include <inkling/pipeline/workers.hpp>
+#include <inkling/pipeline/text_model.hpp>
 #include <inkling/text/any_tokenizer.hpp>
 #include <inkling/text/packing.hpp>
 
@@ -60,6 +56,15 @@ void describe(Options& options, Visit const& visit) {
     visit("longest_beyond", options.search.longest_beyond);
 }
 
+/// Settings of every part of a TextAutoregression; each part's defaults hold where nothing is said.
+template <class Space, class Model>
+struct TextAutoregressionOptions {
+    typename Space::Options embedding{};
+    typename Model::Options model{};
+    typename Model::Device::Options device{};
+    std::uint64_t seed = 1;  ///< of the starting weights
+};
+
 /// A model that writes a text token after token, each from its source and all tokens before it: what text diffusion is
 /// compared with, re-ranked and distilled by.
 ///
@@ -70,56 +75,23 @@ void describe(Options& options, Visit const& visit) {
 template <class Space, class Model>
     requires EmbeddingSpace<Space> && NextTokenModel<Model> && EmbeddingSpaceOn<Space, typename Model::Device>
     && NextTokenModelOver<Model, Space>
-class TextAutoregression {
-public:
-    using Device = typename Model::Device;
-    using Scalar = typename Device::Scalar;
-    using SpaceType = Space;
-    using ModelType = Model;
-    using GenerateOptionsType = SearchOptions;
+class TextAutoregression : public pipeline::TextModel<TextAutoregressionOptions<Space, Model>, Space, Model> {
+    using Base = pipeline::TextModel<TextAutoregressionOptions<Space, Model>, Space, Model>;
+    using Base::model_, Base::options_, Base::space_, Base::tokenizer_, Base::weights_, Base::workers_;
 
-    /// Settings of every part; each part's defaults hold where nothing is said.
-    struct Options {
-        typename Space::Options embedding{};
-        typename Model::Options model{};
-        typename Device::Options device{};
-        std::uint64_t seed = 1;  ///< of the starting weights
-    };
+public:
+    using typename Base::Device, typename Base::Options, typename Base::Scalar;
+    using GenerateOptionsType = SearchOptions;
 
     /// A model with fresh weights. @throws Error when an option is out of range, naming it
     TextAutoregression(pipeline::HeldTokenizer tokenizer, Options options = {})
         : TextAutoregression(WithoutWeights{}, std::move(tokenizer), std::move(options)) {
-        make_room();
-        std::vector<Scalar> start(static_cast<std::size_t>(layout_.size()));
-        layout_.template initialize<Scalar>(options_.seed, start);
-        set_weights(start);
+        this->make_fresh_weights();
     }
 
-    [[nodiscard]] Options const& options() const { return options_; }
-    [[nodiscard]] pipeline::HeldTokenizer const& tokenizer() const { return tokenizer_; }
-    [[nodiscard]] nn::ParameterLayout const& layout() const { return layout_; }
-    [[nodiscard]] Space const& space() const { return space_; }
-    [[nodiscard]] Model const& model() const { return model_; }
-    /// All weights, in the backend's memory.
-    [[nodiscard]] VectorView<Scalar> weights() { return {weights_.data(), layout_.size()}; }
-    [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
-    /// Where every token lives now, z0 [V, D] row-major, without a space's own noise: for train::embedding_health and
-    /// train::Recoverability. Waits for the device.
-    [[nodiscard]] std::vector<float> embeddings() const {
-        auto worker = workers_.borrow(options_.device);
-        return pipeline::embeddings(*worker, space_, weights_.data());
-    }
     /// How sentences enter the model: source eos; bos target. What it is to say in each row of a target is the next
     /// one, and eos behind the last.
     [[nodiscard]] text::Wrapping wrapping() const { return {.specials = tokenizer_.specials(), .target_eos = false}; }
-
-    /// Sets what it runs on from now on (how many threads, say); the text does not depend on it.
-    /// @throws Error when an option is out of range; nothing is changed then
-    void set_device(typename Device::Options device) {
-        (void)Device(device);
-        options_.device = std::move(device);
-        workers_ = {};
-    }
 
     /// One line of text for each source line; an empty one where the run was stopped before.
     ///
@@ -134,12 +106,7 @@ public:
     /// The same with everything that is known of each sentence.
     [[nodiscard]] std::vector<Generated> generate_with(std::span<std::string const> sources,
                                                        SearchOptions const& options = {}) const {
-        std::vector<std::vector<Token>> tokens(sources.size());
-        for (std::size_t i = 0; i < sources.size(); ++i) {
-            tokens[i] = tokenizer_.encode(sources[i]);
-            require(!tokens[i].empty(), where_generate, ": source ", i, " is empty, expected text");
-        }
-        return generate_tokens(tokens, options);
+        return generate_tokens(this->encode(sources, where_generate), options);
     }
     /// The same for sources that are tokens already, without special ones; a source may be empty.
     [[nodiscard]] std::vector<Generated> generate_tokens(std::span<std::vector<Token> const> sources,
@@ -217,13 +184,7 @@ public:
 
     /// Writes weights (in single precision), settings and tokenizer to one file, atomically.
     /// @throws Error when it cannot be written
-    void save(std::filesystem::path const& path) const {
-        Device device(options_.device);
-        std::vector<Scalar> host(static_cast<std::size_t>(layout_.size()));
-        download(device, static_cast<Scalar const*>(weights_.data()), std::span<Scalar>(host));
-        pipeline::save_weights(path, configuration(), tokenizer_, layout_,
-                               std::vector<float>(host.begin(), host.end()));
-    }
+    void save(std::filesystem::path const& path) const { this->write(path, configuration()); }
 
     /// Reads a model file that a pipeline of this type wrote: `load<text::WordTokenizer>(path)`, with every kind of
     /// tokenizer that it may hold.
@@ -244,10 +205,7 @@ public:
         TextAutoregression loaded(WithoutWeights{},
                                   text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer),
                                   std::move(options));
-        pipeline::require_weights(file, loaded.layout_);
-        loaded.make_room();
-        auto const values = pipeline::load_weights(file, loaded.layout_);
-        loaded.set_weights(std::vector<Scalar>(values.begin(), values.end()));
+        loaded.read_weights(file);
         return loaded;
     }
 
@@ -269,17 +227,7 @@ private:
     struct WithoutWeights {};
 
     TextAutoregression(WithoutWeights, pipeline::HeldTokenizer tokenizer, Options options)
-        : options_(std::move(options)),
-          tokenizer_(std::move(tokenizer)),
-          space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
-          model_(layout_, options_.model, space_) {}
-
-    /// @throws Error naming the size where there is no memory for the weights
-    void make_room() { weights_ = typename Device::template Buffer<Scalar>(layout_.size()); }
-    void set_weights(std::vector<Scalar> const& values) {
-        Device device(options_.device);
-        upload(device, std::span<Scalar const>(values), weights_.data());
-    }
+        : Base(std::move(tokenizer), options, options.model) {}
 
     void require_readable(std::span<std::vector<Token> const> sources, char const* where) const {
         pipeline::require_sources(
@@ -410,14 +358,6 @@ private:
             result[static_cast<std::size_t>(group[s])].assign(host.begin() + batch.target_offsets[s],
                                                               host.begin() + batch.target_offsets[s + 1]);
     }
-
-    Options options_;
-    pipeline::HeldTokenizer tokenizer_;
-    nn::ParameterLayout layout_;
-    Space space_;
-    Model model_;
-    typename Device::template Buffer<Scalar> weights_;
-    mutable pipeline::Workers<Device> workers_;
 };
 
 }  // namespace inkling

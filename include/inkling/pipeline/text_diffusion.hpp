@@ -5,16 +5,12 @@
 #include <inkling/decode/step_data.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
-#include <inkling/io/model_file.hpp>
 #include <inkling/pipeline/candidate_lengths.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/denoise.hpp>
-#include <inkling/pipeline/embeddings.hpp>
 #include <inkling/pipeline/generated.hpp>
-#include <inkling/pipeline/held_tokenizer.hpp>
 #include <inkling/pipeline/sources.hpp>
-#include <inkling/pipeline/weights_file.hpp>
-#include <inkling/pipeline/workers.hpp>
+#include <inkling/pipeline/text_model.hpp>
 #include <inkling/sampler/concept.hpp>
 #include <inkling/schedule/concept.hpp>
 #include <inkling/text/any_tokenizer.hpp>
@@ -74,6 +70,17 @@ void describe(Options& options, Visit const& visit) {
     visit("longest", options.beams.longest);
 }
 
+/// Settings of every part of a TextDiffusion; each part's defaults hold where nothing is said.
+template <class Schedule, class Space, class Model, class Steps>
+struct TextDiffusionOptions {
+    Schedule schedule{};
+    typename Space::Options embedding{};
+    typename Model::Options denoiser{};
+    Steps sampler{};
+    typename Model::Device::Options device{};
+    std::uint64_t seed = 1;  ///< of the starting weights
+};
+
 /// One text diffusion pipeline: how noise grows, where tokens live, what removes noise, and how noise is walked back.
 ///
 /// Trains with Trainer, generates by itself; a const pipeline generates from many threads at once.
@@ -84,49 +91,22 @@ void describe(Options& options, Visit const& visit) {
 template <class Schedule, class Space, class Model, class Steps>
     requires NoiseSchedule<Schedule> && EmbeddingSpace<Space> && Denoiser<Model> && Sampler<Steps>
     && EmbeddingSpaceOn<Space, typename Model::Device> && DenoiserOver<Model, Space>
-class TextDiffusion {
-public:
-    using Device = typename Model::Device;
-    using Scalar = typename Device::Scalar;
-    using NoiseScheduleType = Schedule;
-    using SpaceType = Space;
-    using ModelType = Model;
-    using GenerateOptionsType = GenerateOptions;
+class TextDiffusion : public pipeline::TextModel<TextDiffusionOptions<Schedule, Space, Model, Steps>, Space, Model> {
+    using Base = pipeline::TextModel<TextDiffusionOptions<Schedule, Space, Model, Steps>, Space, Model>;
+    using Base::model_, Base::options_, Base::space_, Base::tokenizer_, Base::weights_, Base::workers_;
 
-    /// Settings of every part; each part's defaults hold where nothing is said.
-    struct Options {
-        Schedule schedule{};
-        typename Space::Options embedding{};
-        typename Model::Options denoiser{};
-        Steps sampler{};
-        typename Device::Options device{};
-        std::uint64_t seed = 1;  ///< of the starting weights
-    };
+public:
+    using typename Base::Device, typename Base::Options, typename Base::Scalar;
+    using NoiseScheduleType = Schedule;
+    using GenerateOptionsType = GenerateOptions;
 
     /// A model with fresh weights. @throws Error when an option is out of range, naming it
     TextDiffusion(pipeline::HeldTokenizer tokenizer, Options options = {})
         : TextDiffusion(WithoutWeights{}, std::move(tokenizer), std::move(options)) {
-        make_room();
-        std::vector<Scalar> start(static_cast<std::size_t>(layout_.size()));
-        layout_.template initialize<Scalar>(options_.seed, start);
-        set_weights(start);
+        this->make_fresh_weights();
     }
 
-    [[nodiscard]] Options const& options() const { return options_; }
-    [[nodiscard]] pipeline::HeldTokenizer const& tokenizer() const { return tokenizer_; }
-    [[nodiscard]] nn::ParameterLayout const& layout() const { return layout_; }
-    [[nodiscard]] Space const& space() const { return space_; }
-    [[nodiscard]] Model const& model() const { return model_; }
     [[nodiscard]] Schedule const& schedule() const { return options_.schedule; }
-    /// All weights, in the backend's memory.
-    [[nodiscard]] VectorView<Scalar> weights() { return {weights_.data(), layout_.size()}; }
-    [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
-    /// Where every token lives now, z0 [V, D] row-major, without a space's own noise: for train::embedding_health and
-    /// train::Recoverability. Waits for the device.
-    [[nodiscard]] std::vector<float> embeddings() const {
-        auto worker = workers_.borrow(options_.device);
-        return pipeline::embeddings(*worker, space_, weights_.data());
-    }
     /// How sentences enter the model: source eos, with bos in front where the model says so; bos target eos. Where it
     /// joins them, bos source eos eos bos target eos, and pad tokens behind; where a target continues its source, bos
     /// source.
@@ -144,13 +124,6 @@ public:
 
     /// Sets how noise is walked back from now on; the weights do not depend on it.
     void set_sampler(Steps sampler) { options_.sampler = std::move(sampler); }
-    /// Sets what generation runs on from now on (how many threads, say); the text does not depend on it.
-    /// @throws Error when an option is out of range; nothing is changed then
-    void set_device(typename Device::Options device) {
-        (void)Device(device);
-        options_.device = std::move(device);
-        workers_ = {};
-    }
 
     /// One line of text for each source line; an empty one where the run was stopped before.
     ///
@@ -173,12 +146,7 @@ public:
     [[nodiscard]] std::vector<Generated> generate_with(std::span<std::string const> sources,
                                                        GenerateOptions const& options, Choice const& selection = {},
                                                        ListenerType&& listener = {}) const {
-        std::vector<std::vector<Token>> tokens(sources.size());
-        for (std::size_t i = 0; i < sources.size(); ++i) {
-            tokens[i] = tokenizer_.encode(sources[i]);
-            require(!tokens[i].empty(), where_, ": source ", i, " is empty, expected text");
-        }
-        return generate_tokens(tokens, options, selection, listener);
+        return generate_tokens(this->encode(sources, where_), options, selection, listener);
     }
 
     /// The same for sources that are tokens already, without special ones; a source may be empty.
@@ -239,13 +207,7 @@ public:
 
     /// Writes weights (in single precision), settings and tokenizer to one file, atomically.
     /// @throws Error when it cannot be written
-    void save(std::filesystem::path const& path) const {
-        Device device(options_.device);
-        std::vector<Scalar> host(static_cast<std::size_t>(layout_.size()));
-        download(device, static_cast<Scalar const*>(weights_.data()), std::span<Scalar>(host));
-        pipeline::save_weights(path, configuration(), tokenizer_, layout_,
-                               std::vector<float>(host.begin(), host.end()));
-    }
+    void save(std::filesystem::path const& path) const { this->write(path, configuration()); }
 
     /// Reads a model file that a pipeline of this type wrote: `load<text::WordTokenizer>(path)`, with every kind of
     /// tokenizer that it may hold.
@@ -280,10 +242,7 @@ public:
                            json.at("schedule"), ours);
         TextDiffusion loaded(WithoutWeights{}, text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer),
                              std::move(options));
-        pipeline::require_weights(file, loaded.layout_);
-        loaded.make_room();
-        auto const values = pipeline::load_weights(file, loaded.layout_);
-        loaded.set_weights(std::vector<Scalar>(values.begin(), values.end()));
+        loaded.read_weights(file);
         return loaded;
     }
 
@@ -319,18 +278,8 @@ private:
     struct WithoutWeights {};
 
     TextDiffusion(WithoutWeights, pipeline::HeldTokenizer tokenizer, Options options)
-        : options_(std::move(options)),
-          tokenizer_(std::move(tokenizer)),
-          space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
-          model_(layout_, options_.denoiser, space_) {
+        : Base(std::move(tokenizer), options, options.denoiser) {
         schedule::require_falls(options_.schedule, "inkling::TextDiffusion");
-    }
-
-    /// @throws Error naming the size where there is no memory for the weights
-    void make_room() { weights_ = typename Device::template Buffer<Scalar>(layout_.size()); }
-    void set_weights(std::vector<Scalar> const& values) {
-        Device device(options_.device);
-        upload(device, std::span<Scalar const>(values), weights_.data());
     }
 
     /// Tells one noise schedule from another without knowing its type.
@@ -603,14 +552,6 @@ private:
             result[static_cast<std::size_t>(group[s])] = std::move(all[static_cast<std::size_t>(best)]);
         }
     }
-
-    Options options_;
-    pipeline::HeldTokenizer tokenizer_;
-    nn::ParameterLayout layout_;
-    Space space_;
-    Model model_;
-    typename Device::template Buffer<Scalar> weights_;
-    mutable pipeline::Workers<Device> workers_;
 };
 
 }  // namespace inkling

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <inkling/io/model_file.hpp>
+#include <inkling/nn/parameters.hpp>
+#include <inkling/pipeline/embeddings.hpp>
+#include <inkling/pipeline/held_tokenizer.hpp>
+#include <inkling/pipeline/weights_file.hpp>
+#include <inkling/pipeline/workers.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace inkling::pipeline {
+
+/// What every pipeline is made of, whatever writes its text: tokenizer, space, model, and their weights.
+///
+/// @tparam PipelineOptions  settings of the pipeline, of which `embedding`, `device` and `seed` are read here
+template <class PipelineOptions, class Space, class Model>
+class TextModel {
+public:
+    using Device = typename Model::Device;
+    using Scalar = typename Device::Scalar;
+    using SpaceType = Space;
+    using ModelType = Model;
+    using Options = PipelineOptions;
+
+    [[nodiscard]] Options const& options() const { return options_; }
+    [[nodiscard]] HeldTokenizer const& tokenizer() const { return tokenizer_; }
+    [[nodiscard]] nn::ParameterLayout const& layout() const { return layout_; }
+    [[nodiscard]] Space const& space() const { return space_; }
+    [[nodiscard]] Model const& model() const { return model_; }
+    /// All weights, in the backend's memory.
+    [[nodiscard]] VectorView<Scalar> weights() { return {weights_.data(), layout_.size()}; }
+    [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
+    /// Where every token lives now, z0 [V, D] row-major, without a space's own noise: for train::embedding_health and
+    /// train::Recoverability. Waits for the device.
+    [[nodiscard]] std::vector<float> embeddings() const {
+        auto worker = workers_.borrow(options_.device);
+        return pipeline::embeddings(*worker, space_, weights_.data());
+    }
+
+    /// Sets what it runs on from now on (how many threads, say); the text does not depend on it.
+    /// @throws Error when an option is out of range; nothing is changed then
+    void set_device(typename Device::Options device) {
+        (void)Device(device);
+        options_.device = std::move(device);
+        workers_ = {};
+    }
+
+protected:
+    /// All but the weights. @param model  those of `options` that are the model's
+    TextModel(HeldTokenizer tokenizer, Options options, typename Model::Options const& model)
+        : options_(std::move(options)),
+          tokenizer_(std::move(tokenizer)),
+          space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
+          model_(layout_, model, space_) {}
+    ~TextModel() = default;
+    TextModel(TextModel&&) = default;
+    TextModel& operator=(TextModel&&) = default;
+
+    /// @throws Error naming the size where there is no memory for the weights
+    void make_fresh_weights() {
+        make_room();
+        std::vector<Scalar> start(static_cast<std::size_t>(layout_.size()));
+        layout_.template initialize<Scalar>(options_.seed, start);
+        set_weights(start);
+    }
+    /// @throws Error when a tensor misses or has another shape, or there is no memory for them
+    void read_weights(io::ModelFile const& file) {
+        require_weights(file, layout_);
+        make_room();
+        auto const values = load_weights(file, layout_);
+        set_weights(std::vector<Scalar>(values.begin(), values.end()));
+    }
+    /// Writes weights (in single precision), settings and tokenizer to one file, atomically.
+    /// @throws Error when it cannot be written
+    void write(std::filesystem::path const& path, nlohmann::json const& configuration) const {
+        Device device(options_.device);
+        std::vector<Scalar> host(static_cast<std::size_t>(layout_.size()));
+        download(device, static_cast<Scalar const*>(weights_.data()), std::span<Scalar>(host));
+        save_weights(path, configuration, tokenizer_, layout_, std::vector<float>(host.begin(), host.end()));
+    }
+
+    /// The tokens of lines of text. @throws Error when one has none, naming its number
+    [[nodiscard]] std::vector<std::vector<Token>> encode(std::span<std::string const> sources,
+                                                         char const* where) const {
+        std::vector<std::vector<Token>> tokens;
+        tokens.reserve(sources.size());
+        for (std::string const& source : sources) {
+            require(!tokens.emplace_back(tokenizer_.encode(source)).empty(), where, ": source ", tokens.size() - 1,
+                    " is empty, expected text");
+        }
+        return tokens;
+    }
+
+    Options options_;
+    HeldTokenizer tokenizer_;
+    nn::ParameterLayout layout_{};
+    Space space_;
+    Model model_;
+    typename Device::template Buffer<Scalar> weights_{};
+    mutable Workers<Device> workers_{};
+
+private:
+    void make_room() { weights_ = typename Device::template Buffer<Scalar>(layout_.size()); }
+    void set_weights(std::vector<Scalar> const& values) {
+        Device device(options_.device);
+        upload(device, std::span<Scalar const>(values), weights_.data());
+    }
+};
+
+}  // namespace inkling::pipeline
