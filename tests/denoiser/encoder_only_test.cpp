@@ -93,9 +93,9 @@ TEST_CASE("NoisyLearned: clamping takes the nearest embedding, where the read-ou
     Device device{{.threads = 1}};
     nn::Workspace<Device> workspace;
     nn::ParameterLayout layout;
-    Space const nearest(layout, 3, {.width = 2, .clamping = embedding::Rounding::nearest});
+    Space const nearest(layout, 3, {.width = 2, .clamping = embedding::Clamping::nearest});
     nn::ParameterLayout other_layout;
-    Space const likeliest(other_layout, 3, {.width = 2, .clamping = embedding::Rounding::readout});
+    Space const likeliest(other_layout, 3, {.width = 2, .clamping = embedding::Clamping::readout});
     std::vector<double> weights{1.0, 0.0, 10.0, 10.0, 0.0, 1.0, 0.0, 0.0, 0.0};
     nn::Pass<Device> pass{device, workspace, weights.data()};
     std::vector<double> z{1.1, 0.2, 0.2, 1.1};

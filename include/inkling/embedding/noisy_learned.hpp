@@ -11,7 +11,7 @@
 namespace inkling::embedding {
 
 /// How clamping finds the token of an estimate.
-enum class Rounding {
+enum class Clamping {
     readout,  ///< the likeliest under the read-out
     nearest   ///< the one whose embedding is nearest
 };
@@ -23,7 +23,7 @@ struct NoisyLearnedOptions {
                                ///< its table's first step
     bool tied = true;          ///< the read-out is the table
     bool readout_bias = true;  ///< the read-out adds a number to each token's logit
-    Rounding clamping = Rounding::nearest;
+    Clamping clamping = Clamping::nearest;
     double standard_deviation = 1.0;  ///< of the starting values; positive
 };
 
@@ -80,7 +80,7 @@ public:
     /// The token [N] that clamping takes each row of z [N, D] for.
     template <Backend B>
     void nearest(nn::Pass<B>& pass, MatrixView<typename B::Scalar const> z, VectorView<Token> tokens) const {
-        if (options_.clamping == Rounding::nearest)
+        if (options_.clamping == Clamping::nearest)
             nearest_rows(pass, pass.matrix(table_), z, tokens);
         else
             readout_argmax(pass.device, z, pass.matrix(readout_), pass.vector(bias_), tokens);
