@@ -6,6 +6,7 @@
 //   seq2seq evaluate --model de-en.inkling --source test.de --reference test.en
 //   seq2seq post-train --from de-en.inkling --source train.de --target train.en --model agreeing.inkling --minutes 20
 //   seq2seq noise --model de-en.inkling
+//   seq2seq fit-plan --model de-en.inkling --source some.de --output de-en.plan
 //   seq2seq distill --model de-en.ar --source train.de --output train.distilled.en
 //   seq2seq rescore --scorer de-en.ar --source new.de --candidates new.1.en new.2.en > best.en
 //
@@ -111,8 +112,10 @@ void add_generation(CLI::App& command, GenerateSettings& settings) {
     command.add_option("--sampler", settings.sampler, "how noise is walked back; the recipe's own if not given")
         ->check(CLI::IsMember({"ddpm", "ddim", "cedi", "dpm-solver"}));
     command.add_option("--steps", settings.steps, "denoising steps")->capture_default_str();
-    command.add_option("--plan", settings.plan, "where they lie, for ddpm and ddim")
-        ->check(CLI::IsMember({"even", "adaptive", "quadratic"}))
+    command
+        .add_option("--plan", settings.plan,
+                    "where they lie, for ddpm and ddim: even, adaptive, quadratic, or a file "
+                    "of fit-plan")
         ->capture_default_str();
     command.add_option("--early-stopping", settings.early_stopping, "cleanest steps left out")->capture_default_str();
     command
@@ -149,6 +152,7 @@ int main(int count, char** arguments) {
     auto* const post_command =
         program.add_subcommand("post-train", "trains a model on, so that it writes as well in fewer steps");
     auto* const noise_command = program.add_subcommand("noise", "tells how much noise the embeddings of a model need");
+    auto* const plan_command = program.add_subcommand("fit-plan", "measures which steps of a model matter, for --plan");
     auto* const distill_command = program.add_subcommand("distill", "new targets, by a model of autoregressive");
     auto* const rescore_command = program.add_subcommand(
         "rescore", "of several answers to each line that which a model of autoregressive prefers");
@@ -159,6 +163,11 @@ int main(int count, char** arguments) {
     add_post_training(*post_command, training);
     noise_command->add_option("--model", generating.model, "model file")->required();
     noise_command->add_option("--seed", generating.seed, "of the noise")->capture_default_str();
+    plan_command->add_option("--model", generating.model, "model file")->required();
+    plan_command->add_option("--source", generating.source, "some source lines, a hundred say")->required();
+    plan_command->add_option("--output", generating.output, "file to write")->required();
+    plan_command->add_option("--steps", generating.steps, "of the even plan that is measured, 200 if not given");
+    plan_command->add_option("--threads", generating.threads, support::threads_help)->capture_default_str();
     support::add_distillation(*distill_command, search);
     rescore_command->add_option("--scorer", rescoring.scorer, "model file of autoregressive")->required();
     rescore_command->add_option("--source", rescoring.source, "source lines")->required();
@@ -173,6 +182,10 @@ int main(int count, char** arguments) {
         if (*generate_command) recipe_of(generating.model)->generate(generating);
         if (*evaluate_command) recipe_of(generating.model)->evaluate(generating);
         if (*noise_command) recipe_of(generating.model)->measure_noise(generating);
+        if (*plan_command) {
+            if (plan_command->count("--steps") == 0) generating.steps = 200;
+            recipe_of(generating.model)->fit_plan(generating);
+        }
         if (*distill_command) seq2seq::distill(search);
         if (*rescore_command) seq2seq::rescore(rescoring);
     });

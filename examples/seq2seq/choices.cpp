@@ -31,7 +31,21 @@ Choice make_choice(GenerateSettings const& settings) {
 sampler::StepPlan step_plan(GenerateSettings const& settings) {
     if (settings.plan == "adaptive") return sampler::AdaptiveDecay{};
     if (settings.plan == "quadratic") return sampler::QuadraticSteps{};
-    return sampler::EvenSteps{};
+    if (settings.plan == "even") return sampler::EvenSteps{};
+    sampler::FittedSteps fitted;
+    io::LineReader lines(settings.plan);
+    for (std::string line; lines.next(line);) {
+        std::size_t end = 0;
+        double change = -1.0;
+        try {
+            change = std::stod(line, &end);
+        } catch (std::exception const&) {}
+        require(end == line.size() && change >= 0.0, "'", settings.plan, "': line ", lines.line_number(), " is '", line,
+                "', expected a number of at least 0, as fit-plan writes them");
+        fitted.change.push_back(change);
+    }
+    require(!fitted.change.empty(), "'", settings.plan, "' is empty, expected what fit-plan writes");
+    return fitted;
 }
 
 Sampling discrete_sampling(GenerateSettings const& settings, Index steps_of_training, sampler::Ddpm ddpm) {

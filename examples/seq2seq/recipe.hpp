@@ -78,6 +78,8 @@ public:
     virtual void evaluate(GenerateSettings const& settings) const = 0;
     /// Tells how far each time of the diffusion leaves tokens readable, and which noise factor would be enough.
     virtual void measure_noise(GenerateSettings const& settings) const = 0;
+    /// Writes a file that --plan takes: where the model's answers to some lines change.
+    virtual void fit_plan(GenerateSettings const& settings) const = 0;
 };
 
 [[nodiscard]] std::unique_ptr<Recipe> difformer();
@@ -137,6 +139,28 @@ public:
             "noise_factor=%.2f\n",
             train::measured_noise_factor(tokens, schedule));
         require(std::fflush(stdout) == 0, "standard output cannot be written");
+    }
+
+    void fit_plan(GenerateSettings const& settings) const final {
+        io::AtomicFile file(settings.output);
+        auto const model = load(settings);
+        io::LineReader lines(settings.source);
+        std::vector<std::string> sources;
+        for (std::string line; lines.next(line);)
+            if (!line.empty()) sources.push_back(line);
+        require(!sources.empty(), "'", settings.source, "' is empty, expected lines of text");
+        decode::EstimateChange measured;
+        (void)model.generate_with(
+            sources,
+            {.seed = settings.seed,
+             .tokens_per_batch = settings.tokens_per_batch,
+             .on_progress = [](Index done, Index total) { std::cerr << '\r' << done << '/' << total << std::flush; }},
+            make_choice(settings), measured);
+        std::string text;
+        for (double const change : measured.change()) text += message(change, '\n');
+        file.write(std::as_bytes(std::span(text)));
+        file.commit();
+        std::cerr << "\nplan written to " << settings.output << '\n';
     }
 
 protected:

@@ -86,6 +86,14 @@ done
 cmp whole kept || say "post-training changed the model it began with"
 expect 2 "a recipe without it" "$program" post-train --from sed --model none --source source.txt --target target.txt --updates 1
 
+# A plan is fitted to a model, and used.
+expect 0 "plan written to plan" "$program" fit-plan --model whole --source valid.source --output plan --steps 50
+[[ $(wc -l <plan) == 50 ]] || say "a plan of $(wc -l <plan) parts, expected 50"
+expect 0 "bleu=" "$program" evaluate --model whole --source valid.source --reference valid.target --steps 5 --plan plan
+expect 2 "line 1 is 'the red boat is here'" "$program" evaluate --model whole --source valid.source \
+    --reference valid.target --plan valid.source
+expect 2 "no/plan" "$program" evaluate --model whole --source valid.source --reference valid.target --plan no/plan
+
 # A model of autoregressive chooses among candidates and files of them, and writes new targets.
 autoregressive=$(dirname "$program")/autoregressive
 if [[ -x $autoregressive ]]; then
