@@ -113,6 +113,7 @@ void run_training(TrainSettings const& settings) {
                                    .reach = settings.reach,
                                    .dropout = settings.dropout,
                                    .longest = settings.longest};
+    preset.model.embedding.frozen = !settings.vectors.trained;
     preset.model.device.threads = settings.threads;
     preset.model.seed = settings.seed;
     Model model(tokenizer, preset.model);

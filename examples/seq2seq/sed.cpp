@@ -35,6 +35,7 @@ public:
             }
             return Model(texts.tokenizer,
                          {.embedding = {.width = settings.latent,
+                                        .frozen = !settings.vectors.trained,
                                         .table = support::make_table(settings.vectors, texts.tokenizer, lines)},
                           .denoiser = {.width = settings.width,
                                        .layers = settings.layers,

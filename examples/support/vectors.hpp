@@ -13,14 +13,15 @@ using inkling::Index;
 
 /// Where a frozen table comes from.
 struct VectorSettings {
-    std::string file{};   ///< .npy or .safetensors to import; empty: vectors are learned
-    std::string name{};   ///< of the matrix in a safetensors file of several
-    std::string kept{};   ///< file that learned vectors are kept in, for a run that is resumed
-    bool random = false;  ///< vectors that know nothing, to hold others against
-    Index latent = 32;    ///< numbers that are left of each vector
-    Index width = 128;    ///< of vectors that are learned
-    Index epochs = 5;     ///< times they read the lines
-    double pads = 0.1;    ///< share of pad tokens between them
+    std::string file{};    ///< .npy or .safetensors to import; empty: vectors are learned
+    std::string name{};    ///< of the matrix in a safetensors file of several
+    std::string kept{};    ///< file that learned vectors are kept in, for a run that is resumed
+    bool random = false;   ///< vectors that know nothing, to hold others against
+    bool trained = false;  ///< vectors are trained on with the model
+    Index latent = 32;     ///< numbers that are left of each vector
+    Index width = 128;     ///< of vectors that are learned
+    Index epochs = 5;      ///< times they read the lines
+    double pads = 0.1;     ///< share of pad tokens between them
     std::uint64_t seed = 1;
 };
 
@@ -31,6 +32,8 @@ inline void add_vectors(CLI::App& command, VectorSettings& settings, std::string
     command.add_option("--vectors-name", settings.name, "their name in a safetensors file of several matrices")
         ->group(group);
     command.add_flag("--random-vectors", settings.random, "vectors that know nothing, to hold others against")
+        ->group(group);
+    command.add_flag("--train-vectors", settings.trained, "vectors are no more than where the model's own begin")
         ->group(group);
     command.add_option("--vector-width", settings.width, "of vectors that are learned")
         ->capture_default_str()

@@ -14,6 +14,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -81,6 +82,27 @@ TEST_CASE("Pretrained: z0 is the table's row, the read-out starts as the table, 
             CHECK(z0[4 * row + i] == static_cast<double>(table->values[4 * static_cast<std::size_t>(tokens[row]) + i]));
     space.embed_backward(pass, TokenView(tokens.data(), 3), {}, view);
     CHECK(gradients == std::vector<double>(gradients.size()));
+}
+
+TEST_CASE("Pretrained: where it is not frozen the table is trained, by the rows of each of its tokens") {
+    auto const table = embedding::normalized(raw());
+    nn::ParameterLayout layout;
+    Pretrained const space(layout, 5, {.width = 4, .frozen = false, .table = table});
+    CHECK(layout.trained_ranges() == std::vector<std::pair<Index, Index>>{{0, 40}});
+    std::vector<double> weights(40), gradients(40), dz0(12);
+    layout.initialize<double>(1, weights);
+    for (std::size_t i = 0; i < 12; ++i) dz0[i] = static_cast<double>(i);
+    Device device{{.threads = 1}};
+    nn::Workspace<Device> workspace;
+    nn::Pass<Device> pass{device, workspace, weights.data(), gradients.data()};
+    std::vector<Token> const tokens{3, 0, 3};
+    space.embed_backward(pass, TokenView(tokens.data(), 3), {}, MatrixView<double>(dz0.data(), 3, 4));
+    for (std::size_t i = 0; i < 4; ++i) {
+        auto const at = static_cast<std::size_t>(space.table().offset) + i;
+        CHECK(gradients[at + 12] == dz0[i] + dz0[8 + i]);
+        CHECK(gradients[at] == dz0[4 + i]);
+        CHECK(gradients[at + 4] == 0.0);
+    }
 }
 
 TEST_CASE(

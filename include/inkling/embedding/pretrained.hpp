@@ -16,13 +16,14 @@ namespace inkling::embedding {
 struct PretrainedOptions {
     Index width = 32;           ///< D, 1 to 2^20
     double start_noise = 0.01;  ///< standard deviation of what training adds to make z0, [0, 1)
+    bool frozen = true;         ///< false: training goes on with the table too, and its norms become what they may
     /// [V, D], rows of norm sqrt(D), from `normalized`; shared, never copied. A model file holds it: who loads one
     /// leaves this empty
     std::shared_ptr<VectorTable const> table{};
 };
 
-/// z0 = E[w] + start_noise * noise with a table E [V, D] that was trained elsewhere and is trained no more; logits = R z
-/// with a read-out R that starts as E and is trained.
+/// z0 = E[w] + start_noise * noise with a table E [V, D] that was trained elsewhere and, unless it is not `frozen`, is
+/// trained no more; logits = R z with a read-out R that starts as E and is trained.
 ///
 /// Nothing pulls embeddings together that do not move, so no anchor is needed, and what the table knows of words is
 /// there from the first update. D is small, by a bottleneck of a wider table: backend::principal_components. Sampling
@@ -40,9 +41,10 @@ public:
     ///         another norm than sqrt(D)
     Pretrained(nn::ParameterLayout& layout, Index vocabulary, Options const& options)
         : start_noise_(checked(options, vocabulary).start_noise),
+          frozen_(options.frozen),
           table_(layout.add_matrix("embedding.weight", vocabulary, options.width, start(options))),
           readout_(layout.add_matrix("readout.weight", vocabulary, options.width, start(options))) {
-        layout.freeze(table_);
+        if (frozen_) layout.freeze(table_);
     }
 
     [[nodiscard]] Index width() const { return table_.cols; }
@@ -58,9 +60,12 @@ public:
     void embed(nn::Pass<B>& pass, TokenView tokens, MatrixView<typename B::Scalar> z0, Saved<B>* = nullptr) const {
         gather(pass.device, pass.matrix(table_), tokens, typename B::Scalar{1}, z0);
     }
-    /// Does nothing: the table is not trained.
+    /// Adds the gradient of z0 to that of the table, where it is trained.
     template <Backend B>
-    void embed_backward(nn::Pass<B>&, TokenView, Saved<B> const&, MatrixView<typename B::Scalar>) const {}
+    void embed_backward(nn::Pass<B>& pass, TokenView tokens, Saved<B> const&,
+                        MatrixView<typename B::Scalar> dz0) const {
+        if (!frozen_) scatter_add(pass.device, dz0, tokens, typename B::Scalar{1}, pass.matrix_gradient(table_));
+    }
 
 private:
     [[nodiscard]] static Options const& checked(Options const& options, Index vocabulary) {
@@ -95,6 +100,7 @@ private:
     }
 
     double start_noise_;
+    bool frozen_;
     nn::Parameter table_;
     nn::Parameter readout_;
 };
@@ -106,6 +112,7 @@ template <class Options, class Visit>
 void describe(Options& options, Visit const& visit) {
     visit("width", options.width);
     visit("start_noise", options.start_noise);
+    visit("frozen", options.frozen);
 }
 
 }  // namespace inkling::embedding

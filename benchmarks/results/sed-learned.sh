@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Multi30k: SED's parts on pairs, with vectors that begin at random and are trained with the model.
+# figure: not yet measured
+# data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
+source benchmarks/results/multi30k.bash
+learn "$seq2seq" --recipe sed --random-vectors --train-vectors
+for guidance in 1 2 4; do translate --guidance "$guidance"; done
