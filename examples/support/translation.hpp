@@ -36,6 +36,7 @@ struct TrainSettings {
     std::string source, target, valid_source, valid_target, model, metrics, tokenizer = "sentencepiece";
     double minutes = 0.0, dropout = 0.1, learning_rate = 1e-3, ema = 0.999;
     double label_smoothing = 0.1, weight_decay = 0.01, clip = 1.0, checkpoint_minutes = 5.0;
+    std::vector<std::string> tags;
     bool restart = false;
     Index steps = 0, vocabulary = 6000, latent = 128, width = 256, layers = 3, heads = 4, hidden = 0, longest = 256;
     Index tokens_per_batch = 1536, length_pool = 1, warm_up = 1000, validate_every = 1000, valid_lines = 200,
@@ -54,7 +55,8 @@ struct WriteSettings {
 inline AnyTokenizer make_tokenizer(TrainSettings const& settings) {
     BothLines lines{io::LineReader(settings.source), io::LineReader(settings.target)};
     if (settings.tokenizer == "word") return text::WordTokenizer::train(lines, {.maximum_size = settings.vocabulary});
-    return text::SentencePieceTokenizer::train(lines, {.vocabulary_size = settings.vocabulary, .exact_size = false});
+    return text::SentencePieceTokenizer::train(
+        lines, {.vocabulary_size = settings.vocabulary, .exact_size = false, .tags = settings.tags});
 }
 
 inline text::ParallelCorpus read(TrainSettings const& settings, std::string const& source, std::string const& target,
@@ -332,6 +334,8 @@ inline void add_sizes(CLI::App& command, TrainSettings& settings) {
         ->check(CLI::IsMember({"sentencepiece", "word"}))
         ->capture_default_str();
     command.add_option("--vocabulary", settings.vocabulary, "tokens at most")->capture_default_str();
+    command.add_option("--tags", settings.tags,
+                       "words of the sources that are never cut, such as <2de> <2fr> for the language that is wanted");
     command.add_option("--width", settings.width, "width of the Transformer")->capture_default_str();
     command.add_option("--layers", settings.layers, "of encoder and decoder each")->capture_default_str();
     command.add_option("--heads", settings.heads, "of attention")->capture_default_str();

@@ -86,6 +86,15 @@ done
 cmp whole kept || say "post-training changed the model it began with"
 expect 2 "a recipe without it" "$program" post-train --from sed --model none --source source.txt --target target.txt --updates 1
 
+# One model of two targets is told by a tag which of them to write.
+{ sed 's/^/<plain> /' source.txt && sed 's/^/<turned> /' source.txt; } >tagged.source
+cat source.txt target.txt >tagged.target
+expect 0 "model written to tagged" "$program" train --source tagged.source --target tagged.target "${sizes[@]}" \
+    --tokenizer sentencepiece --vocabulary 60 --tags "<plain>" "<turned>" --longest 24 --model tagged --updates 600 --ema 0.98
+"$program" generate --model tagged <<<"<plain> the red boat is here" >plain
+"$program" generate --model tagged <<<"<turned> the red boat is here" >turned
+cmp -s plain turned && say "a tag does not change what is written: $(cat plain)"
+
 # A plan is fitted to a model, and used.
 expect 0 "plan written to plan" "$program" fit-plan --model whole --source valid.source --output plan --steps 50
 [[ $(wc -l <plan) == 50 ]] || say "a plan of $(wc -l <plan) parts, expected 50"

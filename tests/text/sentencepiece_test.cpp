@@ -98,6 +98,23 @@ TEST_CASE("SentencePieceTokenizer: the same text and options give the same bytes
     CHECK(train(made_up_text(), two).serialise() == train(made_up_text(), two).serialise());
 }
 
+TEST_CASE("SentencePieceTokenizer: a tag is one token of its own wherever it stands, and comes back as it went in") {
+    auto const tagged = train(made_up_text(), {.vocabulary_size = 60, .tags = {"<2de>", "<2fr>"}});
+    CHECK(tagged.vocabulary_size() == 60);
+    std::string const line = made_up_text().front();
+    for (std::string const& text : {"<2de> " + line, line + " <2de>", "<2de>" + line}) {
+        auto const tokens = tagged.encode(text);
+        CHECK(
+            std::count_if(tokens.begin(), tokens.end(), [&](Token token) { return tagged.spelling(token) == "<2de>"; })
+            == 1);
+        CHECK(tagged.decode(tokens) == text);
+    }
+    CHECK(tagged.encode("<2de> " + line) != tagged.encode("<2fr> " + line));
+    for (char const* const tag : {"", "two words", "a,b", "\xff"})
+        CHECK_THROWS_WITH_AS((void)train(made_up_text(), {.vocabulary_size = 60, .tags = {tag}}),
+                             doctest::Contains("expected UTF-8 text without blanks and commas"), Error);
+}
+
 TEST_CASE("SentencePieceTokenizer: special tokens may stand in another order") {
     SpecialTokens const diffuseq{.bos = 0, .pad = 3, .eos = 1, .unk = 2};
     SentencePieceTokenizer const tokenizer = train(made_up_text(), {.vocabulary_size = 60, .specials = diffuseq});

@@ -38,6 +38,9 @@ struct SentencePieceOptions {
     int threads = 1;               ///< in [1, 128]; the pieces found depend on it in the last digits of their scores
     Index max_line_bytes = 16384;  ///< longer lines are left out of training (not of encoding); 1 to 2^30
     SpecialTokens specials{};
+    /// words that are one token each wherever they stand, such as '<2de>' in front of sources for whichever language is
+    /// wanted; without blanks and commas
+    std::vector<std::string> tags{};
 };
 
 /// Subwords by SentencePiece, trained from the program or loaded from a model. Needs inkling::sentencepiece.
@@ -233,9 +236,15 @@ private:
         require(options.max_line_bytes >= 1 && options.max_line_bytes <= most_bytes, where, "max_line_bytes is ",
                 options.max_line_bytes, ", expected 1 to ", most_bytes);
         require_special_tokens(options.specials, where);
+        for (std::string const& tag : options.tags)
+            require(!tag.empty() && valid_utf8_prefix(tag) == tag.size()
+                        && tag.find_first_of(" \t\n,") == std::string::npos,
+                    where, "a tag is '", tag, "', expected UTF-8 text without blanks and commas");
     }
 
     static std::unordered_map<std::string, std::string> arguments(SentencePieceOptions const& options) {
+        std::string tags;
+        for (std::string const& tag : options.tags) tags += (tags.empty() ? "" : ",") + tag;
         return {{"vocab_size", std::to_string(options.vocabulary_size)},
                 {"model_type", options.model == PieceModel::bpe ? "bpe" : "unigram"},
                 {"character_coverage", "1.0"},
@@ -249,6 +258,7 @@ private:
                 {"pad_id", std::to_string(options.specials.pad)},
                 {"eos_id", std::to_string(options.specials.eos)},
                 {"unk_id", std::to_string(options.specials.unk)},
+                {"user_defined_symbols", tags},
                 {"unk_surface", "<unk>"},
                 {"minloglevel", "3"}};
     }
