@@ -89,8 +89,9 @@ expect 2 "a recipe without it" "$program" post-train --from sed --model none --s
 # One model of two targets is told by a tag which of them to write.
 { sed 's/^/<plain> /' source.txt && sed 's/^/<turned> /' source.txt; } >tagged.source
 cat source.txt target.txt >tagged.target
-expect 0 "model written to tagged" "$program" train --source tagged.source --target tagged.target "${sizes[@]}" \
-    --tokenizer sentencepiece --vocabulary 60 --tags "<plain>" "<turned>" --longest 24 --model tagged --updates 600 --ema 0.98
+expect 0 "model written to tagged" "$program" train --source tagged.source --target tagged.target --latent 16 \
+    --width 32 --layers 1 --heads 2 --longest 24 --tokens-per-batch 128 --warm-up 10 --learning-rate 0.003 --ema 0.98 \
+    --vocabulary 60 --tags "<plain>" "<turned>" --model tagged --updates 400
 "$program" generate --model tagged <<<"<plain> the red boat is here" >plain
 "$program" generate --model tagged <<<"<turned> the red boat is here" >turned
 cmp -s plain turned && say "a tag does not change what is written: $(cat plain)"
