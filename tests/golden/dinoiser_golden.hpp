@@ -141,7 +141,7 @@ void check_forward(json const& entry) {
     auto const packed_source = official.source(pass, source);
     auto const encoded = model.encode(pass, packed_source, &saved);
     compare_layers(official, "encoder layer ", "out/encoder/layer", source,
-                   seen(saved.encoder_layers, options.encoder_normalize_before), saved.encoder_norm.input);
+                   seen(saved.encoder.layers, options.encoder_normalize_before), saved.encoder.norm.input);
     official.compare("encoder output, kept for training", official.host(encoded.output),
                      official.numbers("out/encoder/feature", source), forward_tolerance);
     official.compare("encoder output", official.host(model.encode(pass, packed_source).output),
@@ -213,10 +213,10 @@ void check_forward(json const& entry) {
         model.predict(pass, packed, memory, z_t, time, previous, output, &saved);
         official.compare("output kept for training, " + which, official.host(output),
                          official.numbers(out + "model_out", target), forward_tolerance);
-        auto const layers = seen(saved.decoder_layers, options.decoder_normalize_before);
+        auto const layers = seen(saved.decoder.layers, options.decoder_normalize_before);
         bool const before = options.decoder_normalize_before;
         compare_layers(official, which + ", layer ", out + "layer", target, layers,
-                       before ? saved.norm.input : ConstView(saved.down.input));
+                       before ? saved.decoder.norm.input : ConstView(saved.down.input));
         official.compare("decoder's output, " + which, official.host(saved.down.input),
                          official.numbers(out + "decoder_output", target), forward_tolerance);
 

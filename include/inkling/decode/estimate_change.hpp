@@ -19,8 +19,9 @@ namespace inkling::decode {
 ///     (void)model.generate_with(lines, {}, decode::MinimumBayesRisk{}, measured);    // with a plan of many even steps
 ///     sampler::Ddpm const few{.steps = 10, .step_plan = sampler::FittedSteps{measured.change()}};
 ///
-/// Between two steps it is the mean over rows and dimensions of |z0_hat - z0_hat before|, spread evenly over the time
-/// between them. For one run at a time; runs add up.
+/// Between two steps it is the sum over rows and dimensions of |z0_hat - z0_hat before|, spread evenly over the time
+/// between them; batches and runs add up. Times are those that the denoiser is told: of a sampler that tells it others
+/// than the levels, as Cedi does, nothing can be learned. For one run at a time.
 class EstimateChange {
 public:
     /// @param parts  into how many equal parts the times [0, 1] are cut, at least 1
@@ -30,19 +31,23 @@ public:
         change_.resize(static_cast<std::size_t>(parts));
     }
 
+    /// @throws Error when a step has another number of rows than the one before
     template <class Scalar>
     void operator()(StepData<Scalar> const& step) {
-        if (step.step > 0 && !step.z0_hat.empty()) {
+        if (step.step > 0) {
+            require(step.z0_hat.size() == before_.size(), "inkling::decode::EstimateChange: step ", step.step, " has ",
+                    static_cast<Index>(step.z0_hat.size()), " elements, expected ",
+                    static_cast<Index>(before_.size()), ", as the step before it");
             double sum = 0.0;
             for (std::size_t i = 0; i < step.z0_hat.size(); ++i)
                 sum += std::abs(static_cast<double>(step.z0_hat[i]) - before_[i]);
-            add(step.time, time_, sum / static_cast<double>(step.z0_hat.size()));
+            add(step.time, time_, sum);
         }
         before_.assign(step.z0_hat.begin(), step.z0_hat.end());
         time_ = step.time;
     }
 
-    /// [parts], the cleanest first, of all runs together.
+    /// [parts], each at least 0, the cleanest first, of all runs together.
     [[nodiscard]] std::vector<double> const& change() const { return change_; }
 
 private:

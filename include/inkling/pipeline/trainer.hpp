@@ -183,14 +183,13 @@ public:
             if (step_ > first_step) require_sound(corpus, sentences);
             save(plan, budget.seconds());
         }
-        if (asked_to_end()) {
+        if (!asked_to_end()) use_the_best(validates ? held_out : nullptr);
+        if (asked_to_end()) {  // while the best were scored, too: another run chooses among them
             report.end = TrainingReport::End::stopped;
             if (guard && guard->requested()) {
                 report.end = TrainingReport::End::interrupted;
                 report.signal = guard->signal();
             }
-        } else {
-            use_the_best(validates ? held_out : nullptr);
         }
         report.steps = step_;
         report.seconds = budget.seconds();

@@ -1,0 +1,471 @@
+"""The same model, weights, tokens, noise and steps in inkling and in PyTorch, timed by turns in one run.
+
+`./dev bench compare [--json FILE] [--rows a,b] [--pairs 5] [--threads 1,2]` calls this. Before a time is printed, both sides
+must have written the same tokens (all but a hundredth, which rounding may decide otherwise) or computed the same loss.
+PyTorch's side is what a user of PyTorch would write: sentences sorted by length and padded to batches as fairseq does,
+source and cross-attention keys and values computed once, scaled_dot_product_attention; eager and torch.compile, in single
+precision and under bfloat16 autocast. What counts is the better of eager and compiled.
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy
+import torch
+from torch.nn import functional
+
+SPECIAL_PAD, SPECIAL_EOS, SPECIAL_BOS = 1, 2, 0
+
+
+class Side:
+    """inkling, in a process of its own."""
+
+    def __init__(self, program, threads):
+        environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+    def ask(self, do, **arguments):
+        self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        if "error" in answer:
+            sys.exit(f"compare: {do}: {answer['error']}")
+        return answer
+
+
+def read_model(path):
+    """A model file's weights by name; it is a safetensors file."""
+    data = Path(path).read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    weights = {}
+    for name, entry in header.items():
+        if name == "__metadata__" or entry["dtype"] != "F32":
+            continue
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        weights[name] = torch.frombuffer(bytearray(data[begin:end]), dtype=torch.float32).reshape(entry["shape"])
+    return weights
+
+
+def attend(query, key, value, heads, mask):
+    batch, rows, width = query.shape
+    split = lambda x: x.view(batch, x.shape[1], heads, width // heads).transpose(1, 2)
+    out = functional.scaled_dot_product_attention(split(query), split(key), split(value), attn_mask=mask)
+    return out.transpose(1, 2).reshape(batch, rows, width)
+
+
+class Layer(torch.nn.Module):
+    def __init__(self, width, heads, hidden, cross):
+        super().__init__()
+        linear = torch.nn.Linear
+        self.heads = heads
+        self.self_attn = torch.nn.ModuleDict({name: linear(width, width) for name in ("q_proj", "k_proj", "v_proj", "out_proj")})
+        self.self_attn_layer_norm = torch.nn.LayerNorm(width)
+        if cross:
+            self.encoder_attn = torch.nn.ModuleDict({name: linear(width, width) for name in ("q_proj", "k_proj", "v_proj", "out_proj")})
+            self.encoder_attn_layer_norm = torch.nn.LayerNorm(width)
+        self.fc1, self.fc2 = linear(width, hidden), linear(hidden, width)
+        self.final_layer_norm = torch.nn.LayerNorm(width)
+
+    def memory(self, output):
+        return self.encoder_attn["k_proj"](output), self.encoder_attn["v_proj"](output)
+
+    def forward(self, x, mask, memory=None, memory_mask=None):
+        own = self.self_attn
+        x = self.self_attn_layer_norm(x + own["out_proj"](attend(own["q_proj"](x), own["k_proj"](x), own["v_proj"](x), self.heads, mask)))
+        if memory is not None:
+            other = self.encoder_attn
+            x = self.encoder_attn_layer_norm(x + other["out_proj"](attend(other["q_proj"](x), *memory, self.heads, memory_mask)))
+        return self.final_layer_norm(x + self.fc2(functional.relu(self.fc1(x))))
+
+
+class Stack(torch.nn.Module):
+    def __init__(self, sizes, cross):
+        super().__init__()
+        latent, width = sizes["latent"], sizes["width"]
+        self.embed_positions = torch.nn.Embedding(1024 + 2, width)
+        self.project_in_dim = torch.nn.Linear(latent, width, bias=False)
+        self.layers = torch.nn.ModuleList(Layer(width, sizes["heads"], sizes["hidden"], cross) for _ in range(sizes["layers"]))
+
+
+class Decoder(Stack):
+    def __init__(self, sizes):
+        super().__init__(sizes, True)
+        latent, width = sizes["latent"], sizes["width"]
+        self.embed_tokens = torch.nn.Embedding(sizes["vocabulary"], latent)
+        self.project_out_dim = torch.nn.Linear(width, latent, bias=False)
+        self.embed_length = torch.nn.Embedding(256, width)
+        self.embed_norm = torch.nn.LayerNorm(width)
+        self.self_cond_proj = torch.nn.Sequential(torch.nn.Linear(2 * width, width), torch.nn.ReLU(), torch.nn.Linear(width, width))
+        self.embed_time = torch.nn.Sequential(torch.nn.Linear(width, 4 * width), torch.nn.ReLU(), torch.nn.Linear(4 * width, width))
+
+
+def mask_of(lengths, rows):
+    """[B, 1, 1, rows]: which keys are there; None where all are."""
+    there = torch.arange(rows)[None, :] < lengths[:, None]
+    return None if bool(there.all()) else there[:, None, None, :]
+
+
+class Difformer(torch.nn.Module):
+    """Difformer's denoiser with the names of the official parameters, over padded batches."""
+
+    def __init__(self, sizes, weights, scale):
+        super().__init__()
+        self.encoder, self.decoder = Stack(sizes, False), Decoder(sizes)
+        self.width, self.scale = sizes["width"], scale
+        missing, unexpected = self.load_state_dict(weights, strict=False)
+        assert not missing, missing
+        assert all(name in ("encoder.embed_tokens.weight", "decoder.output_projection.weight") for name in unexpected), unexpected
+
+    def embed(self, tokens):
+        return self.decoder.embed_tokens(tokens) * self.scale
+
+    def encode(self, tokens, lengths):
+        """Memory of every decoder layer, its mask, and the mean row."""
+        rows = tokens.shape[1]
+        x = self.encoder.project_in_dim(self.embed(tokens)) + self.encoder.embed_positions.weight[2 : 2 + rows]
+        mask = mask_of(lengths, rows)
+        for layer in self.encoder.layers:
+            x = layer(x, mask)
+        there = (torch.arange(rows)[None, :] < lengths[:, None]).unsqueeze(-1)
+        mean = (x * there).sum(1) / lengths[:, None]
+        return [layer.memory(x) for layer in self.decoder.layers], mask, mean
+
+    def lengths(self, mean, lengths):
+        return (mean @ self.decoder.embed_length.weight.T).argmax(-1) - 128 + lengths
+
+    def time(self, labels):
+        half = self.width // 2
+        frequencies = torch.exp(-math.log(10000.0) * torch.arange(half) / half)
+        angles = labels[:, None] * frequencies[None, :]
+        return self.decoder.embed_time(torch.cat([angles.cos(), angles.sin()], -1))
+
+    def forward(self, z_t, previous, time, mask, memory, memory_mask):
+        project = self.decoder.project_in_dim
+        x = self.decoder.self_cond_proj(torch.cat([project(z_t), project(previous)], -1)) + time[:, None, :]
+        x = self.decoder.embed_norm(x + self.decoder.embed_positions.weight[2 : 2 + z_t.shape[1]])
+        for layer, own in zip(self.decoder.layers, memory):
+            x = layer(x, mask, own, memory_mask)
+        return self.decoder.project_out_dim(x)
+
+    def readout(self, z):
+        return z @ self.decoder.embed_tokens.weight.T
+
+
+def batches_by_length(lengths, tokens_per_batch, candidates):
+    """Numbers of sentences of like length, so many that their padded candidates fit."""
+    batch = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * candidates * (lengths[i] + 2) > tokens_per_batch:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def pad(rows, width=None):
+    longest = width or max(map(len, rows))
+    return torch.tensor([row + [SPECIAL_PAD] * (longest - len(row)) for row in rows])
+
+
+class PyTorch:
+    """The same answers by PyTorch."""
+
+    def __init__(self, model, plan, compiled, bfloat16):
+        self.model, self.plan, self.bfloat16 = model, plan, bfloat16
+        self.step = torch.compile(model.forward, dynamic=True) if compiled else model.forward
+
+    def precision(self):
+        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bfloat16)
+
+    @torch.inference_mode()
+    def write(self, sources, noise, offsets, length_beam, tokens_per_batch):
+        """Tokens of the best candidate by mean log-probability. noise: rows of all candidates, offsets of each."""
+        written = [None] * len(sources)
+        lengths = [len(source) for source in sources]
+        for batch in batches_by_length(lengths, tokens_per_batch, length_beam):
+            with self.precision():
+                self.write_batch(sources, batch, noise, offsets, length_beam, written)
+        return written
+
+    def write_batch(self, sources, batch, noise, offsets, length_beam, written):
+        model = self.model
+        texts = [sources[i] + [SPECIAL_EOS] for i in batch]
+        source_lengths = torch.tensor([len(text) for text in texts])
+        memory, memory_mask, mean = model.encode(pad(texts), source_lengths)
+        middle = model.lengths(mean, source_lengths)
+        lengths = (middle[:, None] + torch.arange(length_beam)[None, :] - length_beam // 2).clamp(min=2).reshape(-1)
+        if length_beam > 1:
+            repeat = lambda x: x.repeat_interleave(length_beam, 0)
+            memory = [(repeat(key), repeat(value)) for key, value in memory]
+            memory_mask = None if memory_mask is None else repeat(memory_mask)
+        rows = int(lengths.max())
+        z = torch.zeros(len(lengths), rows, noise.shape[1])
+        for at, length in enumerate(lengths.tolist()):
+            begin = offsets[batch[at // length_beam] * length_beam + at % length_beam]
+            z[at, :length] = noise[begin : begin + length]
+        mask = mask_of(lengths, rows)
+        times = model.time(torch.tensor([step["label"] for step in self.plan], dtype=torch.float32))
+        z0_hat = torch.zeros_like(z)
+        for number, step in enumerate(self.plan):
+            z0_hat = self.step(z, z0_hat, times[number : number + 1], mask, memory, memory_mask).float()
+            z = step["z0"] * z0_hat + step["z_t"] * z
+        best, tokens = torch.log_softmax(model.readout(z0_hat).float(), -1).max(-1)
+        there = torch.arange(rows)[None, :] < lengths[:, None]
+        surety = (best * there).sum(1) / lengths
+        for at, i in enumerate(batch):
+            first = at * length_beam
+            chosen = first + int(surety[first : first + length_beam].argmax())
+            written[i] = tokens[chosen, : int(lengths[chosen])].tolist()
+
+    def loss_of(self, tokens, lengths, sources, source_lengths, a, s, labels, noise, self_condition):
+        model = self.model
+        with self.precision():
+            memory, memory_mask, mean = model.encode(sources, source_lengths)
+            z0 = model.embed(tokens)
+            z_t = a[:, None, None] * z0 + s[:, None, None] * noise
+            mask = mask_of(lengths, tokens.shape[1])
+            time = model.time(labels)
+            previous = torch.zeros_like(z_t)
+            if self_condition:
+                with torch.no_grad():
+                    previous = self.step(z_t, previous, time, mask, memory, memory_mask).float()
+            z0_hat = self.step(z_t, previous, time, mask, memory, memory_mask).float()
+            there = torch.arange(tokens.shape[1])[None, :] < lengths[:, None]
+            regression = ((z0_hat - z0) ** 2).mean(-1)[there].mean()
+            logits = model.readout(z0_hat)[there]
+            anchor = functional.cross_entropy(logits.float(), tokens[there], label_smoothing=0.1)
+            offset = (lengths - source_lengths + 128).clamp(0, 255)
+            length = functional.cross_entropy((mean @ model.decoder.embed_length.weight.T).float(), offset)
+        return regression + anchor + 0.1 * length
+
+
+def texts_of_real_lengths(count, vocabulary, seed):
+    """Made-up sentences whose lengths are distributed like those of translated captions and news: about 2 + gamma."""
+    random = numpy.random.default_rng(seed)
+    lengths = numpy.clip(random.gamma(4.0, 4.0, count).round().astype(int) + 3, 3, 80)
+    return [random.integers(4, vocabulary, length).tolist() for length in lengths]
+
+
+def median_of(times):
+    return statistics.median(times)
+
+
+class Comparison:
+    def __init__(self, arguments, sizes_name, sizes):
+        self.arguments, self.sizes_name, self.sizes = arguments, sizes_name, sizes
+        self.folder = tempfile.TemporaryDirectory()
+        self.model_file = str(Path(self.folder.name) / "model.inkling")
+        self.noise_file = str(Path(self.folder.name) / "noise.npy")
+        self.rows = []
+
+    def start(self, threads):
+        torch.set_num_threads(threads)
+        self.side = Side(self.arguments.side, threads)
+        self.side.ask("make", model=self.model_file, **self.sizes)
+        opened = self.side.ask("open", model=self.model_file, threads=threads, steps=20)
+        self.plan = opened["plan"]
+        self.model = Difformer(self.sizes, read_model(self.model_file), opened["scale"])
+        self.threads = threads
+
+    def variants(self):
+        for compiled in (False, True):
+            for bfloat16 in (False, True):
+                if compiled and self.arguments.eager_only:
+                    continue
+                yield f"{'compiled' if compiled else 'eager'} {'bf16' if bfloat16 else 'fp32'}", PyTorch(self.model, self.plan, compiled, bfloat16)
+
+    def report(self, name, own, theirs, extra):
+        """own: seconds; theirs: seconds by variant."""
+        for precision in ("fp32", "bf16"):
+            known = {key: times for key, times in theirs.items() if key.endswith(precision)}
+            if not known:
+                continue
+            best = min(known, key=lambda key: median_of(known[key]))
+            ratios = sorted(other / mine for mine, other in zip(own, known[best]))
+            row = {
+                "row": name, "sizes": self.sizes_name, "threads": self.threads, "against": f"PyTorch {best}",
+                "ratio_min": ratios[0], "ratio_median": median_of(ratios), "ratio_max": ratios[-1],
+                "inkling_seconds": median_of(own), "pytorch_seconds": median_of(known[best]), **extra,
+            }
+            self.rows.append(row)
+            print(f"{name:34s} {self.sizes_name:12s} {self.threads} threads  against {best:14s} "
+                  f"{row['ratio_min']:.2f} / {row['ratio_median']:.2f} / {row['ratio_max']:.2f}   "
+                  f"{row['inkling_seconds']:.4f} s : {row['pytorch_seconds']:.4f} s", flush=True)
+
+    def writing(self, name, count, length_beam):
+        tokens_per_batch = 4096
+        sources = texts_of_real_lengths(count, self.sizes["vocabulary"], 3)
+        self.side.ask("texts", sources=sources)
+        ask = lambda: self.side.ask("write", length_beam=length_beam, tokens_per_batch=tokens_per_batch)
+        lengths = [max(2, len(source) + 1 + c - length_beam // 2) for source in sources for c in range(length_beam)]
+        self.side.ask("noise", candidates=length_beam, lengths=lengths, file=self.noise_file)
+        noise = torch.from_numpy(numpy.load(self.noise_file))
+        offsets = numpy.concatenate([[0], numpy.cumsum(lengths)]).tolist()
+        expected = ask()["tokens"]
+        theirs = {}
+        variants = dict(self.variants())
+        for key, variant in variants.items():
+            seen = variant.write(sources, noise, offsets, length_beam, tokens_per_batch)
+            if key.endswith("fp32"):
+                total = sum(map(len, expected))
+                same = sum(a == b for mine, other in zip(expected, seen) if len(mine) == len(other) for a, b in zip(mine, other))
+                if same < 0.99 * total:
+                    sys.exit(f"compare: {name}, {key}: {same} of {total} tokens are the same, expected all but a hundredth")
+            theirs[key] = []
+        own, peak = [], 0.0
+        for _ in range(self.arguments.pairs):
+            answer = ask()
+            own.append(answer["seconds"])
+            peak = max(peak, answer["peak_MB"])
+            for key, variant in variants.items():
+                start = time.perf_counter()
+                variant.write(sources, noise, offsets, length_beam, tokens_per_batch)
+                theirs[key].append(time.perf_counter() - start)
+        self.report(name, own, theirs, {"inkling_peak_MB": peak})
+
+    def training(self, name, tokens_per_batch):
+        texts = texts_of_real_lengths(2000, self.sizes["vocabulary"], 5)
+        self.check_loss(texts[:32])
+        self.side.ask("texts", sources=texts)
+        random = numpy.random.default_rng(7)
+        batches, batch, size = [], [], 0
+        for i in random.permutation(len(texts)):
+            if size + len(texts[i]) + 2 > tokens_per_batch:
+                batches.append(batch)
+                batch, size = [], 0
+            batch.append(texts[i])
+            size += len(texts[i]) + 2
+        timed = 3
+        own, theirs = [], {}
+        for key, variant in self.variants():
+            theirs[key] = []
+        variants = dict(self.variants())
+        optimizers = {key: torch.optim.AdamW(variant.model.parameters(), lr=1e-5) for key, variant in variants.items()}
+
+        def update(key, batch, number):
+            variant = variants[key]
+            targets = [[SPECIAL_BOS] + text + [SPECIAL_EOS] for text in batch]
+            sources = [text + [SPECIAL_EOS] for text in batch]
+            tokens = pad(targets)
+            count = len(batch)
+            t = torch.rand(count)
+            alpha_bar = 1 - torch.sqrt(t * 0.9999 + 0.0001)
+            loss = variant.loss_of(tokens, torch.tensor([len(x) for x in targets]), pad(sources), torch.tensor([len(x) for x in sources]),
+                                   alpha_bar.sqrt(), 4.0 * (1 - alpha_bar).sqrt(), 1000 * t,
+                                   torch.randn(*tokens.shape, self.sizes["latent"]), number % 2 == 1)
+            optimizers[key].zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(variant.model.parameters(), 1.0)
+            optimizers[key].step()
+
+        for key in variants:
+            for number in range(2):
+                update(key, batches[number], number)
+        peak = 0.0
+        for _ in range(self.arguments.pairs):
+            answer = self.side.ask("train", warm=2, timed=timed, tokens_per_batch=tokens_per_batch)
+            own.append(answer["seconds"])
+            peak = max(peak, answer["peak_MB"])
+            for key in variants:
+                start = time.perf_counter()
+                for number in range(timed):
+                    update(key, batches[number % len(batches)], number)
+                theirs[key].append((time.perf_counter() - start) / timed)
+        self.report(name, own, theirs, {"inkling_peak_MB": peak})
+
+    def check_loss(self, texts):
+        """Both sides must find the same loss for the same noise."""
+        self.side.ask("open", model=self.model_file, threads=self.threads, steps=20)
+        self.side.ask("texts", sources=texts)
+        answer = self.side.ask("loss", file=self.noise_file)
+        drawn = torch.from_numpy(numpy.load(self.noise_file))
+        targets = [[SPECIAL_BOS] + text + [SPECIAL_EOS] for text in texts]
+        sources = [text + [SPECIAL_EOS] for text in texts]
+        tokens = pad(targets)
+        noise = torch.zeros(*tokens.shape, drawn.shape[1])
+        begin = 0
+        for i, target in enumerate(targets):
+            noise[i, : len(target)] = drawn[begin : begin + len(target)]
+            begin += len(target)
+        a, s, labels = (torch.tensor(column, dtype=torch.float32) for column in zip(*answer["levels"]))
+        fresh = Difformer(self.sizes, read_model(self.model_file), self.model.scale)
+        variant = PyTorch(fresh, self.plan, False, False)
+        with torch.no_grad():
+            loss = float(variant.loss_of(tokens, torch.tensor([len(x) for x in targets]), pad(sources),
+                                         torch.tensor([len(x) for x in sources]), a, s, labels, noise, False))
+        if abs(loss - answer["loss"]) > 1e-4 * abs(answer["loss"]):
+            sys.exit(f"compare: training: the losses are {answer['loss']} and {loss}, expected the same")
+
+    def rounding(self, name, rows):
+        expected = self.side.ask("readout", rows=rows, file=self.noise_file)["tokens"]
+        z = torch.from_numpy(numpy.load(self.noise_file))
+        with torch.inference_mode():
+            seen = self.model.readout(z).argmax(-1).tolist()
+            if sum(a == b for a, b in zip(expected, seen)) < 0.999 * rows:
+                sys.exit(f"compare: {name}: the tokens differ")
+            own, theirs = [], {"eager fp32": []}
+            for _ in range(self.arguments.pairs):
+                own.append(self.side.ask("readout", rows=rows, file=self.noise_file)["seconds"])
+                start = time.perf_counter()
+                self.model.readout(z).argmax(-1)
+                theirs["eager fp32"].append(time.perf_counter() - start)
+        self.report(name, own, theirs, {})
+
+
+SIZES = {
+    "difformer": {"vocabulary": 8000, "latent": 128, "width": 512, "layers": 6, "heads": 4, "hidden": 1024},
+    "demo": {"vocabulary": 300, "latent": 64, "width": 128, "layers": 2, "heads": 4, "hidden": 512},
+    "rounding": {"vocabulary": 32000, "latent": 128, "width": 128, "layers": 1, "heads": 4, "hidden": 128},
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side", required=True, help="the program compare_side")
+    parser.add_argument("--json", help="file for the rows")
+    parser.add_argument("--rows", default="one,some,many,train2k,train8k,rounding")
+    parser.add_argument("--sizes", default="difformer,demo")
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--eager-only", action="store_true", help="without torch.compile")
+    arguments = parser.parse_args()
+    wanted = arguments.rows.split(",")
+    print(f"PyTorch {torch.__version__}; ratios are PyTorch's time over inkling's, min / median / max of {arguments.pairs} pairs")
+    rows = []
+    for sizes_name in arguments.sizes.split(","):
+        comparison = Comparison(arguments, sizes_name, SIZES[sizes_name])
+        for threads in map(int, arguments.threads.split(",")):
+            comparison.start(threads)
+            if "one" in wanted:
+                comparison.writing("one sentence, 20 steps", 1, 1)
+            if "some" in wanted:
+                comparison.writing("64 sentences", 64, 1)
+            if "many" in wanted:
+                comparison.writing("1000 sentences, length beam 5", 1000, 5)
+            if "train2k" in wanted:
+                comparison.training("update of 2k tokens", 2048)
+            if "train8k" in wanted:
+                comparison.training("update of 8k tokens", 8192)
+        rows += comparison.rows
+    if "rounding" in wanted:
+        comparison = Comparison(arguments, "rounding", SIZES["rounding"])
+        for threads in map(int, arguments.threads.split(",")):
+            comparison.start(threads)
+            comparison.rounding("rounding, vocabulary 32k", 4096)
+        rows += comparison.rows
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
