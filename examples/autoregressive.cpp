@@ -57,7 +57,7 @@ auto writer(Model const& model, SearchSettings const& settings) {
 
 /// A line for each pair: log p of the target, its tokens with eos, and its perplexity; then the same of all together.
 void score(SearchSettings const& settings) {
-    auto const model = support::load(settings);
+    auto const model = support::load_autoregression(settings.model, settings.threads);
     io::LineReader sources(settings.source), targets(settings.target);
     std::vector<std::vector<Token>> source, target;
     for (std::string line; sources.next(line);) source.push_back(model.tokenizer().encode(line));
@@ -104,7 +104,7 @@ int main(int count, char** arguments) {
     return support::run(program, count, arguments, [&] {
         if (*train_command) train_model(training);
         if (*generate_command || *evaluate_command) {
-            auto const model = support::load(settings);
+            auto const model = support::load_autoregression(settings.model, settings.threads);
             if (*generate_command)
                 support::write_lines(writer(model, settings));
             else

@@ -22,6 +22,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
 using namespace inkling;
 using seq2seq::GenerateSettings;
 using seq2seq::Recipe;
@@ -36,10 +43,16 @@ std::vector<std::unique_ptr<Recipe>> recipes() {
     return all;
 }
 
+/// The recipe of that name; one of them.
 std::unique_ptr<Recipe> recipe_named(std::string const& name) {
-    for (auto& recipe : recipes())
-        if (recipe->name() == name) return std::move(recipe);
-    fail("--recipe is ", name, ", expected difformer, sed, dinoiser or diffuseq");
+    auto all = recipes();
+    return std::move(*std::find_if(all.begin(), all.end(), [&](auto const& recipe) { return recipe->name() == name; }));
+}
+
+std::set<std::string> recipe_names() {
+    std::set<std::string> names;
+    for (auto const& recipe : recipes()) names.emplace(recipe->name());
+    return names;
 }
 
 /// The recipe that a model file is of.
@@ -47,7 +60,7 @@ std::unique_ptr<Recipe> recipe_of(std::string const& path) {
     auto const file = io::ModelFile::open(path);
     for (auto& recipe : recipes())
         if (recipe->wrote(file)) return std::move(recipe);
-    fail("'", path, "' holds a model of another program, expected one that seq2seq train wrote");
+    fail("'", path, "' holds a model of another program or version, expected one that seq2seq train wrote");
 }
 
 std::string only(std::string const& recipes) { return "Options of --recipe " + recipes; }
@@ -62,7 +75,7 @@ void refuse_options_of_others(CLI::App const& command, std::string const& recipe
 
 void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--recipe", settings.recipe, "the published system")
-        ->check(CLI::IsMember({"difformer", "sed", "dinoiser", "diffuseq"}))
+        ->check(CLI::IsMember(recipe_names()))
         ->capture_default_str();
     support::add_texts(command, settings);
     command.add_option("--latent", settings.latent,
@@ -85,9 +98,10 @@ void add_training(CLI::App& command, TrainSettings& settings) {
         .add_flag("--without-embedding-norm", settings.without_embedding_norm, "no layer norm at the decoder's input")
         ->group(only("difformer"));
     support::add_vectors(command, settings.vectors, only("sed"));
-    command.add_option("--drop-source", settings.drop_source, "share of the updates that see no source, for guidance")
-        ->capture_default_str()
-        ->group(only("sed"));
+    command
+        .add_option("--drop-source", settings.drop_source,
+                    "share of the updates that see no source, for guidance; sed 0.1, others 0")
+        ->group(only("difformer, sed, dinoiser"));
     command.add_option("--levels", settings.levels, "whether noise that hides no token is left out")
         ->check(CLI::IsMember({"clipped", "even"}))
         ->capture_default_str()

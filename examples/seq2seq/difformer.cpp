@@ -15,39 +15,42 @@ public:
     void train(TrainSettings settings) const override {
         if (settings.latent == 0) settings.latent = 128;
         if (settings.longest == 0) settings.longest = 256;
-        auto const make = [&](support::Texts const& texts) {
-            return Model(texts.tokenizer,
-                         {.schedule = {.training_noise = settings.noise_factor},
-                          .embedding = {.width = settings.latent},
-                          .denoiser = {.width = settings.width,
-                                       .layers = settings.layers,
-                                       .heads = settings.heads,
-                                       .hidden = settings.hidden,
-                                       .dropout = settings.dropout,
-                                       .longest_source = settings.longest,
-                                       .longest_target = settings.longest,
-                                       .self_conditioning = settings.without_self_conditioning
-                                           ? denoiser::SelfConditioning::none
-                                           : denoiser::SelfConditioning::after_projection,
-                                       .embedding_norm = !settings.without_embedding_norm},
-                          .sampler = sampling({}),
-                          .device = {.threads = settings.threads},
-                          .seed = settings.seed});
-        };
         if (settings.loss == "rounding")
-            train_fresh<Trainer<Model, objective::Rounding>>(settings, {}, make);
+            train_by<objective::Rounding>(settings);
         else
-            train_fresh<Trainer<Model>>(settings, {}, make);
+            train_by<objective::Anchor>(settings);
     }
 
+    /// With the anchor loss, whatever the model was trained by.
     void post_train(TrainSettings settings) const override {
-        using Penalty = objective::DistancePenalty<objective::Anchor>;
-        train_on<Trainer<Model, Penalty>>(settings, {.objective = penalty<objective::Anchor>(settings)});
+        train_on<Trainer<Model, objective::DistancePenalty<objective::Anchor>>>(
+            settings, {.objective = penalty<objective::Anchor>(settings), .discrete_steps = table_steps});
     }
 
 protected:
     [[nodiscard]] Sampling sampling(GenerateSettings const& settings) const override {
-        return discrete_sampling(settings, 2000);
+        return discrete_sampling(settings, table_steps);
+    }
+
+private:
+    static constexpr Index table_steps = 2000;
+
+    template <class Objective_>
+    void train_by(TrainSettings const& settings) const {
+        typename Trainer<Model, Objective_>::Options options;
+        options.discrete_steps = table_steps;
+        options.drop_source = settings.drop_source.value_or(0.0);
+        train_fresh<Trainer<Model, Objective_>>(settings, options, [&](support::Texts const& texts) {
+            Model::Options model{.schedule = {.training_noise = settings.noise_factor},
+                                 .embedding = {.width = settings.latent},
+                                 .sampler = sampling({}),
+                                 .device = {.threads = settings.threads},
+                                 .seed = settings.seed};
+            set_sizes(model.denoiser, settings);
+            model.denoiser.embedding_norm = !settings.without_embedding_norm;
+            if (settings.without_self_conditioning) model.denoiser.self_conditioning = denoiser::SelfConditioning::none;
+            return Model(texts.tokenizer, model);
+        });
     }
 };
 

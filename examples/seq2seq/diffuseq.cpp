@@ -23,19 +23,14 @@ public:
         if (settings.longest == 0) settings.longest = 32;
         train_fresh<Trainer<Model, objective::DiffuSeq>>(
             settings, {.discrete_steps = table_steps}, [&](support::Texts const& texts) {
+                Model::Options model{.embedding = {.width = settings.latent, .start_noise = start_noise()},
+                                     .sampler = sampling({}),
+                                     .device = {.threads = settings.threads},
+                                     .seed = settings.seed};
+                set_sizes(model.denoiser, settings);
                 // behind bos source eos eos bos target eos come pads, up to the longest pair
-                Index const rows = 2 * settings.longest + 1;
-                return Model(texts.tokenizer,
-                             {.embedding = {.width = settings.latent, .start_noise = start_noise()},
-                              .denoiser = {.width = settings.width,
-                                           .layers = settings.layers,
-                                           .heads = settings.heads,
-                                           .hidden = settings.hidden,
-                                           .dropout = settings.dropout,
-                                           .longest = rows},
-                              .sampler = sampling({}),
-                              .device = {.threads = settings.threads},
-                              .seed = settings.seed});
+                model.denoiser.longest = 2 * settings.longest + 1;
+                return Model(texts.tokenizer, model);
             });
     }
 
@@ -50,6 +45,9 @@ protected:
     [[nodiscard]] Sampling sampling(GenerateSettings const& settings) const override {
         return discrete_sampling(settings, table_steps,
                                  {.variance = schedule::StepVariance::beta, .last_noise = false, .clamp = true});
+    }
+    [[nodiscard]] Index longest_side(Model const& model) const override {
+        return (model.model().longest_target() - 1) / 2;
     }
 };
 

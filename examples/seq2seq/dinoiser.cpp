@@ -9,7 +9,7 @@ namespace {
 using Model =
     TextDiffusion<schedule::SigmaLinear, embedding::UnitSphere, denoiser::BottleneckDecoder<backend::Cpu<>>, Sampling>;
 template <class Levels>
-using AnyTrainer = Trainer<Model, objective::DiffuSeq, train::InverseSquareRoot, Levels>;
+using LevelTrainer = Trainer<Model, objective::DiffuSeq, train::InverseSquareRoot, Levels>;
 using LengthTrainer = Trainer<Model, objective::LengthOnly>;
 
 /// Tokens on a sphere; noise in training that hides them, and a sampler that says there is much of it to the end.
@@ -17,33 +17,28 @@ class Dinoiser final : public RecipeOf<Model> {
 public:
     [[nodiscard]] std::string_view name() const override { return "dinoiser"; }
 
-    /// In two stages: all but the lengths, and then, for a tenth of the time, nothing but them.
+    /// In two stages: all but the lengths, and then nothing but them, for a tenth of the minutes or a tenth more updates.
     void train(TrainSettings settings) const override {
         if (settings.latent == 0) settings.latent = 16;
         if (settings.longest == 0) settings.longest = 256;
         support::check(settings);
         auto const texts = support::read_texts(settings);
-        Model model(texts.tokenizer,
-                    {.embedding = {.width = settings.latent},
-                     .denoiser = {.width = settings.width,
-                                  .layers = settings.layers,
-                                  .heads = settings.heads,
-                                  .hidden = settings.hidden,
-                                  .dropout = settings.dropout,
-                                  .longest_source = settings.longest,
-                                  .longest_target = settings.longest,
-                                  .self_conditioning = !settings.without_self_conditioning},
-                     .sampler = sampling({}),
-                     .device = {.threads = settings.threads},
-                     .seed = settings.seed});
+        Model::Options options{.embedding = {.width = settings.latent},
+                               .sampler = sampling({}),
+                               .device = {.threads = settings.threads},
+                               .seed = settings.seed};
+        set_sizes(options.denoiser, settings);
+        options.denoiser.self_conditioning = !settings.without_self_conditioning;
+        Model model(texts.tokenizer, options);
         support::tell_size(model);
         auto first = settings, second = settings;
         first.minutes = 0.9 * settings.minutes;
         second.minutes = 0.1 * settings.minutes;
         second.steps = settings.steps > 0 ? std::max<Index>(1, settings.steps / 10) : 0;
-        first.valid_lines = second.valid_lines = 0;  // nothing can be written before lengths are known
-        second.average_best = 0;
-        second.ema = second.weight_decay = 0.0;  // decay would move what the loss does not reach
+        second.warm_up = std::max<Index>(1, settings.warm_up / 10);
+        first.valid_lines = second.valid_lines = 0;    // nothing can be written before lengths are known
+        first.average_best = second.average_best = 0;  // losses of ranges of noise that move cannot be compared
+        second.ema = second.weight_decay = 0.0;        // decay would move what the loss does not reach
         if (settings.levels == "clipped")
             fit_levels<objective::ClippedLevels>(first, texts, model, {.every = 50});
         else
@@ -51,27 +46,29 @@ public:
         std::cerr << "now the lengths\n";
         support::fit<LengthTrainer>(second, texts, model,
                                     recipe::dinoiser_length_training<backend::Cpu<>, LengthTrainer::Options>(),
-                                    ".lengths");
+                                    ".lengths-" + support::fingerprint(model));
         support::write_model(model, settings);
     }
 
 protected:
     [[nodiscard]] Sampling sampling(GenerateSettings const& settings) const override {
         auto const& chosen = settings.sampler;
-        if (chosen.empty() || chosen == "cedi")
-            return {sampler::Cedi{.steps = settings.steps, .early_stopping = settings.early_stopping}};
+        if (chosen != "" && chosen != "cedi" && chosen != "ddim") return discrete_sampling(settings, 2000);
+        require(settings.plan == "even", "--plan is ", settings.plan,
+                ", expected none where dinoiser's sampler is cedi or ddim, whose times are continuous");
         if (chosen == "ddim")
             return {sampler::ContinuousDdim{.steps = settings.steps, .early_stopping = settings.early_stopping}};
-        return discrete_sampling(settings, 2000);
+        return {sampler::Cedi{.steps = settings.steps, .early_stopping = settings.early_stopping}};
     }
 
 private:
     template <class Levels>
     static void fit_levels(TrainSettings const& settings, support::Texts const& texts, Model& model, Levels levels) {
-        auto options = recipe::dinoiser_training<backend::Cpu<>, typename AnyTrainer<Levels>::Options>();
+        auto options = recipe::dinoiser_training<backend::Cpu<>, typename LevelTrainer<Levels>::Options>();
         options.levels = levels;
+        options.drop_source = settings.drop_source.value_or(0.0);
         if (settings.without_self_conditioning) options.self_conditioning = 0.0;
-        support::fit<AnyTrainer<Levels>>(settings, texts, model, std::move(options));
+        support::fit<LevelTrainer<Levels>>(settings, texts, model, std::move(options));
     }
 };
 

@@ -5,11 +5,17 @@
 
 #include <inkling/backend/cpu.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <iostream>
 #include <limits>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,7 +30,8 @@ using namespace inkling;
 /// Settings of a training, a fresh one or one that goes on from another model. 0 sizes are the recipe's own.
 struct TrainSettings : support::TrainSettings {
     std::string recipe = "difformer", loss = "anchor", levels = "clipped";
-    double noise_factor = 4.0, drop_source = 0.1;
+    double noise_factor = 4.0;
+    std::optional<double> drop_source;  // else sed 0.1, others 0
     bool without_self_conditioning = false, without_embedding_norm = false;
     support::VectorSettings vectors{};
     std::string from, distance = "squared", second = "in-window";  // of post-training
@@ -55,13 +62,16 @@ struct Sampling {
             steps);
     }
 };
+static_assert(Sampler<Sampling>);
 
 /// Any of the ways to choose among candidates.
 struct Choice {
     std::function<Index(std::span<decode::Candidate const>)> select;
 };
+static_assert(Selection<Choice>);
 
-/// The choice that the settings ask for. @throws Error when the scorer's file is none
+/// The choice that the settings ask for.
+/// @throws Error when the scorer's file is none, or there is one without the choice that needs it
 [[nodiscard]] Choice make_choice(GenerateSettings const& settings);
 
 /// What the program does with the models of one recipe.
@@ -96,27 +106,48 @@ template <class Base>
     penalty.pairs.second = settings.second == "steps" ? objective::SecondLevel::steps
         : settings.second == "window-end"             ? objective::SecondLevel::window_end
                                                       : objective::SecondLevel::in_window;
-    if constexpr (requires { penalty.base.label_smoothing; }) penalty.base.label_smoothing = settings.label_smoothing;
+    if (settings.label_smoothing) penalty.base.label_smoothing = *settings.label_smoothing;
     return penalty;
+}
+
+/// What every denoiser is told of its sizes.
+template <class Options>
+void set_sizes(Options& options, TrainSettings const& settings) {
+    options.width = settings.width;
+    options.layers = settings.layers;
+    options.heads = settings.heads;
+    options.hidden = settings.hidden;
+    options.dropout = settings.dropout;
+    if constexpr (requires { options.longest_source; })
+        options.longest_source = options.longest_target = settings.longest;
 }
 
 /// All but training, which is the same for every recipe.
 template <class Model>
 class RecipeOf : public Recipe {
 public:
-    [[nodiscard]] bool wrote(io::ModelFile const& file) const final { return Model::wrote(file); }
+    [[nodiscard]] bool wrote(io::ModelFile const& file) const final {
+        auto const settings = nlohmann::json::parse(file.description().configuration);
+        auto const same = [&](char const* part, nlohmann::json const& own) {
+            return settings.is_object() && pipeline::same_names(settings.value(part, nlohmann::json()), own);
+        };
+        return same("embedding", pipeline::to_json(typename Model::SpaceType::Options{}))
+            && same("denoiser", pipeline::to_json(typename Model::ModelType::Options{}));
+    }
 
     void post_train(TrainSettings) const override {
         fail("post-train: '", name(), "' is a recipe without it, expected a model of difformer or diffuseq");
     }
 
     void generate(GenerateSettings const& settings) const final {
+        auto choice = make_choice(settings);
         auto const model = load(settings);
-        support::write_lines(writer(model, settings));
+        support::write_lines(writer(model, settings, std::move(choice)));
     }
     void evaluate(GenerateSettings const& settings) const final {
+        auto choice = make_choice(settings);
         auto const model = load(settings);
-        support::evaluate(settings, writer(model, settings));
+        support::evaluate(settings, writer(model, settings, std::move(choice)));
     }
 
     void measure_noise(GenerateSettings const& settings) const final {
@@ -142,23 +173,24 @@ public:
     }
 
     void fit_plan(GenerateSettings const& settings) const final {
-        io::AtomicFile file(settings.output);
-        auto const model = load(settings);
+        io::AtomicFile(settings.output);  // can be written
+        auto even = settings;
+        if (even.sampler.empty()) even.sampler = "ddpm";  // which tells the denoiser the times that it is at
+        auto const model = load(even);
         io::LineReader lines(settings.source);
-        std::vector<std::string> sources;
-        for (std::string line; lines.next(line);)
-            if (!line.empty()) sources.push_back(line);
+        std::vector<std::vector<Token>> sources;
+        for (std::string line; lines.next(line);) sources.push_back(model.tokenizer().encode(line));
         require(!sources.empty(), "'", settings.source, "' is empty, expected lines of text");
         decode::EstimateChange measured;
-        (void)model.generate_with(
+        (void)model.generate_tokens(
             sources,
-            {.seed = settings.seed,
-             .tokens_per_batch = settings.tokens_per_batch,
+            {.tokens_per_batch = settings.tokens_per_batch,
              .on_progress = [](Index done, Index total) { std::cerr << '\r' << done << '/' << total << std::flush; }},
-            make_choice(settings), measured);
+            decode::MeanLogProbability{}, measured);
         std::string text;
         for (double const change : measured.change()) text += message(change, '\n');
-        file.write(std::as_bytes(std::span(text)));
+        io::AtomicFile file(settings.output);
+        file.write(text);
         file.commit();
         std::cerr << "\nplan written to " << settings.output << '\n';
     }
@@ -166,8 +198,16 @@ public:
 protected:
     /// The steps that noise is walked back in, without the guidance.
     [[nodiscard]] virtual Sampling sampling(GenerateSettings const& settings) const = 0;
+    /// Rows that each side of a pair may have.
+    [[nodiscard]] virtual Index longest_side(Model const& model) const { return model.model().longest_source(); }
 
     [[nodiscard]] Model load(GenerateSettings const& settings) const {
+        constexpr bool can_do_without_source =
+            requires(typename Model::ModelType const& denoiser, nn::Pass<typename Model::Device>& pass) {
+                denoiser.encode_nothing(pass, Index{});
+            };
+        require(can_do_without_source || settings.guidance == 1.0, "--guidance is ", settings.guidance,
+                ", expected 1, as models of ", name(), " always see their source");
         auto steps = sampling(settings);
         steps.guidance = settings.guidance - 1.0;
         return Model::template load<text::SentencePieceTokenizer, text::WordTokenizer>(
@@ -185,37 +225,36 @@ protected:
         support::write_model(model, settings);
     }
 
-    /// A model that is there, trained on.
+    /// A model that is there, trained on. What another model begins with has a checkpoint of its own.
     template <class AnyTrainer>
-    void train_on(TrainSettings const& settings, typename AnyTrainer::Options options) const {
+    void train_on(TrainSettings settings, typename AnyTrainer::Options options) const {
         GenerateSettings own;
         own.model = settings.from;
         own.threads = settings.threads;
         auto model = load(own);
-        auto texts_of = settings;
-        texts_of.longest = model.model().longest_source();
-        support::check(texts_of);
+        settings.longest = longest_side(model);
+        support::check(settings);
         auto const texts =
-            support::read_texts(texts_of, support::AnyTokenizer::deserialise(model.tokenizer().serialise()));
-        support::fit<AnyTrainer>(texts_of, texts, model, std::move(options));
+            support::read_texts(settings, support::AnyTokenizer::deserialise(model.tokenizer().serialise()));
+        support::fit<AnyTrainer>(settings, texts, model, std::move(options), ".from-" + support::fingerprint(model));
         support::write_model(model, settings);
     }
 
 private:
-    [[nodiscard]] auto writer(Model const& model, GenerateSettings const& settings) const {
-        return support::Writer(model, settings,
-                               [&model, &settings, choice = make_choice(settings)](
-                                   std::vector<std::vector<Token>> const& sources, Index first,
-                                   std::function<void(Index, Index)> on_progress) {
-                                   return model.generate_tokens(sources,
-                                                                {.seed = settings.seed,
-                                                                 .first_source = first,
-                                                                 .beams = {.length_beam = settings.length_beam,
-                                                                           .noise_beam = settings.noise_beam},
-                                                                 .tokens_per_batch = settings.tokens_per_batch,
-                                                                 .on_progress = std::move(on_progress)},
-                                                                choice);
-                               });
+    [[nodiscard]] static auto writer(Model const& model, GenerateSettings const& settings, Choice choice) {
+        return support::Writer(
+            model, settings,
+            [&model, &settings, choice = std::move(choice)](std::vector<std::vector<Token>> const& sources, Index first,
+                                                            std::function<void(Index, Index)> on_progress) {
+                return model.generate_tokens(
+                    sources,
+                    {.seed = settings.seed,
+                     .first_source = first,
+                     .beams = {.length_beam = settings.length_beam, .noise_beam = settings.noise_beam},
+                     .tokens_per_batch = settings.tokens_per_batch,
+                     .on_progress = std::move(on_progress)},
+                    choice);
+            });
     }
 
     /// A schedule without its training noise factor.
@@ -229,11 +268,10 @@ private:
     }
 };
 
-/// The plan of steps of the settings. @throws Error when there is none of that name
-[[nodiscard]] sampler::StepPlan step_plan(GenerateSettings const& settings);
-
-/// Sampling over the T steps of training.
-/// @param ddpm  of the recipe, but for steps, plan and T
+/// The sampler of the settings, ddpm if they name none.
+/// @param steps_of_training  T
+/// @param ddpm               of the recipe, but for steps, plan and T
+/// @throws Error when a plan is asked for that the sampler has no use for, or its file is none
 [[nodiscard]] Sampling discrete_sampling(GenerateSettings const& settings, Index steps_of_training,
                                          sampler::Ddpm ddpm = {});
 

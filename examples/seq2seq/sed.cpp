@@ -22,10 +22,12 @@ public:
         settings.vectors.pads = 0.0;
         settings.vectors.seed = settings.seed;
         if (settings.restart) std::filesystem::remove(settings.vectors.kept);
+        require(settings.drop_source.value_or(0.0) < 1.0 && settings.drop_source.value_or(0.0) >= 0.0,
+                "--drop-source is ", settings.drop_source.value_or(0.0), ", expected a share in [0, 1)");
         Trainer<Model, objective::Rounding>::Options options;
         options.self_conditioning = settings.without_self_conditioning ? 0.0 : 1.0;
         options.train_first = !settings.without_self_conditioning;
-        options.drop_source = settings.drop_source;
+        options.drop_source = settings.drop_source.value_or(0.1);
         options.discrete_steps = table_steps;
         train_fresh<Trainer<Model, objective::Rounding>>(settings, options, [&](support::Texts const& texts) {
             text::ParallelCorpus lines;
@@ -33,23 +35,15 @@ public:
                 lines.add({}, texts.corpus.source(i));
                 lines.add({}, texts.corpus.target(i));
             }
-            return Model(texts.tokenizer,
-                         {.embedding = {.width = settings.latent,
-                                        .frozen = !settings.vectors.trained,
-                                        .table = support::make_table(settings.vectors, texts.tokenizer, lines)},
-                          .denoiser = {.width = settings.width,
-                                       .layers = settings.layers,
-                                       .heads = settings.heads,
-                                       .hidden = settings.hidden,
-                                       .dropout = settings.dropout,
-                                       .longest_source = settings.longest,
-                                       .longest_target = settings.longest,
-                                       .self_conditioning = settings.without_self_conditioning
-                                           ? denoiser::SelfConditioning::none
-                                           : denoiser::SelfConditioning::after_projection},
-                          .sampler = sampling({}),
-                          .device = {.threads = settings.threads},
-                          .seed = settings.seed});
+            Model::Options model{.embedding = {.width = settings.latent,
+                                               .frozen = !settings.vectors.trained,
+                                               .table = support::make_table(settings.vectors, texts.tokenizer, lines)},
+                                 .sampler = sampling({}),
+                                 .device = {.threads = settings.threads},
+                                 .seed = settings.seed};
+            set_sizes(model.denoiser, settings);
+            if (settings.without_self_conditioning) model.denoiser.self_conditioning = denoiser::SelfConditioning::none;
+            return Model(texts.tokenizer, model);
         });
     }
 

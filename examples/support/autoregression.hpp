@@ -12,14 +12,13 @@ namespace support {
 
 using Autoregression = TextAutoregression<embedding::Learned, denoiser::Autoregressive<backend::Cpu<>>>;
 
-inline Autoregression load(SearchSettings const& settings) {
-    return Autoregression::load<text::SentencePieceTokenizer, text::WordTokenizer>(settings.model,
-                                                                                   {.threads = settings.threads});
+inline Autoregression load_autoregression(std::string const& path, int threads) {
+    return Autoregression::load<text::SentencePieceTokenizer, text::WordTokenizer>(path, {.threads = threads});
 }
 
 /// Writes what a model says to every source line: what another model can be trained on.
 inline void distill(SearchSettings const& settings) {
-    auto const model = load(settings);
+    auto const model = load_autoregression(settings.model, settings.threads);
     io::LineReader sources(settings.source);
     std::stop_source ending;
     train::InterruptGuard const guard;

@@ -20,6 +20,8 @@ inline std::shared_ptr<embedding::VectorTable const> make_table(VectorSettings c
                                                                 AnyTokenizer const& tokenizer,
                                                                 text::ParallelCorpus const& lines) {
     embedding::VectorTable wide;
+    require(!settings.random && settings.file.empty() ? settings.width >= settings.latent : true, "--latent is ",
+            settings.latent, ", expected no more than --vector-width, ", settings.width);
     if (settings.random) {
         wide.width = settings.latent;
         wide.values.resize(static_cast<std::size_t>(tokenizer.vocabulary_size() * settings.latent));
@@ -31,6 +33,9 @@ inline std::shared_ptr<embedding::VectorTable const> make_table(VectorSettings c
     } else if (std::filesystem::exists(settings.kept)) {
         std::cerr << "vectors of an earlier run are taken from " << settings.kept << " (--restart would forget them)\n";
         wide = embedding::read_vectors(settings.kept);
+        require(wide.width == settings.width && wide.rows() == tokenizer.vocabulary_size(), "'", settings.kept,
+                "' has ", wide.rows(), " vectors of ", wide.width, " numbers, expected ", tokenizer.vocabulary_size(),
+                " of ", settings.width, " (--restart makes them anew)");
     } else {
         train::InterruptGuard const guard;
         SkipGram vectors(tokenizer.vocabulary_size(), tokenizer.specials(),

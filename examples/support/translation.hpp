@@ -7,18 +7,21 @@
 
 #include <CLI/CLI.hpp>
 
+#include <bit>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-/// What seq2seq and autoregressive share: reading pairs of lines, training whatever model, writing lines, and BLEU.
+/// What programs of real text share: reading pairs of lines, training whatever model, writing lines, and BLEU.
 namespace support {
 
 using namespace inkling;
@@ -35,7 +38,8 @@ struct BothLines {
 struct TrainSettings {
     std::string source, target, valid_source, valid_target, model, metrics, tokenizer = "sentencepiece";
     double minutes = 0.0, dropout = 0.1, learning_rate = 1e-3, ema = 0.999;
-    double label_smoothing = 0.1, weight_decay = 0.01, clip = 1.0, checkpoint_minutes = 5.0;
+    double weight_decay = 0.01, clip = 1.0, checkpoint_minutes = 5.0;
+    std::optional<double> label_smoothing;  // else the objective's own
     std::vector<std::string> tags;
     bool restart = false;
     Index steps = 0, vocabulary = 6000, latent = 128, width = 256, layers = 3, heads = 4, hidden = 0, longest = 256;
@@ -90,6 +94,8 @@ inline void check(TrainSettings const& settings) {
     require(settings.tokens_per_batch >= settings.longest, "--tokens-per-batch is ", settings.tokens_per_batch,
             ", expected at least --longest, ", settings.longest);
     require(settings.longest >= 4, "--longest is ", settings.longest, ", expected at least 4");
+    require(settings.tags.empty() || settings.tokenizer == "sentencepiece",
+            "--tags was given, expected none with --tokenizer word, which cuts no word");
     std::string line;
     for (std::string const& path : {settings.source, settings.target, settings.valid_source, settings.valid_target})
         if (!path.empty()) require(io::LineReader(path).next(line), "'", path, "' is empty, expected lines of text");
@@ -119,9 +125,19 @@ inline Texts read_texts(TrainSettings const& settings) { return read_texts(setti
     std::exit(128 + signal);
 }
 
+/// The weights of a model in few letters, to tell the checkpoints of trainings by that began with different ones.
+template <class Model>
+[[nodiscard]] std::string fingerprint(Model const& model) {
+    Hash hash(0);
+    for (Index i = 0; i < model.weights().size; ++i) hash.add(std::bit_cast<std::uint32_t>(model.weights().data[i]));
+    char letters[17];
+    (void)std::snprintf(letters, sizeof letters, "%016llx", static_cast<unsigned long long>(hash.value()));
+    return letters;
+}
+
 /// Trains a model; ends the program where it is interrupted.
-/// @param options  of the trainer, what `settings` does not say
-/// @param stage    names the checkpoint of one training of several
+/// @param options  of the trainer, of which `settings` overwrites all that it has
+/// @param stage    names checkpoint and metrics of one training of several
 template <class AnyTrainer, class Model>
 void fit(TrainSettings const& settings, Texts const& texts, Model& model, typename AnyTrainer::Options options,
          std::string const& stage = "") {
@@ -130,7 +146,7 @@ void fit(TrainSettings const& settings, Texts const& texts, Model& model, typena
     options.minutes = settings.minutes;
     options.steps = settings.steps;
     if constexpr (requires { options.objective.label_smoothing; })
-        options.objective.label_smoothing = settings.label_smoothing;
+        if (settings.label_smoothing) options.objective.label_smoothing = *settings.label_smoothing;
     options.learning_rate = {.peak = settings.learning_rate, .warm_up = settings.warm_up};
     options.adamw.weight_decay = settings.weight_decay;
     options.tokens_per_batch = settings.tokens_per_batch;
@@ -143,7 +159,8 @@ void fit(TrainSettings const& settings, Texts const& texts, Model& model, typena
     options.average_best = settings.average_best;
     options.checkpoint = checkpoint;
     options.checkpoint_minutes = settings.checkpoint_minutes;
-    options.metrics = settings.metrics.empty() ? settings.model + stage + ".csv" : settings.metrics;
+    std::filesystem::path const metrics = settings.metrics.empty() ? settings.model + ".csv" : settings.metrics;
+    options.metrics = metrics.parent_path() / (metrics.stem().string() + stage + metrics.extension().string());
     options.handle_signals = true;
     options.on_progress =
         train::progress_bar(std::cerr, {.terminal = is_terminal(STDERR_FILENO), .columns = columns(STDERR_FILENO)});
@@ -354,8 +371,9 @@ inline void add_learning(CLI::App& command, TrainSettings& settings) {
     command.add_option("--updates", settings.steps, "updates to train; this or --minutes is needed");
     command.add_option("--learning-rate", settings.learning_rate, "at its peak")->capture_default_str();
     command.add_option("--warm-up", settings.warm_up, "updates until the peak")->capture_default_str();
-    command.add_option("--label-smoothing", settings.label_smoothing, "share of the target spread over all tokens")
-        ->capture_default_str();
+    command.add_option(
+        "--label-smoothing", settings.label_smoothing,
+        "share of the target spread over all tokens; 0.1 where tokens are read from the estimate, else 0");
     command.add_option("--weight-decay", settings.weight_decay, "of AdamW")->capture_default_str();
     command.add_option("--clip", settings.clip, "largest norm of the gradient; 0: not clipped")->capture_default_str();
     command.add_option("--ema", settings.ema, "decay of averaged weights; 0: none")->capture_default_str();

@@ -11,7 +11,7 @@ namespace support {
 
 using inkling::Index;
 
-/// Where a frozen table comes from.
+/// Where a table of vectors comes from, and what becomes of it.
 struct VectorSettings {
     std::string file{};    ///< .npy or .safetensors to import; empty: vectors are learned
     std::string name{};    ///< of the matrix in a safetensors file of several
@@ -27,11 +27,13 @@ struct VectorSettings {
 
 /// @param group  what help calls them
 inline void add_vectors(CLI::App& command, VectorSettings& settings, std::string const& group) {
-    command.add_option("--vectors", settings.file, "vectors of the tokens, .npy or .safetensors, a row for each")
-        ->group(group);
+    auto* const file =
+        command.add_option("--vectors", settings.file, "vectors of the tokens, .npy or .safetensors, a row for each")
+            ->group(group);
     command.add_option("--vectors-name", settings.name, "their name in a safetensors file of several matrices")
         ->group(group);
     command.add_flag("--random-vectors", settings.random, "vectors that know nothing, to hold others against")
+        ->excludes(file)
         ->group(group);
     command.add_flag("--train-vectors", settings.trained, "vectors are no more than where the model's own begin")
         ->group(group);

@@ -8,7 +8,6 @@
 #include <inkling/embedding/concept.hpp>
 #include <inkling/nn/transformer_stack.hpp>
 
-#include <cmath>
 #include <concepts>
 #include <span>
 #include <type_traits>

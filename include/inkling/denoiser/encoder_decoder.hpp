@@ -9,7 +9,6 @@
 #include <inkling/embedding/concept.hpp>
 #include <inkling/nn/transformer_stack.hpp>
 
-#include <cmath>
 #include <concepts>
 #include <string>
 #include <type_traits>

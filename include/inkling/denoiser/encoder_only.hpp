@@ -6,7 +6,6 @@
 #include <inkling/nn/transformer_layer.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <string>

@@ -3,13 +3,18 @@
 #include <inkling/decode/beam_search.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
+#include <inkling/io/model_file.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/device_batch.hpp>
 #include <inkling/pipeline/generated.hpp>
+#include <inkling/pipeline/held_tokenizer.hpp>
 #include <inkling/pipeline/sources.hpp>
 #include <inkling/pipeline/text_model.hpp>
+#include <inkling/pipeline/workers.hpp>
 #include <inkling/text/any_tokenizer.hpp>
 #include <inkling/text/packing.hpp>
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <concepts>

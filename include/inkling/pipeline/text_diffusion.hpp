@@ -5,18 +5,23 @@
 #include <inkling/decode/step_data.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
+#include <inkling/io/model_file.hpp>
 #include <inkling/pipeline/candidate_lengths.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/denoise.hpp>
 #include <inkling/pipeline/generated.hpp>
+#include <inkling/pipeline/held_tokenizer.hpp>
 #include <inkling/pipeline/sources.hpp>
 #include <inkling/pipeline/text_model.hpp>
+#include <inkling/pipeline/workers.hpp>
 #include <inkling/sampler/concept.hpp>
 #include <inkling/schedule/concept.hpp>
 #include <inkling/text/any_tokenizer.hpp>
 #include <inkling/text/gaps.hpp>
 #include <inkling/text/joining.hpp>
 #include <inkling/text/packing.hpp>
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
@@ -244,19 +249,6 @@ public:
                              std::move(options));
         loaded.read_weights(file);
         return loaded;
-    }
-
-    /// Whether a model file is of a pipeline like this one, as far as the names of its settings tell; load() may still
-    /// refuse it.
-    [[nodiscard]] static bool wrote(io::ModelFile const& file) {
-        auto const json = nlohmann::json::parse(file.description().configuration);
-        auto const same = [&](char const* part, nlohmann::json const& expected) {
-            return json.is_object() && pipeline::same_names(json.value(part, nlohmann::json()), expected);
-        };
-        nlohmann::json settings;
-        if constexpr (pipeline::Described<Schedule>) settings = pipeline::to_json(Schedule{});
-        return same("embedding", pipeline::to_json(typename Space::Options{}))
-            && same("denoiser", pipeline::to_json(typename Model::Options{})) && same("schedule_settings", settings);
     }
 
     /// The settings that a model file carries.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <inkling/core/error.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/nn/parameters.hpp>
 #include <inkling/pipeline/embeddings.hpp>
@@ -9,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -77,8 +79,7 @@ protected:
         auto const values = load_weights(file, layout_);
         set_weights(std::vector<Scalar>(values.begin(), values.end()));
     }
-    /// Writes weights (in single precision), settings and tokenizer to one file, atomically.
-    /// @throws Error when it cannot be written
+    /// Writes a model file. @throws Error when it cannot be written
     void write(std::filesystem::path const& path, nlohmann::json const& configuration) const {
         Device device(options_.device);
         std::vector<Scalar> host(static_cast<std::size_t>(layout_.size()));
