@@ -269,6 +269,31 @@ TEST_CASE("guidance: a weight of -1 is text without any source, and what has no 
         doctest::Contains("drop_source is 0.500000, expected 0, as the denoiser has no 'encode_nothing"), Error);
 }
 
+TEST_CASE("guidance: Difformer's denoiser, too, writes the same to every source at a weight of -1") {
+    using Guided = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned,
+                                 denoiser::EncoderDecoder<Device>, sampler::Guided<sampler::Ddpm>>;
+    auto const own = tiny::options();
+    Guided pipeline(tiny::tokenizer(),
+                    {.schedule = own.schedule,
+                     .embedding = own.embedding,
+                     .denoiser = own.denoiser,
+                     .sampler = {.steps = own.sampler},
+                     .device = own.device});
+    auto const more = testing::random_values<float>(pipeline.layout().size(), 1);
+    for (Index i = 0; i < pipeline.weights().size; ++i)
+        pipeline.weights().data[i] += 0.3F * more[static_cast<std::size_t>(i)];
+    auto const written = [&](double weight, std::string const& source) {
+        pipeline.set_sampler({.steps = own.sampler, .weight = weight});
+        return pipeline
+            .generate_with(std::vector<std::string>{source}, {.seed = 4, .beams = {.shortest = 5, .longest = 5}})
+            .front()
+            .mean_log_probability;
+    };
+    CHECK(written(-1.0, "ink drop") == doctest::Approx(written(-1.0, "water falls")).epsilon(1e-5));
+    CHECK(std::abs(written(0.0, "ink drop") - written(0.0, "water falls")) > 1e-4);
+    CHECK(std::abs(written(0.0, "ink drop") - written(0.5, "ink drop")) > 1e-4);
+}
+
 TEST_CASE("where a denoiser ranks lengths, a beam of lengths is that of the likeliest classes") {
     auto pipeline = fresh();
     auto const* const bias = pipeline.layout().find("length_predictor.length_predictor.2.bias");
