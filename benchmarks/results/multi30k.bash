@@ -1,5 +1,4 @@
 # Sourced by the rows of Multi30k, German to English: what they share, so that they differ in nothing but what they are about.
-# data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
 
 texts=(--source "$data/multi30k/train.de" --target "$data/multi30k/train.en"
     --valid-source "$data/multi30k/val.de" --valid-target "$data/multi30k/val.en")
