@@ -27,6 +27,7 @@ using support::SearchSettings;
 
 void train_model(support::TrainSettings const& settings) {
     support::check(settings);
+    support::refuse_to_replace_model(settings, settings.model + ".checkpoint");
     auto const texts = support::read_texts(settings);
     Model model(texts.tokenizer,
                 {.embedding = {.width = settings.latent},

@@ -87,6 +87,11 @@ void check(TrainSettings const& settings) {
     std::string line;
     for (std::string const& path : {settings.lines, settings.valid_lines})
         if (!path.empty()) require(io::LineReader(path).next(line), "'", path, "' is empty, expected lines of text");
+    for (std::string const& path : {settings.lines, settings.valid_lines, settings.vectors.file})
+        support::refuse_to_replace(path, settings.model, "--model");
+    require(settings.restart || !std::filesystem::exists(settings.model)
+                || std::filesystem::exists(settings.model + ".checkpoint"),
+            "'", settings.model, "' is there, but no checkpoint of it to go on from (--restart would replace it)");
     io::AtomicFile const can_be_written(settings.model);
 }
 
@@ -94,7 +99,6 @@ void run_training(TrainSettings const& settings) {
     check(settings);
     std::string const checkpoint = settings.model + ".checkpoint";
     if (settings.restart) std::filesystem::remove(checkpoint);
-    if (settings.restart) std::filesystem::remove(settings.model + ".vectors");
     auto const tokenizer = make_tokenizer(settings);
     auto const corpus = read(settings, settings.lines, tokenizer);
     text::ParallelCorpus held_out;
@@ -102,6 +106,7 @@ void run_training(TrainSettings const& settings) {
 
     auto vectors = settings.vectors;
     vectors.kept = settings.model + ".vectors";
+    vectors.anew = settings.restart;
     vectors.latent = settings.latent;
     vectors.pads = settings.pads;
     vectors.seed = settings.seed;
@@ -264,7 +269,8 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--lines", settings.lines, "file of lines")->required();
     command.add_option("--valid-lines", settings.valid_lines, "held-out lines");
     command
-        .add_option("--model", settings.model, "file to write; .checkpoint, .vectors and .csv are written beside it")
+        .add_option("--model", settings.model,
+                    "file to write; .checkpoint, .vectors-... and .csv are written beside it")
         ->required();
     command.add_option("--minutes", settings.minutes, "time to train; this or --updates is needed");
     command.add_option("--updates", settings.steps, "updates to train; this or --minutes is needed");

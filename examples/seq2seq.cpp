@@ -113,7 +113,7 @@ void add_post_training(CLI::App& command, TrainSettings& settings) {
     support::add_texts(command, settings);
     support::add_learning(command, settings);
     command.add_option("--penalty", settings.penalty, "weight of the distance of two estimates")->capture_default_str();
-    command.add_option("--distance", settings.distance)
+    command.add_option("--distance", settings.distance, "what is far apart: by squares, or by the angle")
         ->check(CLI::IsMember({"squared", "cosine"}))
         ->capture_default_str();
     command.add_option("--second", settings.second, "where the second noise level lies")
@@ -177,6 +177,7 @@ int main(int count, char** arguments) {
     add_post_training(*post_command, training);
     noise_command->add_option("--model", generating.model, "model file")->required();
     noise_command->add_option("--seed", generating.seed, "of the noise")->capture_default_str();
+    noise_command->add_option("--threads", generating.threads, support::threads_help)->capture_default_str();
     plan_command->add_option("--model", generating.model, "model file")->required();
     plan_command->add_option("--source", generating.source, "some source lines, a hundred say")->required();
     plan_command->add_option("--output", generating.output, "file to write")->required();

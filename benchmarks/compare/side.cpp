@@ -86,7 +86,8 @@ private:
         model_.reset();
         threads_ = task.at("threads");
         model_.emplace(Model::load<text::WordTokenizer>(
-            task.at("model").get<std::string>(), {.sampler = {.steps = task.at("steps")}, .device = {.threads = threads_}}));
+            task.at("model").get<std::string>(),
+            {.sampler = {.steps = task.at("steps")}, .device = {.threads = threads_}}));
         json steps = json::array();
         auto const plan = model_->options().sampler.plan(model_->schedule());
         for (auto const& step : plan.steps)
@@ -157,8 +158,10 @@ private:
         std::vector<Index> all(sources_.size());
         std::iota(all.begin(), all.end(), Index{0});
         auto const batch = training.batch(pass, pairs, all, 1, 1, true);
-        auto const losses = training.loss(pass, batch);
-        auto const rows = static_cast<std::size_t>(batch.noise.rows), width = static_cast<std::size_t>(batch.noise.cols);
+        auto losses = training.loss(pass, batch);
+        losses.collect(pass);
+        auto const rows = static_cast<std::size_t>(batch.noise.rows),
+                   width = static_cast<std::size_t>(batch.noise.cols);
         xt::xtensor<float, 2> drawn({rows, width});
         for (std::size_t row = 0; row < rows; ++row)
             std::copy_n(batch.noise.row(static_cast<Index>(row)), width, drawn.data() + row * width);
@@ -175,17 +178,17 @@ private:
         auto start = std::chrono::steady_clock::now();
         double seconds = 0.0;
         machine::reset_peak_memory();
-        AnyTrainer trainer(*model_, {.steps = warm + timed,
-                                     .objective = {.label_smoothing = 0.1},
-                                     .learning_rate = {.rate = 1e-5},
-                                     .tokens_per_batch = task.at("tokens_per_batch"),
-                                     .clip = 1.0,
-                                     .self_conditioning = 0.5,
-                                     .on_progress = [&](train::Progress const& progress) {
-                                         if (progress.step == warm) start = std::chrono::steady_clock::now();
-                                         if (progress.step == warm + timed && !progress.finished)
-                                             seconds = seconds_since(start);
-                                     }});
+        AnyTrainer trainer(*model_,
+                           {.steps = warm + timed,
+                            .objective = {.label_smoothing = 0.1},
+                            .learning_rate = {.rate = 1e-5},
+                            .tokens_per_batch = task.at("tokens_per_batch"),
+                            .clip = 1.0,
+                            .self_conditioning = 0.5,
+                            .on_progress = [&](train::Progress const& progress) {
+                                if (progress.step == warm) start = std::chrono::steady_clock::now();
+                                if (progress.step == warm + timed && !progress.finished) seconds = seconds_since(start);
+                            }});
         trainer.fit(corpus());
         return {{"seconds", seconds / static_cast<double>(timed)}, {"peak_MB", machine::peak_memory()}};
     }
@@ -201,13 +204,15 @@ private:
         std::vector<Token> tokens(static_cast<std::size_t>(rows));
         for (std::size_t i = 0; i < z.size(); i += 4) {
             auto const four = normals<float>(RandomStream{1, Purpose::user}.bits(static_cast<std::uint32_t>(i / 4)));
-            std::copy_n(four.begin(), std::min<std::size_t>(4, z.size() - i), z.begin() + static_cast<std::ptrdiff_t>(i));
+            std::copy_n(four.begin(), std::min<std::size_t>(4, z.size() - i),
+                        z.begin() + static_cast<std::ptrdiff_t>(i));
         }
-        xt::xtensor<float, 2> const seen = xt::adapt(z, {static_cast<std::size_t>(rows), static_cast<std::size_t>(width)});
+        xt::xtensor<float, 2> const seen =
+            xt::adapt(z, {static_cast<std::size_t>(rows), static_cast<std::size_t>(width)});
         io::write_npy(task.at("file").get<std::string>(), seen);
         auto const start = std::chrono::steady_clock::now();
-        readout_argmax(device, MatrixView<float const>(z.data(), rows, width), pass.matrix(model_->space().readout()), {},
-                       VectorView<Token>(tokens.data(), rows));
+        readout_argmax(device, MatrixView<float const>(z.data(), rows, width), pass.matrix(model_->space().readout()),
+                       {}, VectorView<Token>(tokens.data(), rows));
         return {{"seconds", seconds_since(start)}, {"tokens", tokens}};
     }
 

@@ -22,6 +22,7 @@ public:
         if (settings.latent == 0) settings.latent = 16;
         if (settings.longest == 0) settings.longest = 256;
         support::check(settings);
+        support::refuse_to_replace_model(settings, settings.model + ".checkpoint");
         auto const texts = support::read_texts(settings);
         Model::Options options{.embedding = {.width = settings.latent},
                                .sampler = sampling({}),

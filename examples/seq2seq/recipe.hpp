@@ -218,6 +218,7 @@ protected:
     template <class AnyTrainer, class Make>
     static void train_fresh(TrainSettings const& settings, typename AnyTrainer::Options options, Make const& make) {
         support::check(settings);
+        support::refuse_to_replace_model(settings, settings.model + ".checkpoint");
         auto const texts = support::read_texts(settings);
         Model model = make(texts);
         support::tell_size(model);
@@ -234,9 +235,12 @@ protected:
         auto model = load(own);
         settings.longest = longest_side(model);
         support::check(settings);
+        support::refuse_to_replace(settings.from, settings.model, "--model");
+        std::string const stage = ".from-" + support::fingerprint(model);
+        support::refuse_to_replace_model(settings, settings.model + stage + ".checkpoint");
         auto const texts =
             support::read_texts(settings, support::AnyTokenizer::deserialise(model.tokenizer().serialise()));
-        support::fit<AnyTrainer>(settings, texts, model, std::move(options), ".from-" + support::fingerprint(model));
+        support::fit<AnyTrainer>(settings, texts, model, std::move(options), stage);
         support::write_model(model, settings);
     }
 

@@ -21,7 +21,7 @@ public:
         settings.vectors.kept = settings.model + ".vectors";
         settings.vectors.pads = 0.0;
         settings.vectors.seed = settings.seed;
-        if (settings.restart) std::filesystem::remove(settings.vectors.kept);
+        settings.vectors.anew = settings.restart;
         require(settings.drop_source.value_or(0.0) < 1.0 && settings.drop_source.value_or(0.0) >= 0.0,
                 "--drop-source is ", settings.drop_source.value_or(0.0), ", expected a share in [0, 1)");
         Trainer<Model, objective::Rounding>::Options options;

@@ -18,6 +18,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -78,6 +79,13 @@ inline text::ParallelCorpus read(TrainSettings const& settings, std::string cons
     return corpus;
 }
 
+/// @throws Error when what is written would take the place of what is read
+inline void refuse_to_replace(std::string const& read, std::string const& written, char const* option) {
+    std::error_code none;
+    require(!std::filesystem::equivalent(read, written, none), option, " is '", written,
+            "', which is read, expected another file");
+}
+
 /// Bad settings are found before the hours of work, not after.
 inline void check(TrainSettings const& settings) {
     require(settings.valid_source.empty() == settings.valid_target.empty(),
@@ -99,7 +107,16 @@ inline void check(TrainSettings const& settings) {
     std::string line;
     for (std::string const& path : {settings.source, settings.target, settings.valid_source, settings.valid_target})
         if (!path.empty()) require(io::LineReader(path).next(line), "'", path, "' is empty, expected lines of text");
+    for (std::string const& path : {settings.source, settings.target, settings.valid_source, settings.valid_target})
+        refuse_to_replace(path, settings.model, "--model");
     io::AtomicFile const can_be_written(settings.model);
+}
+
+/// @throws Error when there is a file in the model's place that no training of this kind has begun
+/// @param checkpoint  of the training
+inline void refuse_to_replace_model(TrainSettings const& settings, std::string const& checkpoint) {
+    require(settings.restart || !std::filesystem::exists(settings.model) || std::filesystem::exists(checkpoint), "'",
+            settings.model, "' is there, but no '", checkpoint, "' to go on from (--restart would replace it)");
 }
 
 /// What a training reads.
@@ -112,6 +129,8 @@ struct Texts {
 inline Texts read_texts(TrainSettings const& settings, AnyTokenizer tokenizer) {
     Texts texts{std::move(tokenizer), {}, {}};
     texts.corpus = read(settings, settings.source, settings.target, texts.tokenizer);
+    require(!texts.corpus.empty(), "no pair of '", settings.source, "' and '", settings.target,
+            "' is left, expected some that are not empty and not longer than --longest, ", settings.longest);
     if (!settings.valid_source.empty())
         texts.held_out = read(settings, settings.valid_source, settings.valid_target, texts.tokenizer);
     return texts;
@@ -125,14 +144,18 @@ inline Texts read_texts(TrainSettings const& settings) { return read_texts(setti
     std::exit(128 + signal);
 }
 
+[[nodiscard]] inline std::string letters_of(Hash const& hash) {
+    char letters[17];
+    (void)std::snprintf(letters, sizeof letters, "%016llx", static_cast<unsigned long long>(hash.value()));
+    return letters;
+}
+
 /// The weights of a model in few letters, to tell the checkpoints of trainings by that began with different ones.
 template <class Model>
 [[nodiscard]] std::string fingerprint(Model const& model) {
     Hash hash(0);
     for (Index i = 0; i < model.weights().size; ++i) hash.add(std::bit_cast<std::uint32_t>(model.weights().data[i]));
-    char letters[17];
-    (void)std::snprintf(letters, sizeof letters, "%016llx", static_cast<unsigned long long>(hash.value()));
-    return letters;
+    return letters_of(hash);
 }
 
 /// Trains a model; ends the program where it is interrupted.
@@ -176,8 +199,11 @@ void fit(TrainSettings const& settings, Texts const& texts, Model& model, typena
     auto const report = trainer.fit(texts.corpus, &texts.held_out);
     if (report.end == TrainingReport::End::interrupted)
         end_by(report.signal,
-               message("stopped at step ", report.steps, "; the same command goes on from ", checkpoint));
+               message("stopped at step ", report.steps, "; the same command goes on from ", checkpoint,
+                       ", with --updates ", report.steps, " it writes the model as it is"));
     std::cerr << report.steps << " updates in " << static_cast<Index>(report.seconds) << " seconds\n";
+    if (report.steps < settings.warm_up)
+        std::cerr << "all of them were within --warm-up, " << settings.warm_up << ": such a model has learned little\n";
 }
 
 template <class Model>
@@ -264,7 +290,11 @@ void write_lines(Writer<Model, Generate> writer) {
 /// Writes the answers to a file of sources, and prints their BLEU.
 template <class Model, class Generate>
 void evaluate(WriteSettings const& settings, Writer<Model, Generate> writer) {
-    if (!settings.output.empty()) io::AtomicFile const can_be_written(settings.output);
+    if (!settings.output.empty()) {
+        for (std::string const& path : {settings.source, settings.reference, settings.model})
+            refuse_to_replace(path, settings.output, "--output");
+        io::AtomicFile const can_be_written(settings.output);
+    }
     io::LineReader sources(settings.source), expected(settings.reference);
     std::vector<std::string> references;
     for (std::string line; sources.next(line);) writer.add(line, sources, settings.source);
@@ -272,8 +302,9 @@ void evaluate(WriteSettings const& settings, Writer<Model, Generate> writer) {
     require(writer.size() == references.size() && !references.empty(), "'", settings.source, "' has ", writer.size(),
             " lines and '", settings.reference, "' ", references.size(), ", expected as many, and at least one");
     auto const start = std::chrono::steady_clock::now();
-    auto const lines =
-        writer.write([](Index done, Index total) { std::cerr << '\r' << done << '/' << total << std::flush; });
+    auto const lines = writer.write([](Index done, Index total) {
+        if (is_terminal(STDERR_FILENO)) std::cerr << '\r' << done << '/' << total << std::flush;
+    });
     double const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     metric::BleuOptions const bleu{.tokenizer = settings.tokenize == "13a" ? metric::BleuTokenizer::mteval13a
                                        : settings.tokenize == "intl"       ? metric::BleuTokenizer::international

@@ -13,9 +13,11 @@ using inkling::Index;
 
 /// Where a table of vectors comes from, and what becomes of it.
 struct VectorSettings {
-    std::string file{};    ///< .npy or .safetensors to import; empty: vectors are learned
-    std::string name{};    ///< of the matrix in a safetensors file of several
-    std::string kept{};    ///< file that learned vectors are kept in, for a run that is resumed
+    std::string file{};  ///< .npy or .safetensors to import; empty: vectors are learned
+    std::string name{};  ///< of the matrix in a safetensors file of several
+    std::string
+        kept{};         ///< beginning of the name of a file that learned vectors are kept in, for a run that is resumed
+    bool anew = false;  ///< learned vectors that were kept are forgotten
     bool random = false;   ///< vectors that know nothing, to hold others against
     bool trained = false;  ///< vectors are trained on with the model
     Index latent = 32;     ///< numbers that are left of each vector

@@ -29,7 +29,7 @@ kill -TERM $! 2>/dev/null
 wait $!
 status=$?
 [[ $status == 143 ]] || say "a terminated training ended with $status, expected 143: $(cat log)"
-expect 0 "vectors of an earlier run are taken from parts.vectors" "${train[@]}" --model parts --updates 200
+expect 0 "vectors of an earlier run are taken from parts.vectors-" "${train[@]}" --model parts --updates 200
 cmp whole parts || say "a resumed training gave another model"
 for name in .inkling-*; do [[ -e $name ]] && say "left behind: $name"; done
 
@@ -48,7 +48,7 @@ cmp once thrice || say "another mark changes the text"
 expect 0 "lines=32 words_held_back=1" "$program" evaluate --model whole --steps 10 --lines lines.txt --words 1
 
 # Vectors from elsewhere: those of the run before, under their name.
-cp whole.vectors table.safetensors
+cp whole.vectors-* table.safetensors
 expect 0 "model written to imported" "${train[@]}" --model imported --updates 2 --vectors table.safetensors --vectors-name vectors
 expect 2 "--latent is 32, expected no more" "$program" train --lines lines.txt --model none --updates 1 --tokenizer word \
     --vectors table.safetensors

@@ -71,7 +71,8 @@ done
 for name in dinoiser.lengths-*.checkpoint; do [[ -e $name ]] || say "dinoiser did not train its lengths by themselves"; done
 expect 0 "model written to learned" "${train[@]}" --recipe sed --model learned --updates 2
 expect 0 "vectors of an earlier run" "${train[@]}" --recipe sed --model learned --updates 3
-expect 2 "--restart makes them anew" "${train[@]}" --recipe sed --model learned --updates 3 --vector-width 64
+expect 0 "vectors: 100 %" "${train[@]}" --recipe sed --model learned.wide --updates 2 --vector-width 64
+expect 2 "expected no more than --vector-width, 8" "${train[@]}" --recipe sed --model none --updates 2 --vector-width 8
 expect 2 "--noise-factor was given, which is of other recipes than sed" "${train[@]}" --recipe sed --noise-factor 3 \
     --model none --updates 1
 expect 2 "not in" "${train[@]}" --recipe refine --model none --updates 1
@@ -107,8 +108,10 @@ for recipe in whole diffuseq; do
     ((${after:-0} >= before)) || say "post-training took $recipe from $before to '$after' BLEU in two steps"
 done
 cmp whole kept || say "post-training changed the model it began with"
-expect 0 "model written to whole.agreeing" "$program" post-train --from mild --model whole.agreeing --source source.txt \
-    --target target.txt --tokens-per-batch 64 --updates 1
+other=("$program" post-train --from mild --model whole.agreeing --source source.txt --target target.txt
+    --tokens-per-batch 64 --updates 1)
+expect 2 "is there, but no" "${other[@]}"
+expect 0 "model written to whole.agreeing" "${other[@]}" --restart
 [[ $(ls whole.agreeing.from-*.checkpoint | wc -l) == 2 ]] || say "another beginning went on from the checkpoint of the first"
 expect 2 "a recipe without it" "$program" post-train --from sed --model none --source source.txt --target target.txt --updates 1
 
@@ -142,6 +145,19 @@ else
     expect 2 "a model of another program" "$program" generate --model ar
 fi
 expect 2 "go together" "$program" evaluate --model whole --source valid.source --reference valid.target --select perplexity
+
+# Nothing that is read, and no model that is there, is written over.
+cp source.txt precious
+expect 2 "which is read" "$program" train --source precious --target target.txt --model precious --updates 1 "${sizes[@]}"
+cp target.txt answers
+expect 2 "which is read" "$program" evaluate --model whole --source source.txt --reference answers --output answers
+cmp answers target.txt && cmp precious source.txt || say "what is read was written over"
+cp whole alone
+expect 2 "is there, but no 'alone.checkpoint'" "${train[@]}" --model alone --updates 1
+cmp alone whole || say "a finished model was replaced"
+expect 2 "no pair of" "$program" train --source source.txt --target target.txt --model none --updates 1 --longest 4
+expect 0 "all of them were within --warm-up" "$program" train --source source.txt --target target.txt --model brief \
+    --updates 1 --tokenizer word --width 32 --layers 1 --heads 2
 
 # Bad input: a clear message, status 2, nothing half-written.
 expect 2 "missing" "$program" train --source missing --target target.txt --model none --updates 1

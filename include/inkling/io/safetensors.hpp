@@ -131,7 +131,7 @@ private:
         for (auto& record : records) {
             if (record.begin > record.end || record.end > data.size())
                 fail_("tensor '", record.name, "' lies at bytes ", record.begin, " to ", record.end, " of ",
-                      data.size());
+                      data.size(), " (was the file cut short?)");
             if (record.begin < position)
                 fail_("tensor '", record.name, "' overlaps the one before it at byte ", record.begin);
             if (record.begin > position)

@@ -43,7 +43,8 @@ void from_json(nlohmann::json const& json, Options& options, std::string_view wh
     describe(options, [&](std::string_view name, auto& value, std::initializer_list<char const*> spellings = {}) {
         using Value = std::remove_cvref_t<decltype(value)>;
         auto const found = json.find(std::string(name));
-        require(json.is_object() && found != json.end(), where, ": the configuration lacks '", name, "'");
+        require(json.is_object() && found != json.end(), where, ": the configuration lacks '", name,
+                "' (is it a model of other policies?)");
         auto const wrong = [&](std::string_view expected) {
             fail(where, ": the configuration's '", name, "' is ", found->dump(), ", expected ", expected);
         };

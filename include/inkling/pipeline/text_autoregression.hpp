@@ -203,7 +203,7 @@ public:
         std::string const where = "inkling::TextAutoregression::load: file '" + path.string() + "'";
         auto const json = nlohmann::json::parse(description.configuration);
         require(json.is_object() && json.contains("embedding") && json.contains("autoregressive"), where,
-                ": the configuration lacks 'embedding' or 'autoregressive'");
+                ": the configuration lacks 'embedding' or 'autoregressive' (is it a model of text diffusion?)");
         Options options{.device = std::move(device)};
         pipeline::from_json(json.at("embedding"), options.embedding, where + ", 'embedding'");
         pipeline::from_json(json.at("autoregressive"), options.model, where + ", 'autoregressive'");
