@@ -93,9 +93,9 @@ void fourier_features(Device& device, VectorView<double const> labels, InVector 
     if (device.wrong == "fourier_features swaps sines and cosines") std::swap(out.row(0)[0], out.row(0)[out.cols - 1]);
 }
 void bent_error(Device& device, In x, In y, double bend, double factor, double* sum, Out dx = {}, Out dy = {},
-                InVector row_weights = {}) {
+                InVector row_weights = {}, OutVector row_sums = {}) {
     bent_error(static_cast<Cpu&>(device), x, y, device.wrong == "bent_error never bends" ? 0.0 : bend, factor, sum, dx,
-               dy, row_weights);
+               dy, row_weights, row_sums);
 }
 void nearest_other_distance(Device& device, In table, double* sum) {
     nearest_other_distance(static_cast<Cpu&>(device), table, sum);

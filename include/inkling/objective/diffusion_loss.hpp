@@ -17,6 +17,7 @@ struct NoisedBatch {
     bool self_condition = false;      ///< this batch gets a first estimate of z0 as input
     bool train_first = false;         ///< ... whose own loss is added
     bool without_source = false;      ///< the denoiser is given no source, and no length is learned
+    bool follow_rows = false;         ///< losses are to tell what each row adds, the length loss left out
     Segments spans{};  ///< the P parts that have a noise level each, such as a source that stays clean and
                        ///< what is to be written to it; without offsets: the S sentences
     /// [Nt, D], standard normal, for a space that adds noise to make z0; or empty
@@ -138,6 +139,7 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
     Index const latent = space.width();
     auto* const keep = training ? &saved.denoiser : nullptr;
     Losses<B> losses(pass);
+    if (batch.follow_rows) losses.follow_rows(pass, rows);
 
     auto const encoded = detail::read_source(pass, denoiser, batch, keep);
     View doutput, dkeys_values, dz0, dz_t;

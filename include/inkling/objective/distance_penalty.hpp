@@ -36,6 +36,8 @@ struct DistancePenalty {
 
     /// The batch holds every sentence twice.
     static constexpr bool paired = true;
+    /// What the pairs add counts with their first rows.
+    static constexpr bool tells_rows = objective::tells_rows<Base>;
 
     /// @throws Error naming the first option that is out of its range
     void check() const {
@@ -63,11 +65,13 @@ struct DistancePenalty {
         View const dfirst = training ? prediction.dz0_hat.row_range(0, half) : View{};
         View const dsecond = training ? prediction.dz0_hat.row_range(half, half) : View{};
         double const mean = prediction.pair_weights.empty() ? 1.0 / static_cast<double>(half) : 1.0;
+        auto const of_rows = losses.row_room(pass, half);
         if (distance == Distance::squared) {
             double const share = mean / static_cast<double>(first.cols);
             double* const sum = losses.add({{"distance", 0.0, 0.5 * weight}}, share);
             squared_error(pass.device, first, second, 0.5 * weight * share, sum, dfirst, dsecond,
-                          prediction.pair_weights);
+                          prediction.pair_weights, of_rows);
+            losses.add_rows(pass, 0.5 * weight * share, of_rows);
         } else {  // |weight| / 2 of 1 -+ cos: the 1 first, as what a sum is multiplied by is of the backend's memory alone
             double const size = 0.5 * std::abs(weight);
             double* const one = losses.add({{"distance", 0.0, size}},
@@ -75,7 +79,9 @@ struct DistancePenalty {
             upload(pass.device, std::span<double const>(unit), one);
             double* const sum = losses.add({{"cosine", 0.0, -0.5 * weight}}, mean);
             cosine_similarity(pass.device, first, second, -0.5 * weight * mean, sum, dfirst, dsecond,
-                              prediction.pair_weights);
+                              prediction.pair_weights, of_rows);
+            losses.add_rows(pass, -0.5 * weight * mean, of_rows);
+            if (!of_rows.empty()) losses.add_rows(pass, size, prediction.pair_weights);
         }
     }
 

@@ -45,10 +45,12 @@ template <class Real>
 /// @param losses       [2] takes the sum of nll and the sum of the smoothed loss over rows, each row times its weight
 /// @param dz, dtable, dbias  are added to, where not empty
 /// @param row_weights  [N], multiplies each row's loss and gradient; empty: 1
+/// @param row_losses   [N] takes what each row adds to the sum of the smoothed loss, or empty
 template <class Real>
 void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, TokenView targets,
                            double smoothing, double factor, double* losses, Out<Real> dz = {}, Out<Real> dtable = {},
-                           OutVector<Real> dbias = {}, InVector<Real> row_weights = {}) {
+                           OutVector<Real> dbias = {}, InVector<Real> row_weights = {},
+                           OutVector<Real> row_losses = {}) {
     Index const vocabulary = table.rows;
     double* const sums = device.sums(2 * z.rows);
     Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
@@ -70,6 +72,7 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
             double const own = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[first + row]);
             sums[2 * (first + row)] = own * loss.nll;
             sums[2 * (first + row) + 1] = own * loss.smoothed;
+            if (!row_losses.empty()) row_losses.data[first + row] = static_cast<Real>(own * loss.smoothed);
             Real const weight = static_cast<Real>(own * factor);
             detail::transform(
                 vocabulary, values, [=](auto const& a) { return (a / total - uniform) * weight; }, values);

@@ -21,6 +21,7 @@ struct CrossEntropyRow {
     Real const* weights;
     double* nll;
     double* smoothed;
+    Real* row_losses;
     INKLING_HOST_DEVICE void operator()(Index row) const {
         Real* const values = logits.row(row);
         Index const vocabulary = logits.cols;
@@ -37,6 +38,7 @@ struct CrossEntropyRow {
         double const own = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
         nll[row] = own * loss.nll;
         smoothed[row] = own * loss.smoothed;
+        if (row_losses != nullptr) row_losses[row] = static_cast<Real>(smoothed[row]);
         Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
         Real const weight = static_cast<Real>(own * factor);
         for (Index v = 0; v < vocabulary; ++v) values[v] = (values[v] / total - uniform) * weight;
@@ -172,17 +174,20 @@ void for_each_logit_block(ThrustDevice<Real, System>& device, In<Real> z, In<Rea
 /// @param losses       [2] takes the sum of nll and the sum of the smoothed loss over rows, each row times its weight
 /// @param dz, dtable, dbias  are added to, where not empty
 /// @param row_weights  [N], multiplies each row's loss and gradient; empty: 1
+/// @param row_losses   [N] takes what each row adds to the sum of the smoothed loss, or empty
 template <class Real, class System>
 void readout_cross_entropy(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
                            TokenView targets, double smoothing, double factor, double* losses, Out<Real> dz = {},
-                           Out<Real> dtable = {}, OutVector<Real> dbias = {}, InVector<Real> row_weights = {}) {
+                           Out<Real> dtable = {}, OutVector<Real> dbias = {}, InVector<Real> row_weights = {},
+                           OutVector<Real> row_losses = {}) {
     double* const nll = device.sums(2 * z.rows + kernels::sum_scratch(z.rows));
     double* const smoothed = nll + z.rows;
     kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         Real const* const weights = row_weights.empty() ? nullptr : row_weights.data + first;
+        Real* const rows = row_losses.empty() ? nullptr : row_losses.data + first;
         kernels::for_each(device, logits.rows,
                           kernels::CrossEntropyRow<Real>{logits, targets.data + first, smoothing, factor, weights,
-                                                         nll + first, smoothed + first});
+                                                         nll + first, smoothed + first, rows});
         if (!dz.empty())
             product(device, logits, Orientation::plain, table, Orientation::plain, dz.row_range(first, logits.rows),
                     true);

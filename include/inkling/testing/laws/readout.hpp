@@ -27,7 +27,7 @@ template <Backend B>
         std::vector<Token> targets;
         for (Index i = 0; i < rows; ++i) targets.push_back(static_cast<Token>(i * 7 % vocabulary));
         double const factor = 1.0 / static_cast<double>(rows);
-        std::vector<double> dz(exact(dz0)), dt(exact(dt0)), db(exact(db0)), losses{0.0, 0.0};
+        std::vector<double> dz(exact(dz0)), dt(exact(dt0)), db(exact(db0)), losses{0.0, 0.0}, of_rows;
         auto const logits = naive_product(z, false, t, true, rows, vocabulary, width,
                                           static_cast<std::vector<Real>*>(nullptr), with_bias ? &b : nullptr);
         for (Index i = 0; i < rows; ++i) {
@@ -39,7 +39,8 @@ template <Backend B>
             for (Index v = 0; v < vocabulary; ++v) mean += (row[v] - log_total) / static_cast<double>(vocabulary);
             double const nll = log_total - row[targets[static_cast<std::size_t>(i)]];
             losses[0] += nll;
-            losses[1] += (1.0 - smoothing) * nll - smoothing * mean;
+            of_rows.push_back((1.0 - smoothing) * nll - smoothing * mean);
+            losses[1] += of_rows.back();
             for (Index v = 0; v < vocabulary; ++v) {
                 double const aim = (v == targets[static_cast<std::size_t>(i)] ? 1.0 - smoothing : 0.0)
                     + smoothing / static_cast<double>(vocabulary);
@@ -57,10 +58,10 @@ template <Backend B>
         DeviceArray<B, Token> const tokens(device, targets);
         DeviceArray<B, double> sums(device, std::vector<double>{-1.0, -1.0});
         Padded<B> in(device, z, width, 1), dz_got(device, dz0, width, 2);
-        DeviceArray<B> dt_got(device, dt0), db_got(device, db0);
+        DeviceArray<B> dt_got(device, dt0), db_got(device, db0), rows_got(device, rows);
         auto const offsets = with_bias ? bias.vector() : VectorView<Real const>{};
         readout_cross_entropy(device, in.view(), table.matrix(width), offsets, tokens.vector(), smoothing, factor,
-                              sums.data(), dz_got.view(), dt_got.matrix(width), db_got.vector());
+                              sums.data(), dz_got.view(), dt_got.matrix(width), db_got.vector(), {}, rows_got.vector());
         auto const got = sums.get(device);
         readout_cross_entropy(device, in.view(), table.matrix(width), offsets, tokens.vector(), smoothing, factor,
                               sums.data());
@@ -68,6 +69,7 @@ template <Backend B>
         auto const name = message("readout_cross_entropy [", rows, ", ", vocabulary, "], smoothing ", smoothing);
         auto const found = first_of({far_apart(name, got, losses, {rounding * losses[0]}),
                                      not_same(name + " without gradients", sums.get(device), got),
+                                     far_apart(name + ", losses of rows", rows_got.get(device), of_rows, {rounding}),
                                      far_apart(name + ", dz", dz_got.get(device), dz, {rounding}),
                                      far_apart(name + ", dtable", dt_got.get(device), dt, {rounding * 4}),
                                      far_apart(name + ", dbias", db_got.get(device), db, {rounding * 4})});
@@ -92,12 +94,18 @@ template <Backend B>
         want_sums(device, std::vector<double>{-1.0, -1.0});
     auto const zeros = std::vector<ScalarOf<B>>(t.size());
     DeviceArray<B> dt(device, zeros), want_dt(device, zeros);
+    DeviceArray<B> of_rows(device, 3);
     readout_cross_entropy(device, z.matrix(width), table.matrix(width), {}, tokens.vector(), 0.1, 0.5, sums.data(), {},
-                          dt.matrix(width), {}, weights.vector());
+                          dt.matrix(width), {}, weights.vector(), of_rows.vector());
     readout_cross_entropy(device, counted.matrix(width), table.matrix(width), {}, counted_tokens.vector(), 0.1, 0.5,
                           want_sums.data(), {}, want_dt.matrix(width));
     auto const want = want_sums.get(device);
-    return first_of({far_apart("weighted readout_cross_entropy", sums.get(device), want, {unit<B>() * 256 * want[0]}),
+    auto const parts = of_rows.get(device);
+    return first_of({far_apart<double>(
+                         "weighted readout_cross_entropy, losses of rows",
+                         {static_cast<double>(parts[0]) + static_cast<double>(parts[2]), static_cast<double>(parts[1])},
+                         {want[1], 0.0}, {unit<B>() * 256 * want[1]}),
+                     far_apart("weighted readout_cross_entropy", sums.get(device), want, {unit<B>() * 256 * want[0]}),
                      far_apart("weighted readout_cross_entropy, dtable", dt.get(device), exact(want_dt.get(device)),
                                {unit<B>() * 256})});
 }
