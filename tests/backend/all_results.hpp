@@ -120,6 +120,15 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     results.emplace_back("readout_cross_entropy, z", dz.get(device));
     results.emplace_back("readout_cross_entropy, table", dtable.get(device));
     results.emplace_back("readout_cross_entropy, bias", dlogits.get(device));
+    auto dother = values(rows * cols, 27);
+    readout_divergence(device, in, other, table.matrix(cols), {}, 0.01, sums.data(), dz.matrix(cols),
+                       dother.matrix(cols), dtable.matrix(cols), dlogits.vector(), {}, of_rows.vector());
+    keep_sums("readout_divergence");
+    results.emplace_back("readout_divergence, x", dz.get(device));
+    results.emplace_back("readout_divergence, y", dother.get(device));
+    results.emplace_back("readout_divergence, table", dtable.get(device));
+    results.emplace_back("readout_divergence, bias", dlogits.get(device));
+    results.emplace_back("readout_divergence, rows", of_rows.get(device));
     testing::DeviceArray<Device, Token> tokens(device, rows);
     auto log_probabilities = values(rows, 21);
     readout_argmax(device, in, table.matrix(cols), {}, tokens.vector(), log_probabilities.vector());

@@ -137,10 +137,38 @@ TEST_CASE_TEMPLATE("a policy is told of each sentence what the batch would lose 
     check_told<Levels>(
         objective::Regression{.measure = objective::ErrorMeasure::huber, .quantity = schedule::Quantity::velocity},
         false, false);
-    for (auto const distance : {objective::Distance::squared, objective::Distance::cosine})
+    for (auto const distance :
+         {objective::Distance::squared, objective::Distance::cosine, objective::Distance::divergence})
         for (double const weight : {2.0, -0.5})
             check_told<Levels>(DistancePenalty<objective::Anchor>{.distance = distance, .weight = weight}, false,
                                weight > 0.0);
+}
+
+TEST_CASE("a pair's order says which of its two levels is the less noisy") {
+    using Penalty = objective::DistancePenalty<objective::Anchor>;
+    TrainerOptions<Penalty, train::InverseSquareRoot> options;
+    options.objective.pairs.window = 0.3;
+    auto const pipeline = tiny::talkative();
+    pipeline::DiffusionTraining<Pipeline, Penalty, objective::EvenLevels> training(pipeline, options);
+    Device device{{.threads = 1}};
+    nn::Workspace<Device> workspace;
+    nn::Pass<Device> pass{device, workspace, pipeline.weights().data};
+    std::vector<Index> sentences;
+    for (Index i = 0; i < 40; ++i) sentences.push_back(i);
+    auto const batch = training.batch(pass, corpus(), sentences, 5, 1, true);
+    REQUIRE(batch.pair_order.rows == 40);
+    int orders[2] = {0, 0};
+    for (Index s = 0; s < 40; ++s) {
+        float const first = batch.levels.row(s)[0], second = batch.levels.row(s + 40)[0];
+        bool const first_is_cleaner = first >= second;
+        ++orders[first_is_cleaner ? 0 : 1];
+        float const* const order = batch.pair_order.row(s);
+        CHECK(order[0] == (first_is_cleaner ? 1.0F : 0.0F));
+        CHECK(order[1] == (first_is_cleaner ? 0.0F : 1.0F));
+        CHECK(order[2] == 1.0F);
+    }
+    CHECK(orders[0] > 5);
+    CHECK(orders[1] > 5);
 }
 
 TEST_CASE("a policy that is told and does not mind ends in the very bits of one that is not told") {

@@ -125,6 +125,12 @@ concept HasReadouts =
            readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out, vector,
                                  vector_out);
        }
+    && requires(B& device, MatrixIn<B> in, VectorIn<B> vector, double* sums) {
+           readout_divergence(device, in, in, in, vector, 1.0, sums);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
+           readout_divergence(device, in, in, in, vector, 1.0, sums, out, out, out, vector_out, vector, vector_out);
+       }
     && requires(B& device, MatrixIn<B> in, VectorIn<B> vector) {
            readout_argmax(device, in, in, vector, VectorView<Token>{});
        }

@@ -113,7 +113,9 @@ struct Prediction {
     /// empty: 2 / N
     VectorView<Scalar const> pair_weights{};
     double pair_weight_sum = 1.0;  ///< of pair_weights
-    double last_signal = 0.0;      ///< a at the schedule's noisiest level
+    /// [S / 2, 3], (1, 0, 1) where the first of a pair is the less noisy, else (0, 1, 1), for an objective that asks which
+    MatrixView<Scalar const> pair_order{};
+    double last_signal = 0.0;  ///< a at the schedule's noisiest level
     /// [S, 3], (what an error is multiplied by, 1, 0), for an objective that has error_factor; empty: 1
     MatrixView<Scalar const> error_factors{};
 

@@ -26,6 +26,7 @@ struct NoisedBatch {
     VectorView<Scalar const> row_weights{};
     VectorView<Scalar const> pair_weights{};
     double pair_weight_sum = 1.0;
+    MatrixView<Scalar const> pair_order{};
     double last_signal = 0.0;
     MatrixView<Scalar const> error_factors{};
     /// [P, 3], ToEstimate of each part's level, for a denoiser whose output is not z0
@@ -182,11 +183,12 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
         bool first_backward = true;
         auto const learn = [&](View result) {  // what the last `estimate` kept is read here
             View const dresult = training ? pass.take_zeros(rows, latent) : View{};
-            objective.evaluate(pass, space,
-                               Prediction<B>{batch.target.tokens, batch.target.segments, z0, result, dz0, dresult,
-                                             embedded, batch.goals, batch.row_weights, batch.pair_weights,
-                                             batch.pair_weight_sum, batch.last_signal, batch.error_factors},
-                               losses);
+            objective.evaluate(
+                pass, space,
+                Prediction<B>{batch.target.tokens, batch.target.segments, z0, result, dz0, dresult, embedded,
+                              batch.goals, batch.row_weights, batch.pair_weights, batch.pair_weight_sum,
+                              batch.pair_order, batch.last_signal, batch.error_factors},
+                losses);
             if (!training) return;
             nn::Scope<B> const scope(pass.workspace);
             auto const room = [&](View sum) { return first_backward ? sum : pass.take(sum.rows, sum.cols); };

@@ -172,6 +172,7 @@ public:
         classes_.clear();
         goals_.clear();
         pair_weights_.clear();
+        pair_order_.clear();
         error_factors_.clear();
         to_estimate_.clear();
         row_weights_.clear();
@@ -196,6 +197,8 @@ public:
                     if (s >= half) {
                         pair_weights_.resize(pair_weights_.size() + static_cast<std::size_t>(target_rows(s)),
                                              pairs.counts(*table_, index, second) ? Scalar{1} : Scalar{0});
+                        for (double const share : {index <= second ? 1.0 : 0.0, index <= second ? 0.0 : 1.0, 1.0})
+                            pair_order_.push_back(static_cast<Scalar>(share));
                         index = second;
                     }
                 }
@@ -281,6 +284,8 @@ public:
                 result.pair_weight_sum += static_cast<double>(pair_weights_[row]);
             }
             result.pair_weights = to_device<Scalar>(pass, std::span<Scalar const>(pair_weights_));
+            result.pair_order = {to_device<Scalar>(pass, std::span<Scalar const>(pair_order_)).data,
+                                 static_cast<Index>(half), 3};
             for (std::size_t s = half; s < batch_.sentences.size(); ++s)
                 batch_.sentences[s] += corpus.size();  // noise of its own
             noise_keys = to_device<Index>(pass, std::span<Index const>(batch_.sentences));
@@ -385,7 +390,8 @@ private:
     text::PackedBatch batch_;
     text::JoinedBatch joined_;
     std::vector<Token> places_, classes_;
-    std::vector<Scalar> levels_, goals_, pair_weights_, error_factors_, to_estimate_, row_weights_, sentence_sums_;
+    std::vector<Scalar> levels_, goals_, pair_weights_, pair_order_, error_factors_, to_estimate_, row_weights_,
+        sentence_sums_;
     std::vector<double> labels_, level_times_, sentence_shares_, told_times_, told_losses_;
 };
 

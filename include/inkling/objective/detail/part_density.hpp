@@ -6,8 +6,8 @@
 #include <inkling/schedule/discrete.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 

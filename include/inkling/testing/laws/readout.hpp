@@ -110,6 +110,83 @@ template <Backend B>
                                {unit<B>() * 256})});
 }
 
+/// The divergence of what is read out of x from what is read out of y; of the same rows it is 0.
+template <Backend B>
+[[nodiscard]] std::string readout_divergence_is_its_formula(B& device) {
+    using Real = ScalarOf<B>;
+    Index const width = 9;
+    for (auto const& [rows, vocabulary] : {std::pair<Index, Index>{5, 50}, {300, 7}, {130, 1000}}) {
+        double const factor = 0.3;
+        auto const x = random<B>(rows * width, 1), y = random<B>(rows * width, 2), t = random<B>(vocabulary * width, 3),
+                   b = random<B>(vocabulary, 4), w = random<B>(rows, 5);
+        auto const dx0 = random<B>(rows * width, 6), dt0 = random<B>(vocabulary * width, 7),
+                   db0 = random<B>(vocabulary, 8);
+        std::vector<double> dx(exact(dx0)), dy(exact(dx0)), dt(exact(dt0)), db(exact(db0)), of_rows, plain;
+        auto const logits = [&](std::vector<Real> const& z) {
+            return naive_product(z, false, t, true, rows, vocabulary, width, static_cast<std::vector<Real>*>(nullptr),
+                                 &b)
+                .values;
+        };
+        auto const of_x = logits(x), of_y = logits(y);
+        auto const log_total = [&](double const* row) {
+            double const top = *std::max_element(row, row + vocabulary);
+            double total = 0.0;
+            for (Index v = 0; v < vocabulary; ++v) total += std::exp(row[v] - top);
+            return std::log(total) + top;
+        };
+        double sum = 0.0;
+        for (Index i = 0; i < rows; ++i) {
+            double const *const p = of_x.data() + i * vocabulary, *const q = of_y.data() + i * vocabulary;
+            double const total_p = log_total(p), total_q = log_total(q);
+            double const weight = static_cast<double>(w[static_cast<std::size_t>(i)]);
+            double own = 0.0;
+            for (Index v = 0; v < vocabulary; ++v)
+                own += std::exp(p[v] - total_p) * ((p[v] - total_p) - (q[v] - total_q));
+            plain.push_back(own);
+            of_rows.push_back(weight * own);
+            sum += weight * own;
+            for (Index v = 0; v < vocabulary; ++v) {
+                double const chance = std::exp(p[v] - total_p);
+                double const down = factor * weight * chance * ((p[v] - total_p) - (q[v] - total_q) - own);
+                double const up = factor * weight * (std::exp(q[v] - total_q) - chance);
+                db[static_cast<std::size_t>(v)] += down + up;
+                for (Index d = 0; d < width; ++d) {
+                    auto const at_z = static_cast<std::size_t>(i * width + d),
+                               at_t = static_cast<std::size_t>(v * width + d);
+                    dx[at_z] += down * static_cast<double>(t[at_t]);
+                    dy[at_z] += up * static_cast<double>(t[at_t]);
+                    dt[at_t] += down * static_cast<double>(x[at_z]) + up * static_cast<double>(y[at_z]);
+                }
+            }
+        }
+        DeviceArray<B> const table(device, t), bias(device, b), weights(device, w);
+        DeviceArray<B, double> sums(device, std::vector<double>{-1.0, -1.0, -1.0});
+        Padded<B> in(device, x, width, 1), other(device, y, width, 2), dx_got(device, dx0, width, 2),
+            dy_got(device, dx0, width, 3);
+        DeviceArray<B> dt_got(device, dt0), db_got(device, db0), rows_got(device, rows), plain_got(device, rows);
+        readout_divergence(device, in.view(), other.view(), table.matrix(width), bias.vector(), factor, sums.data(),
+                           dx_got.view(), dy_got.view(), dt_got.matrix(width), db_got.vector(), weights.vector(),
+                           rows_got.vector());
+        readout_divergence(device, in.view(), other.view(), table.matrix(width), bias.vector(), factor, sums.data() + 1,
+                           {}, {}, {}, {}, {}, plain_got.vector());
+        readout_divergence(device, in.view(), in.view(), table.matrix(width), VectorView<Real const>{}, factor,
+                           sums.data() + 2);
+        auto const got = sums.get(device);
+        double const rounding = unit<B>() * static_cast<double>(width + 16) * 64;
+        auto const name = message("readout_divergence [", rows, ", ", vocabulary, "]");
+        auto const found =
+            first_of({far_apart<double>(name, {got[0], got[2]}, {sum, 0.0}, {rounding * static_cast<double>(rows)}),
+                      far_apart(name + ", of rows", rows_got.get(device), of_rows, {rounding}),
+                      far_apart(name + ", of rows without weights", plain_got.get(device), plain, {rounding}),
+                      far_apart(name + ", dx", dx_got.get(device), dx, {rounding}),
+                      far_apart(name + ", dy", dy_got.get(device), dy, {rounding}),
+                      far_apart(name + ", dtable", dt_got.get(device), dt, {rounding * 4}),
+                      far_apart(name + ", dbias", db_got.get(device), db, {rounding * 4})});
+        if (!found.empty()) return found;
+    }
+    return {};
+}
+
 template <Backend B>
 [[nodiscard]] std::string readout_argmax_names_the_most_probable_token(B& device) {
     using Real = ScalarOf<B>;
