@@ -131,7 +131,8 @@ TEST_CASE_TEMPLATE("a policy is told of each sentence what the batch would lose 
     for (bool const first_too : {false, true})
         for (bool const means : {false, true}) {
             check_told<Levels>(objective::Anchor{.label_smoothing = 0.1, .weight = 0.7}, first_too, means);
-            check_told<Levels>(objective::DiffuSeq{.weight = 0.5, .regression_weight = 2.0}, first_too, means);
+            check_told<Levels>(objective::DiffuSeq{.weight = 0.5, .regression_weight = 2.0, .prior_weight = 1e5},
+                               first_too, means);
         }
     check_told<Levels>(objective::Rounding{}, false, false);
     check_told<Levels>(

@@ -310,10 +310,10 @@ private:
         auto const batch = training_->batch(pass, corpus, sentences, options_.seed, draw, true);
         tokens += batch.source.segments.rows + batch.target.segments.rows;
         auto const [losses, clipped] = gradient("update ", step, pass, batch);
-        training_->learn(pass, batch, losses);
         optimizer_.step(device_, pipeline_->weights(), gradients(), options_.learning_rate.at(step), clipped.factor);
         gradient_norm_ = clipped.norm;
         if (average_) average_->update(device_, std::as_const(*pipeline_).weights());
+        training_->learn(pass, batch, losses);
         return losses;
     }
 
