@@ -112,12 +112,23 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     results.emplace_back("attention_backward, distances", dby_distance.get(device));
     auto dz = values(rows * cols, 19);
     auto dlogits = values(vocabulary, 20);
+    auto of_rows = values(rows, 26);
     readout_cross_entropy(device, in, table.matrix(cols), {}, batch.tokens(), 0.1, 0.01, sums.data(), dz.matrix(cols),
-                          dtable.matrix(cols), dlogits.vector());
+                          dtable.matrix(cols), dlogits.vector(), {}, of_rows.vector());
+    results.emplace_back("readout_cross_entropy, rows", of_rows.get(device));
     keep_sums("readout_cross_entropy");
     results.emplace_back("readout_cross_entropy, z", dz.get(device));
     results.emplace_back("readout_cross_entropy, table", dtable.get(device));
     results.emplace_back("readout_cross_entropy, bias", dlogits.get(device));
+    auto dother = values(rows * cols, 27);
+    readout_divergence(device, in, other, table.matrix(cols), {}, 0.01, sums.data(), dz.matrix(cols),
+                       dother.matrix(cols), dtable.matrix(cols), dlogits.vector(), {}, of_rows.vector());
+    keep_sums("readout_divergence");
+    results.emplace_back("readout_divergence, x", dz.get(device));
+    results.emplace_back("readout_divergence, y", dother.get(device));
+    results.emplace_back("readout_divergence, table", dtable.get(device));
+    results.emplace_back("readout_divergence, bias", dlogits.get(device));
+    results.emplace_back("readout_divergence, rows", of_rows.get(device));
     testing::DeviceArray<Device, Token> tokens(device, rows);
     auto log_probabilities = values(rows, 21);
     readout_argmax(device, in, table.matrix(cols), {}, tokens.vector(), log_probabilities.vector());
@@ -141,17 +152,20 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
         auto const frequencies = values(cols / 2, 25);
         fourier_features(device, times.vector(), frequencies.vector(), out);
     });
-    bent_error(device, in, other, 1.0, 0.3, sums.data(), dz.matrix(cols), dk.matrix(cols));
+    bent_error(device, in, other, 1.0, 0.3, sums.data(), dz.matrix(cols), dk.matrix(cols), {}, of_rows.vector());
+    results.emplace_back("bent_error, rows", of_rows.get(device));
     nearest_other_distance(device, table.matrix(cols), sums.data() + 1);
     keep_sums("bent_error, nearest_other_distance");
     results.emplace_back("bent_error, x", dz.get(device));
     results.emplace_back("bent_error, y", dk.get(device));
     squared_norm(device, x.vector(), sums.data());
-    squared_error(device, in, other, 0.3, sums.data() + 1, dz.matrix(cols), dk.matrix(cols));
+    squared_error(device, in, other, 0.3, sums.data() + 1, dz.matrix(cols), dk.matrix(cols), {}, of_rows.vector());
+    results.emplace_back("squared_error, rows", of_rows.get(device));
     keep_sums("squared_norm, squared_error");
     results.emplace_back("squared_error, x", dz.get(device));
     results.emplace_back("squared_error, y", dk.get(device));
-    cosine_similarity(device, in, other, 0.3, sums.data(), dz.matrix(cols), dk.matrix(cols));
+    cosine_similarity(device, in, other, 0.3, sums.data(), dz.matrix(cols), dk.matrix(cols), {}, of_rows.vector());
+    results.emplace_back("cosine_similarity, rows", of_rows.get(device));
     keep_sums("cosine_similarity");
     results.emplace_back("cosine_similarity, x", dz.get(device));
     results.emplace_back("cosine_similarity, y", dk.get(device));

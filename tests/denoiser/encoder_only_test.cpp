@@ -44,7 +44,8 @@ TEST_CASE("EncoderOnly: every gradient of DiffuSeq's loss is that of central dif
 }
 
 TEST_CASE("DistancePenalty: every gradient is that of central differences, whatever the distance and the sign") {
-    for (auto const distance : {objective::Distance::squared, objective::Distance::cosine})
+    for (auto const distance :
+         {objective::Distance::squared, objective::Distance::cosine, objective::Distance::divergence})
         for (double const weight : {1.5, -0.5}) {
             CAPTURE(weight);
             TrainingStep(small()).check(objective::DistancePenalty<>{.distance = distance, .weight = weight});

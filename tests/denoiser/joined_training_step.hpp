@@ -44,6 +44,7 @@ struct TrainingStep {
     Array goals{device, std::vector<double>{1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0}};
     Array row_weights{device, testing::random_values<double>(14, 11)};
     Array pair_weights{device, std::vector<double>{0.1, 0.2, 0.3, 0.4, 0.0, 0.5, 0.6}};
+    Array pair_order{device, std::vector<double>{0, 1, 1, 1, 0, 1}};
     std::vector<double> weights, gradients;
     objective::DiffusionSaved<Space, Model> saved;
 
@@ -82,6 +83,7 @@ struct TrainingStep {
         batch.row_weights = row_weights.vector();
         batch.pair_weights = pair_weights.vector();
         batch.pair_weight_sum = 2.1;
+        batch.pair_order = pair_order.matrix(3);
         batch.last_signal = 0.7;
         auto losses = objective::diffusion_loss(pass, space, model, chosen, batch, saved);
         losses.collect(pass);

@@ -71,6 +71,7 @@ TEST_CASE("DiffuSeq learns a handful of pairs by heart, writes them, and Bridge'
     training.ema_decay = 0.0;
     training.clip = 1.0;
     training.bleu_sentences = 0;
+    training.levels.parts = 50;  // so few sentences would never tell the losses of 2000
     recipe::DiffuSeqTrainer<Device> trainer(writer, training);
     auto const report = trainer.fit(corpus());
     CHECK(report.loss < 1.0);
@@ -82,6 +83,7 @@ TEST_CASE("DiffuSeq learns a handful of pairs by heart, writes them, and Bridge'
     post.tokens_per_batch = 10 * 14;
     post.ema_decay = 0.0;
     post.clip = 1.0;
+    post.levels = training.levels;
     recipe::BridgeTrainer<Device> bridge(writer, post);
     bridge.fit(corpus());
     auto few = writer.options().sampler;
@@ -181,6 +183,11 @@ TEST_CASE("the preset of DiffuSeq: z0 is as noisy as the first step of its table
     auto const preset = recipe::diffuseq<Device>();
     CHECK(preset.model.embedding.start_noise == doctest::Approx(0.1210012831880857).epsilon(1e-9));
     CHECK(preset.model.denoiser.width == 768);
+    for (auto const& levels : {preset.training.levels, recipe::bridge<Device>().training.levels}) {
+        CHECK(levels.parts == preset.training.discrete_steps);  // each step by its own losses
+        CHECK(levels.history == 10);
+        CHECK(levels.even_share == 0.001);
+    }
 }
 
 TEST_CASE("official options are read, and those that there are none of refused by name") {

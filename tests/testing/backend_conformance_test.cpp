@@ -64,6 +64,16 @@ void dropout(Device& device, RandomStream stream, double rate, In x, Out out) {
     if (device.wrong == "dropout draws one mask for all") stream.sequence = 0;
     dropout(static_cast<Cpu&>(device), stream, device.wrong == "dropout drops too much" ? rate * 1.1 : rate, x, out);
 }
+void readout_divergence(Device& device, In x, In y, In table, InVector bias, double factor, double* sum, Out dx = {},
+                        Out dy = {}, Out dtable = {}, OutVector dbias = {}, InVector row_weights = {},
+                        OutVector row_sums = {}) {
+    if (device.wrong == "readout_divergence goes the other way") {
+        std::swap(x, y);
+        std::swap(dx, dy);
+    }
+    readout_divergence(static_cast<Cpu&>(device), x, y, table, bias, factor, sum, dx, dy, dtable, dbias, row_weights,
+                       row_sums);
+}
 void readout_argmax(Device& device, In z, In table, InVector bias, VectorView<Token> tokens,
                     OutVector log_probabilities = {}) {
     readout_argmax(static_cast<Cpu&>(device), z, table, bias, tokens, log_probabilities);
@@ -93,9 +103,9 @@ void fourier_features(Device& device, VectorView<double const> labels, InVector 
     if (device.wrong == "fourier_features swaps sines and cosines") std::swap(out.row(0)[0], out.row(0)[out.cols - 1]);
 }
 void bent_error(Device& device, In x, In y, double bend, double factor, double* sum, Out dx = {}, Out dy = {},
-                InVector row_weights = {}) {
+                InVector row_weights = {}, OutVector row_sums = {}) {
     bent_error(static_cast<Cpu&>(device), x, y, device.wrong == "bent_error never bends" ? 0.0 : bend, factor, sum, dx,
-               dy, row_weights);
+               dy, row_weights, row_sums);
 }
 void nearest_other_distance(Device& device, In table, double* sum) {
     nearest_other_distance(static_cast<Cpu&>(device), table, sum);
@@ -138,6 +148,7 @@ TEST_CASE("backend laws: each way in which a verb is wrong breaks the law that i
              {"dropout drops too much", "dropout keeps its share, and draws the same mask again"},
              {"normalize_rows_backward overwrites", "normalized rows have one length, and the gradient across it"},
              {"fourier_features swaps sines and cosines", "Fourier features are sines, then cosines"},
+             {"readout_divergence goes the other way", "read-out divergence is its formula"},
              {"bent_error never bends", "bent errors are squares near 0 and lines beyond"},
              {"nearest_other_distance finds each row itself", "the nearest other row is not the row itself"},
              {"readout_argmax names the next token", "read-out argmax names the most probable token"},

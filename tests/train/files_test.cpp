@@ -112,6 +112,7 @@ struct Run {
         return {.step = step,
                 .counters = {{"place", place}, {"largest", std::numeric_limits<std::int64_t>::max()}},
                 .numbers = {{"third", 1.0 / 3.0}, {"tiny", -5e-324}},
+                .arrays = {{"thirds", {1.0 / 3.0, -2.0 / 3.0, 0x1p-1074}}, {"none", {}}},
                 .best = best.snapshots(),
                 .options = options};
     }
@@ -225,6 +226,7 @@ TEST_CASE("a checkpoint gives back what the trainer handed in, to the last bit")
     CHECK(checkpoint.state().step == 7);
     CHECK(checkpoint.state().counters == run.state().counters);
     CHECK(checkpoint.state().numbers == run.state().numbers);
+    CHECK(checkpoint.state().arrays == run.state().arrays);
     CHECK(checkpoint.state().options == run.options);
     REQUIRE(checkpoint.state().best.size() == 1);
     CHECK(checkpoint.state().best[0].score == run.best.snapshots()[0].score);

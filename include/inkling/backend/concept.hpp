@@ -122,7 +122,14 @@ concept HasReadouts =
            readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out);
        }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
-           readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out, vector);
+           readout_cross_entropy(device, in, in, vector, TokenView{}, 0.1, 1.0, sums, out, out, vector_out, vector,
+                                 vector_out);
+       }
+    && requires(B& device, MatrixIn<B> in, VectorIn<B> vector, double* sums) {
+           readout_divergence(device, in, in, in, vector, 1.0, sums);
+       }
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
+           readout_divergence(device, in, in, in, vector, 1.0, sums, out, out, out, vector_out, vector, vector_out);
        }
     && requires(B& device, MatrixIn<B> in, VectorIn<B> vector) {
            readout_argmax(device, in, in, vector, VectorView<Token>{});
@@ -144,11 +151,11 @@ concept HasReadouts =
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
            squared_error(device, in, in, 1.0, sums, out, out, vector, vector_out);
        }
-    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, double* sums) {
-           cosine_similarity(device, in, in, 1.0, sums, out, out, vector);
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
+           cosine_similarity(device, in, in, 1.0, sums, out, out, vector, vector_out);
        }
-    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, double* sums) {
-           bent_error(device, in, in, 1.0, 1.0, sums, out, out, vector);
+    && requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, VectorOut<B> vector_out, double* sums) {
+           bent_error(device, in, in, 1.0, 1.0, sums, out, out, vector, vector_out);
        }
     && requires(B& device, MatrixIn<B> in, double* sums) { nearest_other_distance(device, in, sums); }
     && requires(B& device, VectorIn<B> vector, VectorOut<B> vector_out) {

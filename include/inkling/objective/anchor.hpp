@@ -18,6 +18,8 @@ struct Anchor {
     double weight = 1.0;             ///< of the cross-entropy; finite, 0 or more
     double regression_weight = 1.0;  ///< finite, 0 or more
 
+    static constexpr bool tells_rows = true;  ///< see objective::tells_rows
+
     /// @throws Error naming the first option that is out of its range
     void check() const {
         detail::check_label_smoothing("Anchor", label_smoothing);
@@ -42,6 +44,8 @@ struct Rounding {
     double label_smoothing = 0.0;    ///< [0, 1)
     double weight = 1.0;             ///< of the cross-entropy; finite, 0 or more
     double regression_weight = 1.0;  ///< finite, 0 or more
+
+    static constexpr bool tells_rows = true;  ///< see objective::tells_rows
 
     /// @throws Error naming the first option that is out of its range
     void check() const {

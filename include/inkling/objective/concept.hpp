@@ -21,9 +21,12 @@ struct Term {
 };
 
 /// The parts of one batch's loss. Sums stay in the backend's memory until collect() fetches all of them at once.
+///
+/// Where they are followed, what each row of the batch adds to the total is kept too: rows() of it all.
 template <Backend B>
 class Losses {
 public:
+    using Scalar = typename B::Scalar;
     static constexpr std::size_t most = 24;
 
     explicit Losses(nn::Pass<B>& pass) : sums_(pass.workspace.template take<double>(most)) {
@@ -40,6 +43,20 @@ public:
             factors_[used_++] = factor;
         }
         return place;
+    }
+    /// Has objectives tell what each of N rows adds to the total, from here on.
+    void follow_rows(nn::Pass<B>& pass, Index rows) { rows_ = {pass.take_zeros(rows, 1).data, rows}; }
+    /// [N], what the terms so far have each row add to the total; empty where rows are not followed.
+    [[nodiscard]] VectorView<Scalar const> rows() const { return rows_; }
+    /// Room [count] for what a verb says of rows; empty where rows are not followed.
+    [[nodiscard]] VectorView<Scalar> row_room(nn::Pass<B>& pass, Index count) const {
+        return rows_.empty() ? VectorView<Scalar>{} : VectorView<Scalar>{pass.take(count, 1).data, count};
+    }
+    /// Has the first rows add factor * these too; an empty view has none add anything.
+    void add_rows(nn::Pass<B>& pass, double factor, VectorView<Scalar const> values) {
+        if (!values.empty())
+            scale(pass.device, static_cast<Scalar>(factor), MatrixView<Scalar const>(values.data, 1, values.size),
+                  MatrixView<Scalar>(rows_.data, 1, values.size), true);
     }
     /// Fetches the sums; waits for the device.
     void collect(nn::Pass<B>& pass) {
@@ -75,6 +92,7 @@ private:
     std::array<Term, most> terms_{};
     std::array<double, most> factors_{};
     std::size_t used_ = 0;
+    VectorView<Scalar> rows_{};
 };
 
 /// What an objective sees of one batch, and where it leaves gradients. Views of gradients are empty in validation.
@@ -95,7 +113,9 @@ struct Prediction {
     /// empty: 2 / N
     VectorView<Scalar const> pair_weights{};
     double pair_weight_sum = 1.0;  ///< of pair_weights
-    double last_signal = 0.0;      ///< a at the schedule's noisiest level
+    /// [S / 2, 3], (1, 0, 1) where the first of a pair is the less noisy, else (0, 1, 1), for an objective that asks which
+    MatrixView<Scalar const> pair_order{};
+    double last_signal = 0.0;  ///< a at the schedule's noisiest level
     /// [S, 3], (what an error is multiplied by, 1, 0), for an objective that has error_factor; empty: 1
     MatrixView<Scalar const> error_factors{};
 
@@ -136,6 +156,16 @@ template <class O>
 inline constexpr bool is_masked = [] {
     if constexpr (requires { O::masked; })
         return bool{O::masked};
+    else
+        return false;
+}();
+
+/// Whether an objective tells what each row adds to the total, Losses::add_rows, where rows are followed: level policies
+/// that learn from losses ask for it. It says so by `static constexpr bool tells_rows`.
+template <class O>
+inline constexpr bool tells_rows = [] {
+    if constexpr (requires { O::tells_rows; })
+        return bool{O::tells_rows};
     else
         return false;
 }();

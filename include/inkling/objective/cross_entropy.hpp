@@ -23,11 +23,13 @@ void add_cross_entropy(nn::Pass<B>& pass, Space const& space, std::string_view n
     nn::Parameter const bias = embedding::readout_bias(space);
     nn::Scope<B> const scope(pass.workspace);
     auto const matrix = embedding::readout_matrix(pass, space);
+    auto const of_rows = losses.row_room(pass, z.rows);
     embedding::with_readout_gradient(pass, space, [&](MatrixView<Scalar> dmatrix) {
         readout_cross_entropy(pass.device, z, matrix, pass.vector(bias), prediction.targets, smoothing, weight * share,
                               sums, dz, dmatrix, pass.gradients ? pass.vector_gradient(bias) : VectorView<Scalar>{},
-                              prediction.row_weights);
+                              prediction.row_weights, of_rows);
     });
+    losses.add_rows(pass, weight * share, of_rows);
 }
 
 }  // namespace detail
@@ -37,6 +39,7 @@ void add_cross_entropy(nn::Pass<B>& pass, Space const& space, std::string_view n
 /// Source: Szegedy et al. 2016, section 7 (label smoothing); Vaswani et al. 2017, arXiv:1706.03762, section 5.4.
 struct CrossEntropy {
     static constexpr bool outputs_alone = true;  ///< see reads_outputs_alone
+    static constexpr bool tells_rows = true;     ///< see objective::tells_rows
 
     double label_smoothing = 0.1;  ///< [0, 1)
 

@@ -26,6 +26,8 @@ struct DiffuSeq {
     ErrorMeasure measure = ErrorMeasure::squared;          ///< of the regression
     schedule::Quantity quantity = schedule::Quantity::z0;  ///< what the regression compares
 
+    static constexpr bool tells_rows = true;  ///< see objective::tells_rows
+
     /// @throws Error naming the first option that is out of its range
     void check() const {
         detail::check_label_smoothing("DiffuSeq", label_smoothing);
@@ -52,8 +54,10 @@ struct DiffuSeq {
         double const signal = prediction.last_signal;
         double const share = signal * signal * prediction.share() / static_cast<double>(prediction.z0.cols);
         double* const sum = losses.add({{"prior", 0.0, prior_weight}}, share);
+        auto const of_rows = losses.row_room(pass, prediction.z0.rows);
         squared_error(pass.device, prediction.z0, {}, prior_weight * share, sum, prediction.dz0, {},
-                      prediction.row_weights);
+                      prediction.row_weights, of_rows);
+        losses.add_rows(pass, prior_weight * share, of_rows);
     }
 
 private:

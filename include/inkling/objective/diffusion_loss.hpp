@@ -17,6 +17,7 @@ struct NoisedBatch {
     bool self_condition = false;      ///< this batch gets a first estimate of z0 as input
     bool train_first = false;         ///< ... whose own loss is added
     bool without_source = false;      ///< the denoiser is given no source, and no length is learned
+    bool follow_rows = false;         ///< losses are to tell what each row adds, the length loss left out
     Segments spans{};  ///< the P parts that have a noise level each, such as a source that stays clean and
                        ///< what is to be written to it; without offsets: the S sentences
     /// [Nt, D], standard normal, for a space that adds noise to make z0; or empty
@@ -25,6 +26,7 @@ struct NoisedBatch {
     VectorView<Scalar const> row_weights{};
     VectorView<Scalar const> pair_weights{};
     double pair_weight_sum = 1.0;
+    MatrixView<Scalar const> pair_order{};
     double last_signal = 0.0;
     MatrixView<Scalar const> error_factors{};
     /// [P, 3], ToEstimate of each part's level, for a denoiser whose output is not z0
@@ -138,6 +140,7 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
     Index const latent = space.width();
     auto* const keep = training ? &saved.denoiser : nullptr;
     Losses<B> losses(pass);
+    if (batch.follow_rows) losses.follow_rows(pass, rows);
 
     auto const encoded = detail::read_source(pass, denoiser, batch, keep);
     View doutput, dkeys_values, dz0, dz_t;
@@ -180,11 +183,12 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
         bool first_backward = true;
         auto const learn = [&](View result) {  // what the last `estimate` kept is read here
             View const dresult = training ? pass.take_zeros(rows, latent) : View{};
-            objective.evaluate(pass, space,
-                               Prediction<B>{batch.target.tokens, batch.target.segments, z0, result, dz0, dresult,
-                                             embedded, batch.goals, batch.row_weights, batch.pair_weights,
-                                             batch.pair_weight_sum, batch.last_signal, batch.error_factors},
-                               losses);
+            objective.evaluate(
+                pass, space,
+                Prediction<B>{batch.target.tokens, batch.target.segments, z0, result, dz0, dresult, embedded,
+                              batch.goals, batch.row_weights, batch.pair_weights, batch.pair_weight_sum,
+                              batch.pair_order, batch.last_signal, batch.error_factors},
+                losses);
             if (!training) return;
             nn::Scope<B> const scope(pass.workspace);
             auto const room = [&](View sum) { return first_backward ? sum : pass.take(sum.rows, sum.cols); };

@@ -14,8 +14,9 @@ namespace inkling::objective {
 
 /// How far apart two estimates of one text are.
 enum class Distance {
-    squared,  ///< the mean over dimensions of (x - y)^2
-    cosine    ///< 1 - cos(x, y), of each token; where estimates are pushed apart 1 + cos
+    squared,    ///< the mean over dimensions of (x - y)^2
+    cosine,     ///< 1 - cos(x, y), of each token; where estimates are pushed apart 1 + cos
+    divergence  ///< KL(p || q) of each token, p and q what is read out of the estimate from less noise and from more
 };
 
 /// Base + weight / 2 * mean distance of two estimates of one text from noise at two levels: they are to agree, so that
@@ -26,7 +27,7 @@ enum class Distance {
 /// estimates.
 /// Source: Tang et al. 2023, "Can Diffusion Model Achieve Better Performance in Text Generation? Bridging the Gap
 /// between Training and Inference!", arXiv:2305.04465, section 3.1, and its code, whose simi_lambda is minus our
-/// weight.
+/// weight; it has no divergence.
 template <class Base = DiffuSeq>
 struct DistancePenalty {
     Base base{};
@@ -36,6 +37,8 @@ struct DistancePenalty {
 
     /// The batch holds every sentence twice.
     static constexpr bool paired = true;
+    /// What the pairs add counts with their first rows.
+    static constexpr bool tells_rows = objective::tells_rows<Base>;
 
     /// @throws Error naming the first option that is out of its range
     void check() const {
@@ -49,7 +52,8 @@ struct DistancePenalty {
     [[nodiscard]] double error_factor(double alpha_bar) const { return objective::error_factor(base, alpha_bar); }
 
     /// Adds the terms of Base, and "distance", with their gradients; empty views take none.
-    /// @throws Error when the rows are not two halves
+    /// @throws Error when the rows are not two halves, or a divergence is asked for and which of them is less noisy is not
+    ///         said
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
         using View = MatrixView<typename B::Scalar>;
@@ -63,11 +67,42 @@ struct DistancePenalty {
         View const dfirst = training ? prediction.dz0_hat.row_range(0, half) : View{};
         View const dsecond = training ? prediction.dz0_hat.row_range(half, half) : View{};
         double const mean = prediction.pair_weights.empty() ? 1.0 / static_cast<double>(half) : 1.0;
+        auto const of_rows = losses.row_room(pass, half);
         if (distance == Distance::squared) {
             double const share = mean / static_cast<double>(first.cols);
             double* const sum = losses.add({{"distance", 0.0, 0.5 * weight}}, share);
             squared_error(pass.device, first, second, 0.5 * weight * share, sum, dfirst, dsecond,
-                          prediction.pair_weights);
+                          prediction.pair_weights, of_rows);
+            losses.add_rows(pass, 0.5 * weight * share, of_rows);
+        } else if (distance == Distance::divergence) {
+            require(
+                !prediction.pair_order.empty(),
+                "inkling::objective::DistancePenalty: the batch has no pair_order, expected one, as a divergence is "
+                "that of more noise from less");
+            nn::Scope<B> const scope(pass.workspace);
+            Segments const pairs_of{prediction.segments.offsets, prediction.segments.count / 2, half,
+                                    prediction.segments.longest};
+            auto const chosen = [&](auto one, auto other, View to) {
+                combine(pass.device, pairs_of, prediction.pair_order, one, other, {}, to);
+                return to;
+            };
+            View const cleaner = chosen(first, second, pass.take(half, first.cols));
+            View const noisier = chosen(second, first, pass.take(half, first.cols));
+            View const dcleaner = training ? pass.take_zeros(half, first.cols) : View{};
+            View const dnoisier = training ? pass.take_zeros(half, first.cols) : View{};
+            double* const sum = losses.add({{"distance", 0.0, 0.5 * weight}}, mean);
+            nn::Parameter const bias = embedding::readout_bias(space);
+            auto const matrix = embedding::readout_matrix(pass, space);
+            embedding::with_readout_gradient(pass, space, [&](View dmatrix) {
+                readout_divergence(pass.device, cleaner, noisier, matrix, pass.vector(bias), 0.5 * weight * mean, sum,
+                                   dcleaner, dnoisier, dmatrix,
+                                   pass.gradients ? pass.vector_gradient(bias) : VectorView<typename B::Scalar>{},
+                                   prediction.pair_weights, of_rows);
+            });
+            losses.add_rows(pass, 0.5 * weight * mean, of_rows);
+            if (!training) return;
+            combine(pass.device, pairs_of, prediction.pair_order, dcleaner, dnoisier, dfirst, dfirst);
+            combine(pass.device, pairs_of, prediction.pair_order, dnoisier, dcleaner, dsecond, dsecond);
         } else {  // |weight| / 2 of 1 -+ cos: the 1 first, as what a sum is multiplied by is of the backend's memory alone
             double const size = 0.5 * std::abs(weight);
             double* const one = losses.add({{"distance", 0.0, size}},
@@ -75,7 +110,9 @@ struct DistancePenalty {
             upload(pass.device, std::span<double const>(unit), one);
             double* const sum = losses.add({{"cosine", 0.0, -0.5 * weight}}, mean);
             cosine_similarity(pass.device, first, second, -0.5 * weight * mean, sum, dfirst, dsecond,
-                              prediction.pair_weights);
+                              prediction.pair_weights, of_rows);
+            losses.add_rows(pass, -0.5 * weight * mean, of_rows);
+            if (!of_rows.empty()) losses.add_rows(pass, size, prediction.pair_weights);
         }
     }
 
@@ -97,7 +134,7 @@ template <class Objective, class Visit>
     requires detail::is_distance_penalty<std::remove_const_t<Objective>>
 void describe(Objective& objective, Visit const& visit) {
     if constexpr (requires { describe(objective.base, visit); }) visit("base", objective.base);
-    visit("distance", objective.distance, {"squared", "cosine"});
+    visit("distance", objective.distance, {"squared", "cosine", "divergence"});
     visit("distance_weight", objective.weight);
     visit("second_level", objective.pairs.second, {"steps", "window_end", "in_window"});
     visit("second_level_steps", objective.pairs.steps);

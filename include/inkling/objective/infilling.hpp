@@ -29,6 +29,7 @@ struct Infilling {
 
     /// The batch holds lines in parts.
     static constexpr bool masked = true;
+    static constexpr bool tells_rows = objective::tells_rows<Base>;
 
     /// @throws Error naming the first option that is out of its range
     void check() const {

@@ -10,18 +10,24 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <span>
 #include <type_traits>
 
 namespace inkling {
 
 /// Which noise levels training draws. Models: objective::EvenLevels, objective::AnnealedLevels,
-/// objective::ClippedLevels.
+/// objective::ClippedLevels, objective::LossAwareLevels, objective::TimeWarping.
 ///
 /// What changes in a run is `State`, which belongs to the trainer; `describe(state, visit)` beside it names the numbers
-/// that a checkpoint must hold. `follow` is called in front of every update with its number, from 1, and may look at
+/// that a checkpoint must hold, doubles and vectors of them. `follow` is called in front of every update with its number, from 1, and may look at
 /// the weights of the pass. `draw_time` and `draw_step` draw the level of one sentence, from all of [0, 1] or from a
 /// table's steps. A policy with options may have `check() const`, and `describe(policy, visit)` to make them part of a
 /// run.
+///
+/// A policy may learn from losses: `learn(state, times, losses) const` is then called after every update with the
+/// level of each sentence of its batch and the sentence's loss, and `weight(state, time) const` tells what the loss of a
+/// sentence at a level is multiplied by. Both see a step k of T as the time (k + 1/2) / T. A policy that not every table
+/// is right for may have `check(table) const`.
 // clang-format off
 template <class L, class Space, class Schedule, class Device>
 concept LevelPolicy = std::copyable<L>
@@ -41,6 +47,19 @@ concept LevelPolicy = std::copyable<L>
 // clang-format on
 
 namespace objective {
+
+/// Whether a level policy learns from the losses of what it drew.
+template <class L>
+inline constexpr bool learns_from_losses =
+    requires(L const& levels, typename L::State& state, std::span<double const> numbers) {
+        levels.learn(state, numbers, numbers);
+    };
+
+/// Whether a level policy has the losses of some levels count for more than those of others.
+template <class L>
+inline constexpr bool weighs_levels = requires(L const& levels, typename L::State const& state, double time) {
+    { levels.weight(state, time) } -> std::same_as<double>;
+};
 
 /// A stretch of times, each as probable as the others.
 struct TimeRange {

@@ -15,5 +15,7 @@
 #include <inkling/objective/length_only.hpp>
 #include <inkling/objective/level_pairs.hpp>
 #include <inkling/objective/levels.hpp>
+#include <inkling/objective/loss_aware_levels.hpp>
 #include <inkling/objective/next_token_loss.hpp>
 #include <inkling/objective/regression.hpp>
+#include <inkling/objective/time_warping.hpp>

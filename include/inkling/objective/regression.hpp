@@ -28,6 +28,8 @@ struct Regression {
     ErrorMeasure measure = ErrorMeasure::squared;
     schedule::Quantity quantity = schedule::Quantity::z0;  ///< what is compared
 
+    static constexpr bool tells_rows = true;  ///< see objective::tells_rows
+
     /// @throws Error when the weight is out of its range
     void check() const { detail::check_weight("Regression", "weight", weight); }
 
@@ -48,12 +50,14 @@ struct Regression {
         double const share = prediction.share() / static_cast<double>(prediction.z0.cols);
         double* const sum = losses.add({{"regression", 0.0, weight}}, share);
         ConstView const goal = prediction.goal(pass);
+        VectorView<typename B::Scalar> const of_rows = losses.row_room(pass, prediction.z0.rows);
         auto const measured = [&](ConstView x, ConstView y, View dx, View dy) {
             if (measure == ErrorMeasure::squared)
-                squared_error(pass.device, x, y, weight * share, sum, dx, dy, prediction.row_weights);
+                squared_error(pass.device, x, y, weight * share, sum, dx, dy, prediction.row_weights, of_rows);
             else
                 bent_error(pass.device, x, y, measure == ErrorMeasure::huber ? 1.0 : 0.0, weight * share, sum, dx, dy,
-                           prediction.row_weights);
+                           prediction.row_weights, of_rows);
+            losses.add_rows(pass, weight * share, of_rows);
         };
         if (quantity == schedule::Quantity::z0) {
             measured(prediction.z0_hat, goal, prediction.dz0_hat, prediction.dz0);

@@ -54,6 +54,10 @@ public:
             require(!sentence_means_,
                     "inkling::Trainer: sentence_means is true, expected false, as losses of an objective "
                     "that shows parts of a line are means over what is to be written");
+        static_assert(
+            !objective::learns_from_losses<Levels> || objective::tells_rows<Objective_>,
+            "inkling::Trainer: argument 4 learns from losses of sentences: argument 2 must tell what each row "
+            "adds ('static constexpr bool tells_rows = true', and 'losses.add_rows').");
         require(drop_source_ >= 0.0 && drop_source_ < 1.0, "inkling::Trainer: drop_source is ", drop_source_,
                 ", expected a share in [0, 1)");
         if constexpr (!requires(nn::Pass<Device>& pass) { pipeline.model().encode_nothing(pass, Index{}); })
@@ -65,6 +69,8 @@ public:
             require(discrete_steps_ > 0 || has_table, "inkling::Trainer: discrete_steps is ", discrete_steps_,
                     ", expected at least 1, as the objective compares levels of a table");
         if (discrete_steps_ > 0 || has_table) table_ = schedule::table_of(pipeline.schedule(), discrete_steps_);
+        if constexpr (requires { levels_policy_.check(*table_); })
+            if (table_) levels_policy_.check(*table_);
     }
 
     /// @throws Error when the pipeline cannot generate as it is
@@ -98,19 +104,45 @@ public:
     void follow(nn::Pass<Device>& pass, Index step) {
         levels_policy_.follow(levels_state_, pass, pipeline_->space(), pipeline_->schedule(), step);
     }
-    /// Gives what a checkpoint has to keep: keep(name, number).
+    /// Tells a level policy that learns from them the losses of the sentences of the batch that was made last, once an
+    /// update by it is done. Waits for the device.
+    void learn([[maybe_unused]] nn::Pass<Device>& pass, [[maybe_unused]] Batch const& batch,
+               [[maybe_unused]] Losses const& losses) {
+        if constexpr (objective::learns_from_losses<Levels>) {
+            View const sums = pass.take(batch.target.segments.count, 1);
+            sum_per_sentence(pass.device, batch.target.segments,
+                             MatrixView<Scalar const>(losses.rows().data, losses.rows().size, 1), sums);
+            sentence_sums_.resize(static_cast<std::size_t>(sums.rows));
+            download(pass.device, static_cast<Scalar const*>(sums.data), std::span<Scalar>(sentence_sums_));
+            constexpr std::size_t copies = objective::is_paired<Objective_> ? 2 : 1;
+            std::size_t const count = sentence_sums_.size() / copies;
+            told_times_.clear();
+            told_losses_.clear();
+            for (std::size_t s = 0; s < count; ++s) {
+                double sum = 0.0, share = 0.0;
+                for (std::size_t copy = s; copy < sentence_sums_.size(); copy += count) {
+                    sum += static_cast<double>(sentence_sums_[copy]);
+                    share += sentence_shares_[copy];
+                }
+                if (share == 0.0) continue;  // all of it was shown
+                told_times_.push_back(level_times_[s]);
+                told_losses_.push_back(sum / share);
+            }
+            levels_policy_.learn(levels_state_, told_times_, told_losses_);
+        }
+    }
+    /// Gives what a checkpoint has to keep: keep(name, number), and keep(name, numbers).
     template <class Keep>
     void save(Keep const& keep) const {
         if constexpr (Described<typename Levels::State>)
             describe(levels_state_,
-                     [&](std::string_view name, double const& value) { keep(message("levels_", name), value); });
+                     [&](std::string_view name, auto const& value) { keep(message("levels_", name), value); });
     }
-    /// Takes up what save() gave: find(name) is the number of that name.
+    /// Takes up what save() gave: find(name, to) puts it there.
     template <class Find>
     void restore(Find const& find) {
         if constexpr (Described<typename Levels::State>)
-            describe(levels_state_,
-                     [&](std::string_view name, double& value) { value = find(message("levels_", name)); });
+            describe(levels_state_, [&](std::string_view name, auto& value) { find(message("levels_", name), value); });
     }
 
     /// Brings a batch to the device with its noise drawn: by the update in training, by `draw` in validation.
@@ -140,9 +172,12 @@ public:
         classes_.clear();
         goals_.clear();
         pair_weights_.clear();
+        pair_order_.clear();
         error_factors_.clear();
         to_estimate_.clear();
         row_weights_.clear();
+        level_times_.clear();
+        sentence_shares_.clear();
         auto const output = denoiser::output_of(model);
         bool scales_errors = false;
         double const factor = schedule::training_noise_factor(pipeline_->schedule());
@@ -155,12 +190,15 @@ public:
             Index index = -1;
             if (table_) {
                 index = levels_policy_.draw_step(levels_state_, *table_, stream);
+                level_times_.push_back((static_cast<double>(index) + 0.5) / static_cast<double>(table_->steps()));
                 if constexpr (paired) {
                     auto const& pairs = objective_.pairs;
                     Index const second = pairs.second_of(*table_, index, stream.uniform(1) < 0.5, stream.uniform(2));
                     if (s >= half) {
                         pair_weights_.resize(pair_weights_.size() + static_cast<std::size_t>(target_rows(s)),
                                              pairs.counts(*table_, index, second) ? Scalar{1} : Scalar{0});
+                        for (double const share : {index <= second ? 1.0 : 0.0, index <= second ? 0.0 : 1.0, 1.0})
+                            pair_order_.push_back(static_cast<Scalar>(share));
                         index = second;
                     }
                 }
@@ -168,6 +206,7 @@ public:
                 alpha_bar = table_->level(index);
             } else {
                 time = levels_policy_.draw_time(levels_state_, stream);
+                level_times_.push_back(time);
                 alpha_bar = pipeline_->schedule().alpha_bar(time);
             }
             auto const level = schedule::noising(alpha_bar, factor);
@@ -218,8 +257,13 @@ public:
         if (!to_estimate_.empty())
             result.to_estimate = {to_device<Scalar>(pass, std::span<Scalar const>(to_estimate_)).data,
                                   joins ? result.spans.count : count, 3};
-        if constexpr (objective::is_masked<Objective_>) result.row_weights = weights_of_written(pass);
-        if (sentence_means_) result.row_weights = to_device<Scalar>(pass, std::span<Scalar const>(row_weights_));
+        if constexpr (objective::is_masked<Objective_>) weigh_written();
+        if constexpr (objective::weighs_levels<Levels>) weigh_levels(rows);
+        if (!row_weights_.empty()) result.row_weights = to_device<Scalar>(pass, std::span<Scalar const>(row_weights_));
+        if constexpr (objective::learns_from_losses<Levels>) {
+            result.follow_rows = training;
+            share_rows(rows);
+        }
         result.last_signal =
             table_ ? std::sqrt(table_->level(table_->steps() - 1)) : schedule::signal(pipeline_->schedule(), 1.0);
         auto const keys = to_device<Index>(pass, std::span<Index const>(batch_.sentences));
@@ -232,13 +276,16 @@ public:
         }
         VectorView<Index> noise_keys = keys;
         if constexpr (paired) {
-            double const share = 2.0 / static_cast<double>(rows);
+            double const even = 1.0 / static_cast<double>(rows);
             result.pair_weight_sum = 0.0;
-            for (Scalar& weight : pair_weights_) {
-                weight = static_cast<Scalar>(share * static_cast<double>(weight));
-                result.pair_weight_sum += static_cast<double>(weight);
+            for (std::size_t row = 0; row < pair_weights_.size(); ++row) {  // both rows of a pair weigh the same
+                double const own = row_weights_.empty() ? even : static_cast<double>(row_weights_[row]);
+                pair_weights_[row] *= static_cast<Scalar>(2.0 * own);
+                result.pair_weight_sum += static_cast<double>(pair_weights_[row]);
             }
             result.pair_weights = to_device<Scalar>(pass, std::span<Scalar const>(pair_weights_));
+            result.pair_order = {to_device<Scalar>(pass, std::span<Scalar const>(pair_order_)).data,
+                                 static_cast<Index>(half), 3};
             for (std::size_t s = half; s < batch_.sentences.size(); ++s)
                 batch_.sentences[s] += corpus.size();  // noise of its own
             noise_keys = to_device<Index>(pass, std::span<Index const>(batch_.sentences));
@@ -286,9 +333,8 @@ private:
             }
         }
     }
-    /// [N], the same for every row that is to be written, of sum 1, and 0 for all others.
-    [[nodiscard]] VectorView<Scalar const> weights_of_written(nn::Pass<Device>& pass) {
-        row_weights_.clear();
+    /// Weights of rows: the same for every row that is to be written, of sum 1, and 0 for all others.
+    void weigh_written() {
         Index count = 0;
         for (std::size_t p = 0; p < joined_.kept.size(); ++p) {
             bool const written = joined_.kept[p] == text::part::written;
@@ -297,7 +343,31 @@ private:
             if (written) count += rows;
         }
         for (Scalar& weight : row_weights_) weight /= static_cast<Scalar>(count);
-        return to_device<Scalar>(pass, std::span<Scalar const>(row_weights_));
+    }
+    /// Has the loss of each sentence count as the policy says of its level.
+    /// @param rows  of the batch
+    void weigh_levels(Index rows) {
+        if (row_weights_.empty())
+            row_weights_.assign(static_cast<std::size_t>(rows), static_cast<Scalar>(1.0 / static_cast<double>(rows)));
+        std::size_t row = 0;
+        for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
+            auto const weight = static_cast<Scalar>(levels_policy_.weight(levels_state_, level_times_[s]));
+            for (auto const end = row + static_cast<std::size_t>(target_rows(s)); row < end; ++row)
+                row_weights_[row] *= weight;
+        }
+    }
+    /// Adds up the weights of each sentence's rows.
+    /// @param rows  of the batch
+    void share_rows(Index rows) {
+        std::size_t row = 0;
+        for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
+            auto const end = row + static_cast<std::size_t>(target_rows(s));
+            double share = row_weights_.empty() ? static_cast<double>(end - row) / static_cast<double>(rows) : 0.0;
+            if (!row_weights_.empty())
+                for (std::size_t i = row; i < end; ++i) share += static_cast<double>(row_weights_[i]);
+            sentence_shares_.push_back(share);
+            row = end;
+        }
     }
     /// Rows that are denoised of sentence s of the batch, a joined source's among them.
     [[nodiscard]] Index target_rows(std::size_t s) const {
@@ -320,8 +390,9 @@ private:
     text::PackedBatch batch_;
     text::JoinedBatch joined_;
     std::vector<Token> places_, classes_;
-    std::vector<Scalar> levels_, goals_, pair_weights_, error_factors_, to_estimate_, row_weights_;
-    std::vector<double> labels_;
+    std::vector<Scalar> levels_, goals_, pair_weights_, pair_order_, error_factors_, to_estimate_, row_weights_,
+        sentence_sums_;
+    std::vector<double> labels_, level_times_, sentence_shares_, told_times_, told_losses_;
 };
 
 }  // namespace inkling::pipeline

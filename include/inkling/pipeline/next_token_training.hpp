@@ -41,6 +41,7 @@ public:
 
     /// Nothing is followed from update to update, and nothing kept of it.
     void follow(nn::Pass<Device>&, Index) {}
+    void learn(nn::Pass<Device>&, Batch const&, Losses const&) {}
     template <class Keep>
     void save(Keep const&) const {}
     template <class Find>

@@ -20,6 +20,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -311,6 +312,7 @@ private:
         optimizer_.step(device_, pipeline_->weights(), gradients(), options_.learning_rate.at(step), clipped.factor);
         gradient_norm_ = clipped.norm;
         if (average_) average_->update(device_, std::as_const(*pipeline_).weights());
+        training_->learn(pass, batch, losses);
         return losses;
     }
 
@@ -588,7 +590,12 @@ private:
                                 .bleu = scores_bleu() ? number("best_bleu") : std::numeric_limits<double>::quiet_NaN(),
                                 .embedding = {number("nearest_distance"), number("norm_mean"), number("norm_spread")}};
         }
-        training_->restore([&](std::string const& name) { return of(state.numbers, name.c_str()); });
+        training_->restore([&](std::string const& name, auto& to) {
+            if constexpr (std::same_as<decltype(to), double&>)
+                to = of(state.numbers, name.c_str());
+            else
+                to = of(state.arrays, name.c_str());
+        });
         checkpoint.restore(device_, pipeline_->layout(), pipeline_->weights(), optimizer_,
                            average_ ? &*average_ : nullptr);
         step_ = state.step;
@@ -613,7 +620,12 @@ private:
             state.numbers["norm_mean"] = best_validation_->embedding.norm_mean;
             state.numbers["norm_spread"] = best_validation_->embedding.norm_spread;
         }
-        training_->save([&](std::string const& name, double value) { state.numbers[name] = value; });
+        training_->save([&](std::string const& name, auto const& value) {
+            if constexpr (std::same_as<decltype(value), double const&>)
+                state.numbers[name] = value;
+            else
+                state.arrays[name] = value;
+        });
         train::save_checkpoint(options_.checkpoint, device_, pipeline_->layout(), std::as_const(*pipeline_).weights(),
                                optimizer_, average_ ? &*average_ : nullptr, state);
         if (best_) best_->remove_dropped();

@@ -4,6 +4,7 @@
 #include <inkling/embedding/noisy_learned.hpp>
 #include <inkling/objective/diffuseq.hpp>
 #include <inkling/objective/distance_penalty.hpp>
+#include <inkling/objective/loss_aware_levels.hpp>
 #include <inkling/pipeline/text_diffusion.hpp>
 #include <inkling/pipeline/trainer.hpp>
 #include <inkling/sampler/ddpm.hpp>
@@ -26,9 +27,10 @@ using DiffuSeq = TextDiffusion<schedule::Sqrt,            //
                                denoiser::EncoderOnly<B>,  // over [source ; target]
                                sampler::Ddpm>;
 
-/// Trains it as published: lower bound, Adam on a falling line, a moving average of the weights.
+/// Trains it as published: lower bound, levels drawn by their losses, Adam on a falling line, a moving average of the
+/// weights.
 template <Backend B>
-using DiffuSeqTrainer = Trainer<DiffuSeq<B>, objective::DiffuSeq, train::Linear>;
+using DiffuSeqTrainer = Trainer<DiffuSeq<B>, objective::DiffuSeq, train::Linear, objective::LossAwareLevels>;
 
 /// Bridge: a DiffuSeq whose estimates at neighbouring noise levels agree, and whose few steps lie where words are
 /// decided.
@@ -41,7 +43,8 @@ using Bridge = DiffuSeq<B>;
 
 /// Post-trains as published: DiffuSeq's loss of two noise levels, and the penalty on how far apart their estimates are.
 template <Backend B>
-using BridgeTrainer = Trainer<Bridge<B>, objective::DistancePenalty<objective::DiffuSeq>, train::Linear>;
+using BridgeTrainer =
+    Trainer<Bridge<B>, objective::DistancePenalty<objective::DiffuSeq>, train::Linear, objective::LossAwareLevels>;
 
 /// Every constant of one published training, in terms of our options.
 template <Backend B, class TrainerType>
@@ -84,6 +87,7 @@ void set_diffuseq_training(Options& training, Index updates) {
     training.tokens_per_batch = 2048 * 128;  // sequences are all of 128 tokens
     training.clip = 0.0;
     training.discrete_steps = 2000;
+    training.levels = {.parts = 2000};
     training.ema_decay = 0.9999;
     training.average_best = 0;
 }
@@ -92,8 +96,7 @@ void set_diffuseq_training(Options& training, Index updates) {
 
 /// The constants of DiffuSeq's published training on QQP.
 ///
-/// Source: Gong et al. 2023, arXiv:2210.08933, section 4.1 and the code's `scripts/`. The official run draws levels by
-/// their losses; here they are drawn evenly.
+/// Source: Gong et al. 2023, arXiv:2210.08933, section 4.1 and the code's `scripts/`.
 template <Backend B>
 [[nodiscard]] DiffuSeqPreset<B, DiffuSeqTrainer<B>> diffuseq() {
     DiffuSeqPreset<B, DiffuSeqTrainer<B>> preset;

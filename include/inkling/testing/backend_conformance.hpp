@@ -48,6 +48,7 @@ template <Backend B>
         {"gather reads rows, and scatter_add is its transpose",
          laws::gather_reads_rows_and_scatter_add_is_its_transpose<B>},
         {"read-out cross-entropy is its formula", laws::readout_cross_entropy_is_its_formula<B>},
+        {"read-out divergence is its formula", laws::readout_divergence_is_its_formula<B>},
         {"weights of a read-out count its rows", laws::weights_of_a_readout_count_its_rows<B>},
         {"weighted rows and cosines are their formulas", laws::weighted_rows_and_cosines_are_their_formulas<B>},
         {"bent errors are squares near 0 and lines beyond", laws::bent_errors_are_squares_near_0_and_lines_beyond<B>},

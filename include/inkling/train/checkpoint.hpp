@@ -29,11 +29,12 @@ namespace inkling::train {
 
 /// Where a run stands, beside the arrays: what a trainer must know to go on as if it had never stopped.
 struct RunState {
-    Index step = 0;                                  ///< updates done
-    std::map<std::string, std::int64_t> counters{};  ///< whole numbers: place in the data, ...
-    std::map<std::string, double> numbers{};         ///< finite ones: seconds used, ...; kept exactly
-    std::vector<Snapshot> best{};                    ///< BestCheckpoints::snapshots()
-    std::string options = "{}";                      ///< JSON object: all that must not change within a run
+    Index step = 0;                                       ///< updates done
+    std::map<std::string, std::int64_t> counters{};       ///< whole numbers: place in the data, ...
+    std::map<std::string, double> numbers{};              ///< finite ones: seconds used, ...; kept exactly
+    std::map<std::string, std::vector<double>> arrays{};  ///< more of them, each under one name; kept exactly
+    std::vector<Snapshot> best{};                         ///< BestCheckpoints::snapshots()
+    std::string options = "{}";                           ///< JSON object: all that must not change within a run
 };
 
 namespace detail {
@@ -44,6 +45,7 @@ inline constexpr int checkpoint_format = 1;
 inline constexpr char const* first_moment_name = "inkling.first_moment";
 inline constexpr char const* second_moment_name = "inkling.second_moment";
 inline constexpr char const* average_name = "inkling.moving_average";
+inline constexpr char const* array_prefix = "inkling.run.";  ///< in front of the names of RunState::arrays
 
 /// @throws Error, beginning with `where`, unless the text is a JSON object
 [[nodiscard]] inline nlohmann::json parse_object(std::string_view text, std::string const& where, char const* what) {
@@ -85,8 +87,8 @@ inline constexpr char const* average_name = "inkling.moving_average";
 /// Writes all of a run into one file, wholly or not at all: until the new file is durable the old one stays.
 ///
 /// The form: a safetensors file with the weights under their names, the optimiser's two means and the moving average as
-/// flat arrays in the type they are computed in (so a resumed run has the same bits), and the rest as JSON in the
-/// metadata, with a format version and a checksum over everything. Waits for the device.
+/// flat arrays in the type they are computed in (so a resumed run has the same bits), the arrays of the state, and the
+/// rest as JSON in the metadata, with a format version and a checksum over everything. Waits for the device.
 /// @param weights  [P], in the backend's memory
 /// @param average  null when the run keeps none
 /// @throws Error when the options are no JSON object, a number is not finite, a size is not the layout's, or the file
@@ -109,6 +111,7 @@ void save_checkpoint(std::filesystem::path const& path, B& device, nn::Parameter
                        {"average_updates", average == nullptr ? 0 : average->updates()},
                        {"counters", state.counters},
                        {"numbers", nlohmann::json::object()},
+                       {"arrays", nlohmann::json::array()},
                        {"best", nlohmann::json::array()}};
     for (auto const& [name, value] : state.numbers) {
         require(std::isfinite(value), where, "RunState::numbers has '", name, "' = ", value,
@@ -134,6 +137,11 @@ void save_checkpoint(std::filesystem::path const& path, B& device, nn::Parameter
     if (average != nullptr) {
         averaged = detail::to_host(device, average->values());
         add_flat(detail::average_name, averaged);
+    }
+    for (auto const& [name, values] : state.arrays) {
+        run["arrays"].push_back(name);
+        tensors.push_back(io::tensor_to_write(detail::array_prefix + name, {static_cast<Index>(values.size())},
+                                              std::span<double const>(values)));
     }
     std::string text;
     try {
@@ -185,8 +193,9 @@ public:
                 average == nullptr ? "" : " and a moving average", ", expected ", layout.size(), " of each");
         require(has_average() == (average != nullptr), where_, has_average() ? "has a" : "has no",
                 " moving average of the weights, and this run keeps ", average == nullptr ? "none" : "one");
-        std::array<std::string, 3> const flat_names{detail::first_moment_name, detail::second_moment_name,
-                                                    detail::average_name};
+        std::vector<std::string> flat_names{detail::first_moment_name, detail::second_moment_name,
+                                            detail::average_name};
+        for (auto const& [name, values] : state_.arrays) flat_names.push_back(detail::array_prefix + name);
         std::vector<Real> host = detail::to_host(device, VectorView<Real const>(weights));
         detail::read_weights(file_, where_, layout, std::span<Real>(host), flat_names);
         std::array<Index, 1> const shape{layout.size()};
@@ -226,6 +235,9 @@ private:
             average_updates_ = stored.at("average_updates").get<Index>();
             state_.counters = stored.at("counters").get<std::map<std::string, std::int64_t>>();
             state_.numbers = stored.at("numbers").get<std::map<std::string, double>>();
+            if (stored.contains("arrays"))
+                for (auto const& name : stored["arrays"].get<std::vector<std::string>>())
+                    state_.arrays[name] = file_.at(detail::array_prefix + name).to<double>();
             for (auto const& snapshot : stored.at("best"))
                 state_.best.push_back({snapshot.at("step").get<Index>(), snapshot.at("score").get<double>(),
                                        snapshot.at("file").get<std::string>()});

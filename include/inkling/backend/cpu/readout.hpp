@@ -45,10 +45,12 @@ template <class Real>
 /// @param losses       [2] takes the sum of nll and the sum of the smoothed loss over rows, each row times its weight
 /// @param dz, dtable, dbias  are added to, where not empty
 /// @param row_weights  [N], multiplies each row's loss and gradient; empty: 1
+/// @param row_losses   [N] takes what each row adds to the sum of the smoothed loss, or empty
 template <class Real>
 void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, TokenView targets,
                            double smoothing, double factor, double* losses, Out<Real> dz = {}, Out<Real> dtable = {},
-                           OutVector<Real> dbias = {}, InVector<Real> row_weights = {}) {
+                           OutVector<Real> dbias = {}, InVector<Real> row_weights = {},
+                           OutVector<Real> row_losses = {}) {
     Index const vocabulary = table.rows;
     double* const sums = device.sums(2 * z.rows);
     Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
@@ -70,6 +72,7 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
             double const own = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[first + row]);
             sums[2 * (first + row)] = own * loss.nll;
             sums[2 * (first + row) + 1] = own * loss.smoothed;
+            if (!row_losses.empty()) row_losses.data[first + row] = static_cast<Real>(own * loss.smoothed);
             Real const weight = static_cast<Real>(own * factor);
             detail::transform(
                 vocabulary, values, [=](auto const& a) { return (a / total - uniform) * weight; }, values);
@@ -88,6 +91,83 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
         losses[0] += sums[2 * row];
         losses[1] += sums[2 * row + 1];
     }
+}
+
+/// *sum = the sum of w_n KL(p_n || q_n), p and q what is read out of x and of y by logits = z table^T + bias, and its
+/// gradients, in one sweep.
+///
+/// KL(p || q) = sum_v p_v (log p_v - log q_v), in nats. Both sides have a gradient.
+/// @param x, y [N, D], table [V, D], bias [V] or empty
+/// @param factor       multiplies the gradients (not the sum), such as 1 / N for a mean
+/// @param dx, dy, dtable, dbias  are added to, where not empty
+/// @param row_weights  [N], w_n; empty: 1
+/// @param row_sums     [N] takes what each row adds to the sum, or empty
+template <class Real>
+void readout_divergence(Cpu<Real>& device, In<Real> x, In<Real> y, In<Real> table, InVector<Real> bias, double factor,
+                        double* sum, Out<Real> dx = {}, Out<Real> dy = {}, Out<Real> dtable = {},
+                        OutVector<Real> dbias = {}, InVector<Real> row_weights = {}, OutVector<Real> row_sums = {}) {
+    Index const vocabulary = table.rows, block = std::min(detail::logit_block(vocabulary), x.rows);
+    bool const slopes = !dx.empty() || !dy.empty() || !dtable.empty() || !dbias.empty();
+    double* const sums = device.sums(x.rows);
+    Real* const memory = device.outer_scratch(3 * block * vocabulary);
+    for (Index first = 0; first < x.rows; first += block) {
+        Index const rows = std::min(block, x.rows - first);
+        MatrixView<Real> const of_x(memory, rows, vocabulary), of_y(of_x.row(rows), rows, vocabulary);
+        MatrixView<Real> const chances(of_y.row(rows), rows, vocabulary);
+        auto const read = [&](In<Real> z, Out<Real> logits) {
+            product(device, z.row_range(first, rows), Orientation::plain, table, Orientation::transposed, logits, false,
+                    bias);
+        };
+        read(x, of_x);
+        read(y, of_y);
+        detail::for_each_row(device, rows, vocabulary, [&](Index row) {
+            Real *const a = of_x.row(row), *const b = of_y.row(row), *const p = chances.row(row);
+            auto const total = [&](Real const* logits, Real top) {
+                return detail::sum_of(
+                    vocabulary, [=](auto const& u) { return (u - top).exp(); }, logits);
+            };
+            Real const top_a = detail::max_of(vocabulary, a), top_b = detail::max_of(vocabulary, b);
+            Real const total_a = total(a, top_a), total_b = total(b, top_b);
+            detail::transform(
+                vocabulary, p, [=](auto const& u) { return (u - top_a).exp() / total_a; }, a);
+            // log p - log q = (a - top_a) - (b - top_b) + shift
+            Real const shift =
+                static_cast<Real>(std::log(static_cast<double>(total_b)) - std::log(static_cast<double>(total_a)));
+            double const own = detail::sum_in<double>(
+                vocabulary,
+                [=](auto const& s, auto const& u, auto const& v) {
+                    return (s * ((u - top_a) - (v - top_b) + shift)).template cast<double>();
+                },
+                p, a, b);
+            double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[first + row]);
+            sums[first + row] = weight * own;
+            if (!row_sums.empty()) row_sums.data[first + row] = static_cast<Real>(weight * own);
+            if (!slopes) return;
+            Real const slope = static_cast<Real>(weight * factor), mean = static_cast<Real>(own);
+            detail::transform(
+                vocabulary, a,
+                [=](auto const& s, auto const& u, auto const& v) {
+                    return slope * s * ((u - top_a) - (v - top_b) + shift - mean);
+                },
+                p, a, b);
+            detail::transform(
+                vocabulary, b, [=](auto const& s, auto const& v) { return slope * ((v - top_b).exp() / total_b - s); },
+                p, b);
+        });
+        auto const back = [&](In<Real> z, In<Real> dlogits, Out<Real> dz) {
+            if (!dz.empty())
+                product(device, dlogits, Orientation::plain, table, Orientation::plain, dz.row_range(first, rows),
+                        true);
+            if (!dtable.empty())
+                product(device, dlogits, Orientation::transposed, z.row_range(first, rows), Orientation::plain, dtable,
+                        true);
+            if (!dbias.empty()) sum_rows(device, dlogits, dbias);
+        };
+        back(x, of_x, dx);
+        back(y, of_y, dy);
+    }
+    *sum = 0.0;
+    for (Index row = 0; row < x.rows; ++row) *sum += sums[row];
 }
 
 /// The most probable token of each row under logits = z table^T + bias; ties go to the lowest token.

@@ -33,7 +33,7 @@ void squared_norm(Cpu<Real>& device, InVector<Real> x, double* sum) {
 ///
 /// @param x, y  [N, D]; an empty y is 0
 /// @param row_weights  [N], w_n; empty: 1
-/// @param row_sums     [N] takes each row's sum of (x - y)^2, without weight, or empty
+/// @param row_sums     [N] takes what each row adds to the sum, or empty
 template <class Real>
 void squared_error(Cpu<Real>& device, In<Real> x, In<Real> y, double factor, double* sum, Out<Real> dx = {},
                    Out<Real> dy = {}, InVector<Real> row_weights = {}, OutVector<Real> row_sums = {}) {
@@ -50,7 +50,7 @@ void squared_error(Cpu<Real>& device, In<Real> x, In<Real> y, double factor, dou
                     b);
             double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[row]);
             total += weight * own;
-            if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(own);
+            if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(weight * own);
             auto const add_slope = [&](Real* to, Real twice) {
                 if (b == nullptr)
                     detail::transform(
@@ -76,9 +76,10 @@ void squared_error(Cpu<Real>& device, In<Real> x, In<Real> y, double factor, dou
 /// @param x, y         [N, D]
 /// @param bend         0 or more
 /// @param row_weights  [N], w_n; empty: 1
+/// @param row_sums     [N] takes what each row adds to the sum, or empty
 template <class Real>
 void bent_error(Cpu<Real>& device, In<Real> x, In<Real> y, double bend, double factor, double* sum, Out<Real> dx = {},
-                Out<Real> dy = {}, InVector<Real> row_weights = {}) {
+                Out<Real> dy = {}, InVector<Real> row_weights = {}, OutVector<Real> row_sums = {}) {
     *sum = detail::blocked_sum(device, x.rows, detail::row_block(x.cols), [&](Index begin, Index end) {
         Real const knee = static_cast<Real>(bend);
         double total = 0.0;
@@ -94,6 +95,7 @@ void bent_error(Cpu<Real>& device, In<Real> x, In<Real> y, double bend, double f
                 a, b);
             double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[row]);
             total += weight * own;
+            if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(weight * own);
             auto const add_slope = [&](Real* to, Real factor_of_row) {
                 detail::transform(
                     x.cols, to,
@@ -117,11 +119,12 @@ void bent_error(Cpu<Real>& device, In<Real> x, In<Real> y, double bend, double f
 ///
 /// cos(x, y) = x y / max(|x| |y|, 1e-8), which is PyTorch's; a row that short has the gradient of a constant
 /// denominator.
-/// @param x, y  [N, D]
+/// @param x, y         [N, D]
 /// @param row_weights  [N], w_n; empty: 1
+/// @param row_sums     [N] takes what each row adds to the sum, or empty
 template <class Real>
 void cosine_similarity(Cpu<Real>& device, In<Real> x, In<Real> y, double factor, double* sum, Out<Real> dx = {},
-                       Out<Real> dy = {}, InVector<Real> row_weights = {}) {
+                       Out<Real> dy = {}, InVector<Real> row_weights = {}, OutVector<Real> row_sums = {}) {
     *sum = detail::blocked_sum(device, x.rows, detail::row_block(x.cols), [&](Index begin, Index end) {
         double total = 0.0;
         for (Index row = begin; row < end; ++row) {
@@ -137,6 +140,7 @@ void cosine_similarity(Cpu<Real>& device, In<Real> x, In<Real> y, double factor,
             detail::RowCosine const cosine(square_a, square_b, dot(a, b));
             double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[row]);
             total += weight * cosine.cosine;
+            if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(weight * cosine.cosine);
             auto const add_slope = [&](Real* to, Real const* own, Real const* other, double square) {
                 Real const towards = static_cast<Real>(cosine.towards(factor * weight));
                 Real const back = static_cast<Real>(cosine.back(factor * weight, square));

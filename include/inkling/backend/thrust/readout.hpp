@@ -21,6 +21,7 @@ struct CrossEntropyRow {
     Real const* weights;
     double* nll;
     double* smoothed;
+    Real* row_losses;
     INKLING_HOST_DEVICE void operator()(Index row) const {
         Real* const values = logits.row(row);
         Index const vocabulary = logits.cols;
@@ -37,10 +38,52 @@ struct CrossEntropyRow {
         double const own = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
         nll[row] = own * loss.nll;
         smoothed[row] = own * loss.smoothed;
+        if (row_losses != nullptr) row_losses[row] = static_cast<Real>(smoothed[row]);
         Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
         Real const weight = static_cast<Real>(own * factor);
         for (Index v = 0; v < vocabulary; ++v) values[v] = (values[v] / total - uniform) * weight;
         values[target] -= static_cast<Real>((1.0 - smoothing) * own * factor);
+    }
+};
+
+/// Logits of two sides become the slopes of the divergence of the first from the second.
+template <class Real>
+struct DivergenceRow {
+    MatrixView<Real> of_x, of_y;
+    double factor;
+    Real const* weights;
+    double* sums;
+    Real* row_sums;
+    bool slopes;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        Real *const a = of_x.row(row), *const b = of_y.row(row);
+        Index const vocabulary = of_x.cols;
+        Real const top_a = top_of(a), top_b = top_of(b);
+        Real const total_a = sum_of<Real>(vocabulary, [=](Index v) { return std::exp(a[v] - top_a); });
+        Real const total_b = sum_of<Real>(vocabulary, [=](Index v) { return std::exp(b[v] - top_b); });
+        Real const shift =
+            static_cast<Real>(std::log(static_cast<double>(total_b)) - std::log(static_cast<double>(total_a)));
+        auto const chance = [=](Index v) { return std::exp(a[v] - top_a) / total_a; };
+        auto const apart = [=](Index v) { return (a[v] - top_a) - (b[v] - top_b) + shift; };  // log p - log q
+        double const own =
+            sum_of<double>(vocabulary, [=](Index v) { return static_cast<double>(chance(v) * apart(v)); });
+        double const weight = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
+        sums[row] = weight * own;
+        if (row_sums != nullptr) row_sums[row] = static_cast<Real>(sums[row]);
+        if (!slopes) return;
+        Real const slope = static_cast<Real>(weight * factor), mean = static_cast<Real>(own);
+        for (Index v = 0; v < vocabulary; ++v) {
+            Real const p = chance(v), q = std::exp(b[v] - top_b) / total_b, difference = apart(v);
+            a[v] = slope * p * (difference - mean);
+            b[v] = slope * (q - p);
+        }
+    }
+
+private:
+    [[nodiscard]] INKLING_HOST_DEVICE Real top_of(Real const* logits) const {
+        Real top = logits[0];
+        for (Index v = 1; v < of_x.cols; ++v) top = logits[v] > top ? logits[v] : top;
+        return top;
     }
 };
 
@@ -172,17 +215,20 @@ void for_each_logit_block(ThrustDevice<Real, System>& device, In<Real> z, In<Rea
 /// @param losses       [2] takes the sum of nll and the sum of the smoothed loss over rows, each row times its weight
 /// @param dz, dtable, dbias  are added to, where not empty
 /// @param row_weights  [N], multiplies each row's loss and gradient; empty: 1
+/// @param row_losses   [N] takes what each row adds to the sum of the smoothed loss, or empty
 template <class Real, class System>
 void readout_cross_entropy(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
                            TokenView targets, double smoothing, double factor, double* losses, Out<Real> dz = {},
-                           Out<Real> dtable = {}, OutVector<Real> dbias = {}, InVector<Real> row_weights = {}) {
+                           Out<Real> dtable = {}, OutVector<Real> dbias = {}, InVector<Real> row_weights = {},
+                           OutVector<Real> row_losses = {}) {
     double* const nll = device.sums(2 * z.rows + kernels::sum_scratch(z.rows));
     double* const smoothed = nll + z.rows;
     kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         Real const* const weights = row_weights.empty() ? nullptr : row_weights.data + first;
+        Real* const rows = row_losses.empty() ? nullptr : row_losses.data + first;
         kernels::for_each(device, logits.rows,
                           kernels::CrossEntropyRow<Real>{logits, targets.data + first, smoothing, factor, weights,
-                                                         nll + first, smoothed + first});
+                                                         nll + first, smoothed + first, rows});
         if (!dz.empty())
             product(device, logits, Orientation::plain, table, Orientation::plain, dz.row_range(first, logits.rows),
                     true);
@@ -193,6 +239,51 @@ void readout_cross_entropy(ThrustDevice<Real, System>& device, In<Real> z, In<Re
     });
     kernels::sum_terms(device, nll, z.rows, smoothed + z.rows, losses);
     kernels::sum_terms(device, smoothed, z.rows, smoothed + z.rows, losses + 1);
+}
+
+/// *sum = the sum of w_n KL(p_n || q_n), p and q what is read out of x and of y by logits = z table^T + bias, and its
+/// gradients, in one sweep.
+///
+/// KL(p || q) = sum_v p_v (log p_v - log q_v), in nats. Both sides have a gradient.
+/// @param x, y [N, D], table [V, D], bias [V] or empty
+/// @param factor       multiplies the gradients (not the sum), such as 1 / N for a mean
+/// @param dx, dy, dtable, dbias  are added to, where not empty
+/// @param row_weights  [N], w_n; empty: 1
+/// @param row_sums     [N] takes what each row adds to the sum, or empty
+template <class Real, class System>
+void readout_divergence(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, In<Real> table, InVector<Real> bias,
+                        double factor, double* sum, Out<Real> dx = {}, Out<Real> dy = {}, Out<Real> dtable = {},
+                        OutVector<Real> dbias = {}, InVector<Real> row_weights = {}, OutVector<Real> row_sums = {}) {
+    Index const vocabulary = table.rows, block = std::min(detail::logit_block(vocabulary), x.rows);
+    bool const slopes = !dx.empty() || !dy.empty() || !dtable.empty() || !dbias.empty();
+    double* const sums = device.sums(x.rows + kernels::sum_scratch(x.rows));
+    Real* const memory = device.outer_scratch(2 * block * vocabulary);
+    for (Index first = 0; first < x.rows; first += block) {
+        Index const rows = std::min(block, x.rows - first);
+        MatrixView<Real> const of_x(memory, rows, vocabulary), of_y(of_x.row(rows), rows, vocabulary);
+        auto const read = [&](In<Real> z, Out<Real> logits) {
+            product(device, z.row_range(first, rows), Orientation::plain, table, Orientation::transposed, logits, false,
+                    bias);
+        };
+        read(x, of_x);
+        read(y, of_y);
+        Real const* const weights = row_weights.empty() ? nullptr : row_weights.data + first;
+        Real* const own = row_sums.empty() ? nullptr : row_sums.data + first;
+        kernels::for_each(device, rows,
+                          kernels::DivergenceRow<Real>{of_x, of_y, factor, weights, sums + first, own, slopes});
+        auto const back = [&](In<Real> z, In<Real> dlogits, Out<Real> dz) {
+            if (!dz.empty())
+                product(device, dlogits, Orientation::plain, table, Orientation::plain, dz.row_range(first, rows),
+                        true);
+            if (!dtable.empty())
+                product(device, dlogits, Orientation::transposed, z.row_range(first, rows), Orientation::plain, dtable,
+                        true);
+            if (!dbias.empty()) sum_rows(device, dlogits, dbias);
+        };
+        back(x, of_x, dx);
+        back(y, of_y, dy);
+    }
+    kernels::sum_terms(device, sums, x.rows, sums + x.rows, sum);
 }
 
 /// The most probable token of each row under logits = z table^T + bias; ties go to the lowest token.

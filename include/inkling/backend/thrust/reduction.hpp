@@ -38,7 +38,7 @@ struct SquaredErrorRow {
         });
         double const weight = weights.empty() ? 1.0 : static_cast<double>(weights.data[row]);
         sums[row] = weight * own;
-        if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(own);
+        if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(sums[row]);
         Real const slope = static_cast<Real>(2.0 * factor * weight);
         if (!dx.empty())
             for (Index i = 0; i < x.cols; ++i) dx.row(row)[i] += slope * difference(i);
@@ -55,6 +55,7 @@ struct BentErrorRow {
     double* sums;  ///< [N]
     MatrixView<Real> dx, dy;
     VectorView<Real const> weights;
+    VectorView<Real> row_sums;
     INKLING_HOST_DEVICE void operator()(Index row) const {
         Real const* const a = x.row(row);
         Real const* const b = y.row(row);
@@ -65,6 +66,7 @@ struct BentErrorRow {
                         double const size = difference < 0.0 ? -difference : difference;
                         return size < knee ? size * size / (2.0 * knee) : size - 0.5 * knee;
                     });
+        if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(sums[row]);
         Real const slope = static_cast<Real>(factor * weight);
         for (Index i = 0; i < x.cols; ++i) {
             Real const difference = a[i] - b[i];
@@ -84,6 +86,7 @@ struct CosineRow {
     double* sums;  ///< [N]
     MatrixView<Real> dx, dy;
     VectorView<Real const> weights;
+    VectorView<Real> row_sums;
     INKLING_HOST_DEVICE void operator()(Index row) const {
         Real const* const a = x.row(row);
         Real const* const b = y.row(row);
@@ -91,6 +94,7 @@ struct CosineRow {
         detail::RowCosine const cosine(aa, bb, dot(a, b));
         double const weight = weights.empty() ? 1.0 : static_cast<double>(weights.data[row]);
         sums[row] = weight * cosine.cosine;
+        if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(sums[row]);
         if (!dx.empty()) add_slope(cosine, weight, a, b, aa, dx.row(row));
         if (!dy.empty()) add_slope(cosine, weight, b, a, bb, dy.row(row));
     }
@@ -123,7 +127,7 @@ void squared_norm(ThrustDevice<Real, System>& device, InVector<Real> x, double* 
 ///
 /// @param x, y  [N, D]; an empty y is 0
 /// @param row_weights  [N], w_n; empty: 1
-/// @param row_sums     [N] takes each row's sum of (x - y)^2, without weight, or empty
+/// @param row_sums     [N] takes what each row adds to the sum, or empty
 template <class Real, class System>
 void squared_error(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, double factor, double* sum,
                    Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {},
@@ -140,11 +144,13 @@ void squared_error(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, d
 /// @param x, y         [N, D]
 /// @param bend         0 or more
 /// @param row_weights  [N], w_n; empty: 1
+/// @param row_sums     [N] takes what each row adds to the sum, or empty
 template <class Real, class System>
 void bent_error(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, double bend, double factor, double* sum,
-                Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {}) {
+                Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {}, OutVector<Real> row_sums = {}) {
     double* const terms = device.sums(x.rows + kernels::sum_scratch(x.rows));
-    kernels::for_each(device, x.rows, kernels::BentErrorRow<Real>{x, y, bend, factor, terms, dx, dy, row_weights});
+    kernels::for_each(device, x.rows,
+                      kernels::BentErrorRow<Real>{x, y, bend, factor, terms, dx, dy, row_weights, row_sums});
     kernels::sum_terms(device, terms, x.rows, terms + x.rows, sum);
 }
 
@@ -153,13 +159,15 @@ void bent_error(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, doub
 ///
 /// cos(x, y) = x y / max(|x| |y|, 1e-8), which is PyTorch's; a row that short has the gradient of a constant
 /// denominator.
-/// @param x, y  [N, D]
+/// @param x, y         [N, D]
 /// @param row_weights  [N], w_n; empty: 1
+/// @param row_sums     [N] takes what each row adds to the sum, or empty
 template <class Real, class System>
 void cosine_similarity(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, double factor, double* sum,
-                       Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {}) {
+                       Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {},
+                       OutVector<Real> row_sums = {}) {
     double* const terms = device.sums(x.rows + kernels::sum_scratch(x.rows));
-    kernels::for_each(device, x.rows, kernels::CosineRow<Real>{x, y, factor, terms, dx, dy, row_weights});
+    kernels::for_each(device, x.rows, kernels::CosineRow<Real>{x, y, factor, terms, dx, dy, row_weights, row_sums});
     kernels::sum_terms(device, terms, x.rows, terms + x.rows, sum);
 }
 

@@ -27,7 +27,7 @@ template <Backend B>
         std::vector<Token> targets;
         for (Index i = 0; i < rows; ++i) targets.push_back(static_cast<Token>(i * 7 % vocabulary));
         double const factor = 1.0 / static_cast<double>(rows);
-        std::vector<double> dz(exact(dz0)), dt(exact(dt0)), db(exact(db0)), losses{0.0, 0.0};
+        std::vector<double> dz(exact(dz0)), dt(exact(dt0)), db(exact(db0)), losses{0.0, 0.0}, of_rows;
         auto const logits = naive_product(z, false, t, true, rows, vocabulary, width,
                                           static_cast<std::vector<Real>*>(nullptr), with_bias ? &b : nullptr);
         for (Index i = 0; i < rows; ++i) {
@@ -39,7 +39,8 @@ template <Backend B>
             for (Index v = 0; v < vocabulary; ++v) mean += (row[v] - log_total) / static_cast<double>(vocabulary);
             double const nll = log_total - row[targets[static_cast<std::size_t>(i)]];
             losses[0] += nll;
-            losses[1] += (1.0 - smoothing) * nll - smoothing * mean;
+            of_rows.push_back((1.0 - smoothing) * nll - smoothing * mean);
+            losses[1] += of_rows.back();
             for (Index v = 0; v < vocabulary; ++v) {
                 double const aim = (v == targets[static_cast<std::size_t>(i)] ? 1.0 - smoothing : 0.0)
                     + smoothing / static_cast<double>(vocabulary);
@@ -57,10 +58,10 @@ template <Backend B>
         DeviceArray<B, Token> const tokens(device, targets);
         DeviceArray<B, double> sums(device, std::vector<double>{-1.0, -1.0});
         Padded<B> in(device, z, width, 1), dz_got(device, dz0, width, 2);
-        DeviceArray<B> dt_got(device, dt0), db_got(device, db0);
+        DeviceArray<B> dt_got(device, dt0), db_got(device, db0), rows_got(device, rows);
         auto const offsets = with_bias ? bias.vector() : VectorView<Real const>{};
         readout_cross_entropy(device, in.view(), table.matrix(width), offsets, tokens.vector(), smoothing, factor,
-                              sums.data(), dz_got.view(), dt_got.matrix(width), db_got.vector());
+                              sums.data(), dz_got.view(), dt_got.matrix(width), db_got.vector(), {}, rows_got.vector());
         auto const got = sums.get(device);
         readout_cross_entropy(device, in.view(), table.matrix(width), offsets, tokens.vector(), smoothing, factor,
                               sums.data());
@@ -68,6 +69,7 @@ template <Backend B>
         auto const name = message("readout_cross_entropy [", rows, ", ", vocabulary, "], smoothing ", smoothing);
         auto const found = first_of({far_apart(name, got, losses, {rounding * losses[0]}),
                                      not_same(name + " without gradients", sums.get(device), got),
+                                     far_apart(name + ", losses of rows", rows_got.get(device), of_rows, {rounding}),
                                      far_apart(name + ", dz", dz_got.get(device), dz, {rounding}),
                                      far_apart(name + ", dtable", dt_got.get(device), dt, {rounding * 4}),
                                      far_apart(name + ", dbias", db_got.get(device), db, {rounding * 4})});
@@ -92,14 +94,97 @@ template <Backend B>
         want_sums(device, std::vector<double>{-1.0, -1.0});
     auto const zeros = std::vector<ScalarOf<B>>(t.size());
     DeviceArray<B> dt(device, zeros), want_dt(device, zeros);
+    DeviceArray<B> of_rows(device, 3);
     readout_cross_entropy(device, z.matrix(width), table.matrix(width), {}, tokens.vector(), 0.1, 0.5, sums.data(), {},
-                          dt.matrix(width), {}, weights.vector());
+                          dt.matrix(width), {}, weights.vector(), of_rows.vector());
     readout_cross_entropy(device, counted.matrix(width), table.matrix(width), {}, counted_tokens.vector(), 0.1, 0.5,
                           want_sums.data(), {}, want_dt.matrix(width));
     auto const want = want_sums.get(device);
-    return first_of({far_apart("weighted readout_cross_entropy", sums.get(device), want, {unit<B>() * 256 * want[0]}),
+    auto const parts = of_rows.get(device);
+    return first_of({far_apart<double>(
+                         "weighted readout_cross_entropy, losses of rows",
+                         {static_cast<double>(parts[0]) + static_cast<double>(parts[2]), static_cast<double>(parts[1])},
+                         {want[1], 0.0}, {unit<B>() * 256 * want[1]}),
+                     far_apart("weighted readout_cross_entropy", sums.get(device), want, {unit<B>() * 256 * want[0]}),
                      far_apart("weighted readout_cross_entropy, dtable", dt.get(device), exact(want_dt.get(device)),
                                {unit<B>() * 256})});
+}
+
+/// The divergence of what is read out of x from what is read out of y; of the same rows it is 0.
+template <Backend B>
+[[nodiscard]] std::string readout_divergence_is_its_formula(B& device) {
+    using Real = ScalarOf<B>;
+    Index const width = 9;
+    for (auto const& [rows, vocabulary] : {std::pair<Index, Index>{5, 50}, {300, 7}, {130, 1000}}) {
+        double const factor = 0.3;
+        auto const x = random<B>(rows * width, 1), y = random<B>(rows * width, 2), t = random<B>(vocabulary * width, 3),
+                   b = random<B>(vocabulary, 4), w = random<B>(rows, 5);
+        auto const dx0 = random<B>(rows * width, 6), dt0 = random<B>(vocabulary * width, 7),
+                   db0 = random<B>(vocabulary, 8);
+        std::vector<double> dx(exact(dx0)), dy(exact(dx0)), dt(exact(dt0)), db(exact(db0)), of_rows, plain;
+        auto const logits = [&](std::vector<Real> const& z) {
+            return naive_product(z, false, t, true, rows, vocabulary, width, static_cast<std::vector<Real>*>(nullptr),
+                                 &b)
+                .values;
+        };
+        auto const of_x = logits(x), of_y = logits(y);
+        auto const log_total = [&](double const* row) {
+            double const top = *std::max_element(row, row + vocabulary);
+            double total = 0.0;
+            for (Index v = 0; v < vocabulary; ++v) total += std::exp(row[v] - top);
+            return std::log(total) + top;
+        };
+        double sum = 0.0;
+        for (Index i = 0; i < rows; ++i) {
+            double const *const p = of_x.data() + i * vocabulary, *const q = of_y.data() + i * vocabulary;
+            double const total_p = log_total(p), total_q = log_total(q);
+            double const weight = static_cast<double>(w[static_cast<std::size_t>(i)]);
+            double own = 0.0;
+            for (Index v = 0; v < vocabulary; ++v)
+                own += std::exp(p[v] - total_p) * ((p[v] - total_p) - (q[v] - total_q));
+            plain.push_back(own);
+            of_rows.push_back(weight * own);
+            sum += weight * own;
+            for (Index v = 0; v < vocabulary; ++v) {
+                double const chance = std::exp(p[v] - total_p);
+                double const down = factor * weight * chance * ((p[v] - total_p) - (q[v] - total_q) - own);
+                double const up = factor * weight * (std::exp(q[v] - total_q) - chance);
+                db[static_cast<std::size_t>(v)] += down + up;
+                for (Index d = 0; d < width; ++d) {
+                    auto const at_z = static_cast<std::size_t>(i * width + d),
+                               at_t = static_cast<std::size_t>(v * width + d);
+                    dx[at_z] += down * static_cast<double>(t[at_t]);
+                    dy[at_z] += up * static_cast<double>(t[at_t]);
+                    dt[at_t] += down * static_cast<double>(x[at_z]) + up * static_cast<double>(y[at_z]);
+                }
+            }
+        }
+        DeviceArray<B> const table(device, t), bias(device, b), weights(device, w);
+        DeviceArray<B, double> sums(device, std::vector<double>{-1.0, -1.0, -1.0});
+        Padded<B> in(device, x, width, 1), other(device, y, width, 2), dx_got(device, dx0, width, 2),
+            dy_got(device, dx0, width, 3);
+        DeviceArray<B> dt_got(device, dt0), db_got(device, db0), rows_got(device, rows), plain_got(device, rows);
+        readout_divergence(device, in.view(), other.view(), table.matrix(width), bias.vector(), factor, sums.data(),
+                           dx_got.view(), dy_got.view(), dt_got.matrix(width), db_got.vector(), weights.vector(),
+                           rows_got.vector());
+        readout_divergence(device, in.view(), other.view(), table.matrix(width), bias.vector(), factor, sums.data() + 1,
+                           {}, {}, {}, {}, {}, plain_got.vector());
+        readout_divergence(device, in.view(), in.view(), table.matrix(width), VectorView<Real const>{}, factor,
+                           sums.data() + 2);
+        auto const got = sums.get(device);
+        double const rounding = unit<B>() * static_cast<double>(width + 16) * 64;
+        auto const name = message("readout_divergence [", rows, ", ", vocabulary, "]");
+        auto const found =
+            first_of({far_apart<double>(name, {got[0], got[2]}, {sum, 0.0}, {rounding * static_cast<double>(rows)}),
+                      far_apart(name + ", of rows", rows_got.get(device), of_rows, {rounding}),
+                      far_apart(name + ", of rows without weights", plain_got.get(device), plain, {rounding}),
+                      far_apart(name + ", dx", dx_got.get(device), dx, {rounding}),
+                      far_apart(name + ", dy", dy_got.get(device), dy, {rounding}),
+                      far_apart(name + ", dtable", dt_got.get(device), dt, {rounding * 4}),
+                      far_apart(name + ", dbias", db_got.get(device), db, {rounding * 4})});
+        if (!found.empty()) return found;
+    }
+    return {};
 }
 
 template <Backend B>

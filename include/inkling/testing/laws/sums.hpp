@@ -129,9 +129,9 @@ template <Backend B>
     Padded<B> in(device, x, cols, 3), other(device, y, cols, 1), dx(device, y, cols, 2), dy(device, x, cols);
     Padded<B> cosine_dx(device, y, cols, 2), cosine_dy(device, x, cols);
     DeviceArray<B> const row_weights(device, weights);
-    DeviceArray<B> row_sums(device, rows), squares(device, rows);
+    DeviceArray<B> row_sums(device, rows), squares(device, rows), row_cosines(device, rows);
     DeviceArray<B, double> sum(device, std::vector<double>{-1.0, -1.0, -1.0});
-    std::vector<double> want_dx, want_dy, want_cosine_dx, want_cosine_dy, want_rows, want_squares;
+    std::vector<double> want_dx, want_dy, want_cosine_dx, want_cosine_dy, want_rows, want_squares, want_cosines;
     double errors = 0.0, cosines = 0.0, all_squares = 0.0;
     for (Index row = 0; row < rows; ++row) {
         auto const weight = static_cast<double>(weights[static_cast<std::size_t>(row)]);
@@ -145,7 +145,7 @@ template <Backend B>
         }
         double const cosine = xy / std::sqrt(xx * yy);
         errors += weight * error, cosines += weight * cosine, all_squares += xx;
-        want_rows.push_back(error), want_squares.push_back(xx);
+        want_rows.push_back(weight * error), want_squares.push_back(xx), want_cosines.push_back(weight * cosine);
         for (Index col = 0; col < cols; ++col) {
             double const a = at(x, col), b = at(y, col);
             want_dx.push_back(b + 0.5 * weight * (a - b));
@@ -159,12 +159,13 @@ template <Backend B>
     squared_error(device, in.view(), MatrixView<Real const>{}, 0.0, sum.data() + 1, MatrixView<Real>{},
                   MatrixView<Real>{}, VectorView<Real const>{}, squares.vector());
     cosine_similarity(device, in.view(), other.view(), 3.0, sum.data() + 2, cosine_dx.view(), cosine_dy.view(),
-                      row_weights.vector());
+                      row_weights.vector(), row_cosines.vector());
     auto const got = sum.get(device);
     auto const n = static_cast<double>(x.size());
     auto const of_rows = [&](std::vector<double> const& sums) {  // kept in double, and rounded once
         std::vector<double> tolerances;
-        for (double const one : sums) tolerances.push_back((2 * unit<B>() + 1e-16 * static_cast<double>(cols)) * one);
+        for (double const one : sums)
+            tolerances.push_back((2 * unit<B>() + 1e-16 * static_cast<double>(cols)) * std::abs(one));
         return tolerances;
     };
     return first_of(
@@ -172,6 +173,7 @@ template <Backend B>
          far_apart<double>("squared_error of nothing beside x", {got[1]}, {all_squares}, {1e-16 * n * all_squares}),
          far_apart<double>("cosine_similarity", {got[2]}, {cosines}, {unit<B>() * n}),
          far_apart("squared_error, sums of rows", row_sums.get(device), want_rows, of_rows(want_rows)),
+         far_apart("cosine_similarity of rows", row_cosines.get(device), want_cosines, {unit<B>() * n}),
          far_apart("squared_error, squares of rows", squares.get(device), want_squares, of_rows(want_squares)),
          far_apart("squared_error, weighted, dx", dx.get(device), want_dx, {unit<B>() * 64}),
          far_apart("squared_error, weighted, dy", dy.get(device), want_dy, {unit<B>() * 64}),
@@ -238,15 +240,19 @@ template <Backend B>
             Padded<B> in(device, x, cols, 3), other(device, y, cols, 1), dx(device, y, cols, 2), dy(device, x, cols);
             DeviceArray<B, double> sum(device, std::vector<double>{-1.0, -1.0});
             auto const own = weighted ? row_weights.vector() : VectorView<Real const>{};
-            bent_error(device, in.view(), other.view(), bend, 0.25, sum.data(), dx.view(), dy.view(), own);
+            DeviceArray<B> row_sums(device, rows);
+            bent_error(device, in.view(), other.view(), bend, 0.25, sum.data(), dx.view(), dy.view(), own,
+                       row_sums.vector());
             bent_error(device, in.view(), other.view(), bend, 0.25, sum.data() + 1, MatrixView<Real>{},
                        MatrixView<Real>{}, own);
-            std::vector<double> want_dx, want_dy;
+            std::vector<double> want_dx, want_dy, want_rows(static_cast<std::size_t>(rows));
             double total = 0.0;
             for (std::size_t i = 0; i < x.size(); ++i) {
                 double const weight = weighted ? static_cast<double>(weights[i / static_cast<std::size_t>(cols)]) : 1.0;
                 double const difference = static_cast<double>(x[i] - y[i]), size = std::abs(difference);
-                total += weight * (size < bend ? 0.5 * size * size / bend : size - 0.5 * bend);
+                double const part = weight * (size < bend ? 0.5 * size * size / bend : size - 0.5 * bend);
+                total += part;
+                want_rows[i / static_cast<std::size_t>(cols)] += part;
                 double const slope = size < bend ? difference / bend
                     : difference > 0.0           ? 1.0
                     : difference < 0.0           ? -1.0
@@ -259,6 +265,8 @@ template <Backend B>
             auto const n = static_cast<double>(x.size());
             auto const found = first_of({far_apart<double>(name, {got[0]}, {total}, {1e-15 * n * n}),
                                          not_same<double>(name + " without gradients", {got[1]}, {got[0]}),
+                                         far_apart(name + ", sums of rows", row_sums.get(device), want_rows,
+                                                   {unit<B>() * 8 * static_cast<double>(cols)}),
                                          far_apart(name + ", dx", dx.get(device), want_dx, {unit<B>() * 64}),
                                          far_apart(name + ", dy", dy.get(device), want_dy, {unit<B>() * 64})});
             if (!found.empty()) return found;
