@@ -113,8 +113,10 @@ void add_post_training(CLI::App& command, TrainSettings& settings) {
     support::add_texts(command, settings);
     support::add_learning(command, settings);
     command.add_option("--penalty", settings.penalty, "weight of the distance of two estimates")->capture_default_str();
-    command.add_option("--distance", settings.distance, "what is far apart: by squares, or by the angle")
-        ->check(CLI::IsMember({"squared", "cosine"}))
+    command
+        .add_option("--distance", settings.distance,
+                    "what is far apart: by squares, by the angle, or in what is read out")
+        ->check(CLI::IsMember({"squared", "cosine", "divergence"}))
         ->capture_default_str();
     command.add_option("--second", settings.second, "where the second noise level lies")
         ->check(CLI::IsMember({"in-window", "window-end", "steps"}))

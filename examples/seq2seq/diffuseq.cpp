@@ -21,7 +21,7 @@ public:
     void train(TrainSettings settings) const override {
         if (settings.latent == 0) settings.latent = 128;
         if (settings.longest == 0) settings.longest = 32;
-        train_fresh<Trainer<Model, objective::DiffuSeq>>(
+        train_fresh<Trainer<Model, objective::DiffuSeq, train::InverseSquareRoot, objective::LossAwareLevels>>(
             settings, {.discrete_steps = table_steps}, [&](support::Texts const& texts) {
                 Model::Options model{.embedding = {.width = settings.latent, .start_noise = start_noise()},
                                      .sampler = sampling({}),

@@ -102,7 +102,9 @@ template <class Base>
 [[nodiscard]] objective::DistancePenalty<Base> penalty(TrainSettings const& settings) {
     objective::DistancePenalty<Base> penalty;
     penalty.weight = settings.penalty;
-    penalty.distance = settings.distance == "cosine" ? objective::Distance::cosine : objective::Distance::squared;
+    penalty.distance = settings.distance == "cosine" ? objective::Distance::cosine
+        : settings.distance == "divergence"          ? objective::Distance::divergence
+                                                     : objective::Distance::squared;
     penalty.pairs.second = settings.second == "steps" ? objective::SecondLevel::steps
         : settings.second == "window-end"             ? objective::SecondLevel::window_end
                                                       : objective::SecondLevel::in_window;

@@ -10,6 +10,7 @@
 #include <inkling/decode/decode.hpp>
 #include <inkling/denoiser/denoiser.hpp>
 #include <inkling/embedding/embedding.hpp>
+#include <inkling/features/features.hpp>
 #include <inkling/guidance/guidance.hpp>
 #include <inkling/io/io.hpp>
 #include <inkling/metric/metric.hpp>

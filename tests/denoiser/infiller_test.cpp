@@ -25,7 +25,7 @@ using View = MatrixView<double>;
 using joined::latent;
 
 static_assert(TrainableDenoiser<Model> && joins_source<Model> && continues_source<Model>);
-static_assert(DenoiserOver<Model, embedding::NoisyLearned>);
+static_assert(DenoiserOver<Model, embedding::NoisyLearned> && LayeredDenoiser<Model>);
 
 Options small() {
     Options options;
@@ -68,6 +68,17 @@ struct Setting {
         model.predict(pass, target, model.encode(pass, target), view(z_t), time, view(previous), view(z0_hat),
                       training ? &saved : nullptr);
         return z0_hat;
+    }
+    /// Without gradients: the weights are frozen.
+    nn::Pass<Device> pass() {
+        workspace.reset();
+        return {device, workspace, weights.data()};
+    }
+    void hidden_states(nn::Pass<Device>& pass, HiddenStates<Device> const& states, bool training) {
+        PackedSequences const target{lines.segments(), {}, lines.positions()};
+        auto const time = model.embed_times(pass, VectorView<double const>(labels.data(), lines.sentences()));
+        model.hidden_states(pass, target, model.encode(pass, target), view(z_t), time, view(previous), states,
+                            training ? &saved : nullptr);
     }
     View view(Values& values) const { return {values.data(), lines.rows(), latent}; }
 };
@@ -141,6 +152,95 @@ TEST_CASE("Infiller: a line's estimate has the same bits whatever lines it is cl
     std::copy_n(alone.previous.begin(), 4 * latent, beside.previous.begin() + 3 * latent);
     auto const one = alone.predict(), all = beside.predict();
     CHECK(Values(all.begin() + 3 * latent, all.begin() + 7 * latent) == one);
+}
+
+TEST_CASE("Infiller: behind the norm and the output map, the last hidden state is the estimate") {
+    Setting setting({5, 1, 3});
+    auto const z0_hat = setting.predict();
+    Index const rows = setting.lines.rows(), width = setting.model.hidden_width(), depth = setting.model.depth();
+    CHECK(depth == 2);
+    for (bool const training : {false, true}) {
+        Values last(static_cast<std::size_t>(rows * width)), estimate(z0_hat.size());
+        std::vector<View> places(3);
+        places[2] = View(last.data(), rows, width);
+        auto pass = setting.pass();
+        setting.hidden_states(pass, {places}, training);
+        nn::LayerNorm norm;
+        norm.width = width;
+        norm.gain = setting.layout.find("layer_norm.weight")->parameter;
+        norm.bias = setting.layout.find("layer_norm.bias")->parameter;
+        norm.forward(pass, MatrixView<double const>(places[2]), places[2]);
+        nn::Linear(setting.layout.find("output.weight")->parameter, setting.layout.find("output.bias")->parameter)
+            .forward(pass, MatrixView<double const>(places[2]), setting.view(estimate));
+        CHECK(estimate == z0_hat);
+    }
+}
+
+TEST_CASE("Infiller: each hidden state is the same whichever others are asked for, and what is added to it goes on") {
+    Setting setting({5, 1, 3});
+    Index const rows = setting.lines.rows(), width = setting.model.hidden_width();
+    auto const states = [&](std::vector<int> const& asked, int added, bool training) {
+        std::vector<Values> values(3);
+        Values const one(static_cast<std::size_t>(rows * width), 1.0);
+        std::vector<View> places(3);
+        std::vector<MatrixView<double const>> additions(3);
+        for (int const i : asked) {
+            values[static_cast<std::size_t>(i)].resize(one.size());
+            places[static_cast<std::size_t>(i)] = View(values[static_cast<std::size_t>(i)].data(), rows, width);
+        }
+        if (added >= 0) additions[static_cast<std::size_t>(added)] = {one.data(), rows, width};
+        auto pass = setting.pass();
+        setting.hidden_states(pass, {places, additions}, training);
+        return values;
+    };
+    auto const all = states({0, 1, 2}, -1, false);
+    for (bool const training : {false, true})
+        for (int i = 0; i < 3; ++i)
+            CHECK(states({i}, -1, training)[static_cast<std::size_t>(i)] == all[static_cast<std::size_t>(i)]);
+    auto const raised = states({0, 1, 2}, 1, false);
+    CHECK(raised[0] == all[0]);
+    for (std::size_t i = 0; i < all[1].size(); ++i) CHECK(raised[1][i] == all[1][i] + 1.0);
+    CHECK(raised[2] != all[2]);
+    CHECK(states({}, -1, false) == std::vector<Values>(3));
+}
+
+TEST_CASE("Infiller: gradients of what is added to hidden states are right, through weights that are frozen") {
+    Setting setting({5, 1, 3});
+    Index const rows = setting.lines.rows(), width = setting.model.hidden_width();
+    auto const size = static_cast<std::size_t>(rows * width);
+    std::vector<Values> added, values(3, Values(size)), slopes(3, Values(size, 7.0));
+    std::vector<View> places, slope_places;
+    std::vector<MatrixView<double const>> additions, pulls;
+    auto const pull = testing::random_values<double>(2 * rows * width, 9);
+    for (std::uint32_t i = 0; i < 3; ++i) added.push_back(testing::random_values<double>(rows * width, 20 + i));
+    for (std::size_t i = 0; i < 3; ++i) {
+        places.emplace_back(values[i].data(), rows, width);
+        slope_places.emplace_back(slopes[i].data(), rows, width);
+        additions.emplace_back(added[i].data(), rows, width);
+        pulls.emplace_back(pull.data() + (i == 2 ? rows * width : 0), rows, width);
+    }
+    places[0] = {};
+    pulls[0] = {};
+    auto const loss = [&](bool training) {
+        auto pass = setting.pass();
+        setting.hidden_states(pass, {places, additions}, training);
+        if (training) {
+            PackedSequences const target{setting.lines.segments(), {}, setting.lines.positions()};
+            setting.model.hidden_states_backward(pass, target, setting.model.encode(pass, target), setting.saved,
+                                                 {pulls, slope_places});
+        }
+        double sum = 0.0;
+        for (std::size_t i = 0; i < size; ++i) sum += pull[i] * values[1][i] + pull[size + i] * values[2][i];
+        return sum;
+    };
+    (void)loss(true);
+    for (std::size_t i = 0; i < 3; ++i) {
+        auto const report =
+            testing::check_gradient(added[i], slopes[i], [&] { return loss(false); }, {.magnitude = 10.0});
+        INFO("state ", i, ": ", report.text());
+        CHECK(report.passed());
+        CHECK(report.largest > 0.01);
+    }
 }
 
 TEST_CASE("Infiller: after the first step nothing is allocated") {

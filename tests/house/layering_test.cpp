@@ -13,9 +13,9 @@ namespace {
 using house::Header;
 
 /// The rooms from the top floor down: a header includes only its own room and those after it.
-constexpr std::array<std::string_view, 16> rooms{"recipe",   "pipeline", "train",     "decode", "sampler", "objective",
-                                                 "guidance", "denoiser", "embedding", "io",     "nn",      "schedule",
-                                                 "metric",   "text",     "backend",   "core"};
+constexpr std::array<std::string_view, 17> rooms{
+    "recipe",    "pipeline", "train", "decode",   "sampler", "objective", "features", "guidance", "denoiser",
+    "embedding", "io",       "nn",    "schedule", "metric",  "text",      "backend",  "core"};
 
 /// Outside of the order: helpers for tests of user code, and the umbrella header.
 bool stands_outside(std::string_view room) { return room.empty() || room == "testing"; }
@@ -65,14 +65,18 @@ std::vector<std::string> policy_includes(std::vector<Header> const& headers) {
 }
 
 /// One line for each include by which pipeline/ would know a schedule, a sampler, an objective or a learning rate by
-/// its own name. trainer_defaults.hpp is there to name some; schedule/discrete.hpp is the table of any schedule, and
+/// its own name. trainer_defaults.hpp is there to name some; schedule/discrete.hpp is the table of any schedule, schedule/gaussian.hpp the maths of any level, and
 /// objective/levels.hpp what says how levels are drawn.
 std::vector<std::string> pipeline_includes(std::vector<Header> const& headers) {
-    constexpr std::array<std::string_view, 8> no_policies{
-        "schedule/concept.hpp",          "schedule/discrete.hpp",
-        "sampler/concept.hpp",           "sampler/plan.hpp",
-        "objective/concept.hpp",         "objective/diffusion_loss.hpp",
-        "objective/next_token_loss.hpp", "objective/levels.hpp"};
+    constexpr std::array<std::string_view, 9> no_policies{"schedule/concept.hpp",
+                                                          "schedule/discrete.hpp",
+                                                          "schedule/gaussian.hpp",
+                                                          "sampler/concept.hpp",
+                                                          "sampler/plan.hpp",
+                                                          "objective/concept.hpp",
+                                                          "objective/diffusion_loss.hpp",
+                                                          "objective/next_token_loss.hpp",
+                                                          "objective/levels.hpp"};
     constexpr std::array<std::string_view, 4> rates{"train/constant.hpp", "train/cosine.hpp",
                                                     "train/inverse_square_root.hpp", "train/linear.hpp"};
     std::vector<std::string> found;

@@ -272,6 +272,67 @@ TEST_CASE(
             }
 }
 
+TEST_CASE("TransformerLayer: gradients of one that attends to a second sequence alone") {
+    for (bool const before : {false, true}) {
+        Problem problem;
+        nn::TransformerLayerOptions options;
+        options.width = 4;
+        options.heads = 2;
+        options.hidden = 5;
+        options.normalize_before = before;
+        options.own = false;
+        options.cross = true;
+        nn::TransformerLayer const layer(problem.layout, "layer", options);
+        CHECK(problem.layout.find("layer.self_attn.q_proj.weight") == nullptr);
+        Batch const queries(problem.device, {1, 1, 1});
+        Batch const keys(problem.device, {1, 0, 2});
+        backend::AttentionShape const shape{queries.segments(), keys.segments(), 2, nullptr, false};
+        nn::TransformerLayer::Saved<Device> saved;
+        auto const key_value = layer.cross_attention.key_value();
+        problem.check(
+            {3, 3}, 4, 4,
+            [&](Pass& p, auto x, View y, bool t) {
+                View const keys_values = p.take(3, 8);
+                key_value.forward(p, x[1], keys_values);
+                layer.forward(p, queries.segments(), x[0], y, shape, keys_values, t ? &saved : nullptr);
+            },
+            [&, memory = testing::random_values<double>(12, 11)](Pass& p, View dy, auto dx) {
+                View const dkeys_values = p.take(3, 8);
+                layer.backward(p, queries.segments(), saved, dy, shape, dkeys_values);
+                add(p.device, dx[0], dy, dx[0]);
+                key_value.backward(p, ConstView(memory.data(), 3, 4), dkeys_values, dx[1], true);
+            });
+    }
+}
+
+TEST_CASE("TransformerLayer: where weights are frozen the slope of the input is the same, and no other is made") {
+    for (bool const before : {false, true}) {
+        Problem problem;
+        nn::TransformerLayerOptions options;
+        options.width = 4;
+        options.heads = 2;
+        options.hidden = 5;
+        options.normalize_before = before;
+        options.by_distance = problem.layout.add_matrix("by_distance", 2, 3, nn::Initializer::normal(1.0));
+        nn::TransformerLayer const layer(problem.layout, "layer", options);
+        problem.randomize();
+        problem.gradients.assign(problem.weights.size(), 0.0);
+        Batch const batch(problem.device, {3, 1, 2});
+        Values const x = testing::random_values<double>(24, 10);
+        auto const slope = [&](double* gradients) {
+            Pass pass = problem.pass(true);
+            pass.gradients = gradients;
+            nn::TransformerLayer::Saved<Device> saved;
+            Values y(24), dy = testing::random_values<double>(24, 11);
+            layer.forward(pass, batch.segments(), ConstView(x.data(), 6, 4), View(y.data(), 6, 4), {}, {}, &saved);
+            layer.backward(pass, batch.segments(), saved, View(dy.data(), 6, 4));
+            return dy;
+        };
+        Values const learning = slope(problem.gradients.data());
+        CHECK(slope(nullptr) == learning);
+    }
+}
+
 TEST_CASE("TransformerLayer: outside training the output may take the input's place") {
     for (bool const before : {false, true}) {
         Problem problem;

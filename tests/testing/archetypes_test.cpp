@@ -29,6 +29,8 @@ static_assert(EmbeddingSpaceOn<archetypes::Space, Device>);
 static_assert(TrainableDenoiser<Model> && DenoiserOver<Model, archetypes::Space>);
 static_assert(TrainableNextTokenModel<archetypes::NextTokens<Device>>);
 static_assert(NextTokenModelOver<archetypes::NextTokens<Device>, archetypes::Space>);
+static_assert(FeatureSource<archetypes::FeatureSource, archetypes::Space, Model>);
+static_assert(FeaturePool<archetypes::FeaturePool, Device>);
 static_assert(Objective<archetypes::Objective, archetypes::Space, Device>);
 static_assert(!std::is_default_constructible_v<archetypes::Schedule> && !std::is_default_constructible_v<Model>);
 static_assert(!std::is_copy_constructible_v<archetypes::Lines>);
@@ -88,6 +90,17 @@ TEST_CASE("a model of the next token that has what its concept asks for, and no 
     std::vector<float> const before(model.weights().data, model.weights().data + model.weights().size);
     CHECK(std::isfinite(trainer.fit(corpus).loss));
     CHECK(before != std::vector<float>(model.weights().data, model.weights().data + model.weights().size));
+}
+
+TEST_CASE("a classifier of parts that have what their concepts ask for, and no more, learns and classifies") {
+    Pipeline const model = untrained();
+    using Classifier = TextClassifier<Pipeline, archetypes::FeatureSource, archetypes::FeaturePool>;
+    Classifier classifier(model, {"dry", "wet"});
+    auto const corpus = classifier.encode({.lines = {"ink", "paper"}, .labels = {"wet", "dry"}}, "lines");
+    ClassifierTrainer<Classifier, archetypes::LearningRate> trainer(
+        classifier, {.steps = 30, .learning_rate = archetypes::LearningRate(0)});
+    CHECK(std::isfinite(trainer.fit(corpus).loss));
+    CHECK(classifier.accuracy(corpus) == 1.0);
 }
 
 TEST_CASE("what stands over a schedule needs its alpha_bar alone") {

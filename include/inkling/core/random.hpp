@@ -23,6 +23,7 @@ enum class Purpose : std::uint32_t {
     user,
     start_noise,
     span_masking,
+    feature_noise,
 };
 
 /// Four 32-bit words: the counter and the output of one Philox call.

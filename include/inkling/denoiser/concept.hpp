@@ -5,6 +5,8 @@
 #include <inkling/nn/pass.hpp>
 
 #include <concepts>
+#include <span>
+#include <utility>
 
 namespace inkling {
 
@@ -147,6 +149,52 @@ concept TrainableDenoiser = Denoiser<D>
        }
     && requires(D const& denoiser) { { denoiser.self_conditioned() } -> std::same_as<bool>; }  // has 'self_conditioned()': it reads the last estimate
     && requires(D const& denoiser) { { denoiser.dropout() } -> std::same_as<double>; };        // has 'dropout()', in [0, 1)
+// clang-format on
+
+/// What stands in the rows between the layers of a denoiser, [N, width] each, and what is put there: state 0 goes into
+/// the first layer, state i leaves layer i, of 1 to depth.
+template <Backend B>
+struct HiddenStates {
+    /// [depth + 1], where each state is written, rows that lie together; an empty one is not asked for
+    std::span<MatrixView<typename B::Scalar> const> read{};
+    /// [depth + 1], or none at all: what is added to each state before it is read and goes on; an empty one is nothing
+    std::span<MatrixView<typename B::Scalar const> const> added{};
+
+    /// The last state that is asked for; -1: none.
+    [[nodiscard]] Index deepest() const {
+        auto last = static_cast<Index>(read.size()) - 1;
+        while (last >= 0 && read[static_cast<std::size_t>(last)].empty()) --last;
+        return last;
+    }
+};
+
+/// Gradients of HiddenStates.
+template <Backend B>
+struct HiddenSlopes {
+    std::span<MatrixView<typename B::Scalar const> const> read{};  ///< [depth + 1], of what was read; empty: none
+    std::span<MatrixView<typename B::Scalar> const> added{};       ///< [depth + 1], of what was added; overwritten
+};
+
+/// A denoiser that shows what lies between its layers: features for other tasks. Models: denoiser::Infiller.
+///
+/// `hidden_states` runs it as `predict` does, up to the last layer that is asked for; `predict` itself keeps nothing of
+/// them. `hidden_states_backward` leads gradients of what was read to what was added, through layers whose weights may
+/// be frozen.
+// clang-format off
+template <class D>
+concept LayeredDenoiser = TrainableDenoiser<D>
+    && requires(D const& denoiser) { { denoiser.depth() } -> std::same_as<Index>; }         // has 'depth()', its layers
+    && requires(D const& denoiser) { { denoiser.hidden_width() } -> std::same_as<Index>; }  // has 'hidden_width()', columns of a hidden state
+    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, PackedSequences target,
+                typename D::Encoded const& source, MatrixView<typename D::Device::Scalar> z,
+                HiddenStates<typename D::Device> const& states, typename D::Saved* saved) {
+           denoiser.hidden_states(pass, target, source, z, z, z, states, saved);  // has 'hidden_states(pass, target, source, z_t, time, previous, states, saved) const'
+       }
+    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, PackedSequences target,
+                typename D::Encoded const& source, typename D::Saved const& saved,
+                HiddenSlopes<typename D::Device> const& slopes) {
+           denoiser.hidden_states_backward(pass, target, source, saved, slopes);  // has 'hidden_states_backward(pass, target, source, saved, slopes) const'
+       };
 // clang-format on
 
 /// The rows that one step adds to sequences that grow side by side, each by one row.

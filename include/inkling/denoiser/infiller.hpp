@@ -139,25 +139,7 @@ public:
     void predict(nn::Pass<B>& pass, PackedSequences const& target, Encoded const&, ConstView z_t, ConstView time,
                  ConstView previous, View z0_hat, Saved* saved = nullptr) const {
         auto const mark = pass.workspace.mark();
-        View const input = pass.take(z_t.rows, 2 * latent_);
-        scale(pass.device, Scalar{1}, z_t, input.columns(0, latent_));
-        scale(pass.device, Scalar{1}, previous, input.columns(latent_, latent_));
-        View hidden = pass.take(z_t.rows, options_.width);
-        input_.forward(pass, ConstView(input), hidden);
-        add_per_sentence(pass.device, target.segments, time, hidden);
-        nn::Dropout const dropped = nn::Dropout::next(pass);
-        dropped.apply(pass, hidden);
-        if (saved) {
-            saved->input = input;
-            saved->dropout = dropped;
-            saved->layers.resize(layers_.size());
-        }
-        for (std::size_t i = 0; i < layers_.size(); ++i) {
-            View const next = saved ? pass.take(hidden.rows, hidden.cols) : hidden;
-            layers_[i].forward(pass, target.segments, ConstView(hidden), next, {}, {},
-                               saved ? &saved->layers[i] : nullptr);
-            hidden = next;
-        }
+        View const hidden = run(pass, target, z_t, time, previous, {}, depth(), saved);
         View const normalized = saved ? pass.take(hidden.rows, hidden.cols) : hidden;
         norm_.forward(pass, ConstView(hidden), normalized, saved ? &saved->norm : nullptr);
         output_.forward(pass, ConstView(normalized), z0_hat);
@@ -186,10 +168,81 @@ public:
         if (!dz_t.empty()) add(pass.device, dz_t, dinput.columns(0, latent_), dz_t);
     }
 
+    [[nodiscard]] Index depth() const { return options_.layers; }
+    [[nodiscard]] Index hidden_width() const { return options_.width; }
+
+    /// What the layers make of z_t [N, D], as in predict, up to the last one that is asked for; see HiddenStates.
+    void hidden_states(nn::Pass<B>& pass, PackedSequences const& target, Encoded const&, ConstView z_t, ConstView time,
+                       ConstView previous, HiddenStates<B> const& states, Saved* saved = nullptr) const {
+        auto const mark = pass.workspace.mark();
+        if (Index const deepest = states.deepest(); deepest >= 0)
+            (void)run(pass, target, z_t, time, previous, states, deepest, saved);
+        if (!saved) pass.workspace.release(mark);
+    }
+
+    /// Backward pass of hidden_states, to what was added alone: z_t, time and what lies in front of the first layer get
+    /// no gradient. Those of the layers' weights are added to, unless they are frozen.
+    void hidden_states_backward(nn::Pass<B>& pass, PackedSequences const& target, Encoded const&, Saved const& saved,
+                                HiddenSlopes<B> const& slopes) const {
+        nn::Scope<B> const scope(pass.workspace);
+        View const dhidden = pass.take_zeros(target.segments.rows, options_.width);
+        bool reached = false;  // above the last state that was read there is no slope
+        for (std::size_t i = layers_.size() + 1; i-- > 0;) {
+            if (!slopes.read[i].empty()) {
+                add(pass.device, dhidden, slopes.read[i], dhidden);
+                reached = true;
+            }
+            if (!slopes.added[i].empty()) scale(pass.device, Scalar{1}, dhidden, slopes.added[i]);
+            auto const below = slopes.added.first(i);
+            if (std::all_of(below.begin(), below.end(), [](View const& added) { return added.empty(); })) return;
+            if (reached) layers_[i - 1].backward(pass, target.segments, saved.layers[i - 1], dhidden);
+        }
+    }
+
     /// Rows that continue a beginning of `source` rows, at least 1.
     [[nodiscard]] Index length_of(Index source, Token) const { return std::max<Index>(1, options_.filled - source); }
 
 private:
+    /// The rows [N, width] that layer number `deepest` leaves, from 1; 0: what goes into the first.
+    View run(nn::Pass<B>& pass, PackedSequences const& target, ConstView z_t, ConstView time, ConstView previous,
+             HiddenStates<B> const& states, Index deepest, Saved* saved) const {
+        View scratch;  // outside training one for all states that nobody reads
+        auto const place = [&](Index state) {
+            auto const i = static_cast<std::size_t>(state);
+            if (!states.read.empty() && !states.read[i].empty()) return states.read[i];
+            if (scratch.empty() || saved) scratch = pass.take(z_t.rows, options_.width);
+            return scratch;
+        };
+        auto const add_to = [&](Index state, View hidden) {
+            auto const i = static_cast<std::size_t>(state);
+            if (!states.added.empty() && !states.added[i].empty())
+                add(pass.device, ConstView(hidden), states.added[i], hidden);
+        };
+        View const input = pass.take(z_t.rows, 2 * latent_);
+        scale(pass.device, Scalar{1}, z_t, input.columns(0, latent_));
+        scale(pass.device, Scalar{1}, previous, input.columns(latent_, latent_));
+        View hidden = place(0);
+        input_.forward(pass, ConstView(input), hidden);
+        add_per_sentence(pass.device, target.segments, time, hidden);
+        nn::Dropout const dropped = nn::Dropout::next(pass);
+        dropped.apply(pass, hidden);
+        if (saved) {
+            saved->input = input;
+            saved->dropout = dropped;
+            saved->layers.resize(layers_.size());
+        }
+        add_to(0, hidden);
+        for (Index i = 0; i < deepest; ++i) {
+            View const next = place(i + 1);
+            auto const at = static_cast<std::size_t>(i);
+            layers_[at].forward(pass, target.segments, ConstView(hidden), next, {}, {},
+                                saved ? &saved->layers[at] : nullptr);
+            add_to(i + 1, next);
+            hidden = next;
+        }
+        return hidden;
+    }
+
     /// Options as they are given, 0 included where that stands for another one.
     void check_options() const {
         auto const size = [](auto const&... what) { detail::check_size("Infiller", what...); };

@@ -152,10 +152,11 @@ private:
         auto const dmixed = pass.take(dy.rows, width);
         output.backward(pass, saved.mixed, dy, dmixed);
         MatrixView<typename B::Scalar> dbias;
-        if (by_distance.exists()) dbias = pass.take(shape.queries.count, by_distance.size());
+        bool const learns_bias = by_distance.exists() && pass.gradients != nullptr;
+        if (learns_bias) dbias = pass.take(shape.queries.count, by_distance.size());
         attention_backward(pass.device, shape, saved.query, saved.key, saved.value, saved.probabilities, dmixed, dq, dk,
                            dv, dbias);
-        if (by_distance.exists()) sum_rows(pass.device, dbias, pass.vector_gradient(by_distance));
+        if (learns_bias) sum_rows(pass.device, dbias, pass.vector_gradient(by_distance));
     }
 };
 

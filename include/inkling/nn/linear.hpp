@@ -27,13 +27,15 @@ struct Linear {
                 false, pass.vector(bias));
     }
 
-    /// Adds to the gradients of W and b; dx is overwritten or added to, and may be empty.
+    /// Adds to the gradients of W and b, unless they are frozen; dx is overwritten or added to, and may be empty.
     template <Backend B>
     void backward(Pass<B>& pass, MatrixView<typename B::Scalar const> x, MatrixView<typename B::Scalar const> dy,
                   MatrixView<typename B::Scalar> dx, bool accumulate = false) const {
-        product(pass.device, dy, backend::Orientation::transposed, x, backend::Orientation::plain,
-                pass.matrix_gradient(weight), true);
-        if (bias.exists()) sum_rows(pass.device, dy, pass.vector_gradient(bias));
+        if (pass.gradients != nullptr) {
+            product(pass.device, dy, backend::Orientation::transposed, x, backend::Orientation::plain,
+                    pass.matrix_gradient(weight), true);
+            if (bias.exists()) sum_rows(pass.device, dy, pass.vector_gradient(bias));
+        }
         if (!dx.empty())
             product(pass.device, dy, backend::Orientation::plain, pass.matrix(weight), backend::Orientation::plain, dx,
                     accumulate);

@@ -15,9 +15,11 @@ struct Pass {
     B& device;
     Workspace<B>& workspace;
     Scalar const* weights = nullptr;  ///< the flat buffer
-    Scalar* gradients = nullptr;      ///< laid out as the weights; null outside training
-    double dropout_rate = 0.0;        ///< [0, 1); 0 outside training
-    RandomStream dropout_stream{};    ///< its sequence counts the dropouts of this pass
+    /// laid out as the weights; null outside training, and where they are frozen: then backward passes make the slopes of
+    /// inputs alone
+    Scalar* gradients = nullptr;
+    double dropout_rate = 0.0;      ///< [0, 1); 0 outside training
+    RandomStream dropout_stream{};  ///< its sequence counts the dropouts of this pass
 
     [[nodiscard]] MatrixView<Scalar const> matrix(Parameter p) const { return {weights + p.offset, p.rows, p.cols}; }
     [[nodiscard]] MatrixView<Scalar> matrix_gradient(Parameter p) const {
@@ -27,8 +29,10 @@ struct Pass {
     [[nodiscard]] VectorView<Scalar const> vector(Parameter p) const {
         return p.exists() ? VectorView<Scalar const>{weights + p.offset, p.size()} : VectorView<Scalar const>{};
     }
+    /// Its gradient, or an empty view where there is none to be made.
     [[nodiscard]] VectorView<Scalar> vector_gradient(Parameter p) const {
-        return p.exists() ? VectorView<Scalar>{gradients + p.offset, p.size()} : VectorView<Scalar>{};
+        return p.exists() && gradients != nullptr ? VectorView<Scalar>{gradients + p.offset, p.size()}
+                                                  : VectorView<Scalar>{};
     }
     [[nodiscard]] MatrixView<Scalar> take(Index rows, Index cols) { return workspace.matrix(rows, cols); }
     [[nodiscard]] MatrixView<Scalar> take_zeros(Index rows, Index cols) { return workspace.zeros(device, rows, cols); }

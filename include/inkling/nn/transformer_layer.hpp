@@ -15,7 +15,8 @@ struct TransformerLayerOptions {
     Index hidden = 1024;  ///< width of the feed-forward part
     backend::Activation activation = backend::Activation::relu;
     bool normalize_before = false;  ///< layer norm in front of each part (pre-norm) in place of behind it (post-norm)
-    bool cross = false;             ///< attends to a second sequence as well
+    bool own = true;                ///< attends to its own sequence
+    bool cross = false;             ///< attends to a second sequence
     bool causal = false;
     double epsilon = 1e-5;    ///< of the layer norms, positive
     Parameter by_distance{};  ///< [heads, 2 K + 1], what self-attention's scores are raised by; not there: nothing
@@ -65,7 +66,8 @@ struct TransformerLayerNames {
     }
 };
 
-/// Self-attention, attention to a second sequence where wanted, and a feed-forward part, each with residual and norm.
+/// Self-attention, attention to a second sequence, each where wanted, and a feed-forward part, each with residual and
+/// norm.
 ///
 /// Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
 struct TransformerLayer {
@@ -103,9 +105,11 @@ struct TransformerLayer {
         require(!options.cross || !names.cross_norm.empty(), "inkling::nn::TransformerLayer: ", name,
                 " is to attend to a second sequence, expected one that does not, as the names have none for it");
         Index const width = options.width;
-        self_attention = Attention(layout, name, names.attention, width, options.heads);
-        self_attention.by_distance = options.by_distance;
-        self_norm = LayerNorm(layout, names.self_norm, width, true, options.epsilon);
+        if (options.own) {
+            self_attention = Attention(layout, name, names.attention, width, options.heads);
+            self_attention.by_distance = options.by_distance;
+            self_norm = LayerNorm(layout, names.self_norm, width, true, options.epsilon);
+        }
         if (options.cross) {
             cross_attention = Attention(layout, name, names.cross_attention, width, options.heads);
             cross_norm = LayerNorm(layout, names.cross_norm, width, true, options.epsilon);
@@ -158,9 +162,10 @@ struct TransformerLayer {
             residual_backward(pass, cross_norm, saved.cross_branch, dy, [&](auto dout, auto din) {
                 cross_attention.backward_cross(pass, cross_shape, saved.cross, dout, din, dkeys_values);
             });
-        residual_backward(pass, self_norm, saved.self_branch, dy, [&](auto dout, auto din) {
-            self_attention.backward_self(pass, segments, options.causal, saved.self, dout, din);
-        });
+        if (options.own)
+            residual_backward(pass, self_norm, saved.self_branch, dy, [&](auto dout, auto din) {
+                self_attention.backward_self(pass, segments, options.causal, saved.self, dout, din);
+            });
     }
 
 private:
@@ -170,8 +175,10 @@ private:
              backend::AttentionShape const& cross_shape, MatrixView<typename B::Scalar const> keys_values,
              Saved<B>* saved, SelfPart const& self_part) const {
         auto const mark = pass.workspace.mark();
-        auto current = residual(pass, self_norm, x, saved ? &saved->self_branch : nullptr,
-                                MatrixView<typename B::Scalar>{}, self_part);
+        MatrixView<typename B::Scalar const> current = x;
+        if (options.own)
+            current = residual(pass, self_norm, x, saved ? &saved->self_branch : nullptr,
+                               MatrixView<typename B::Scalar>{}, self_part);
         if (options.cross)
             current = residual(pass, cross_norm, current, saved ? &saved->cross_branch : nullptr,
                                MatrixView<typename B::Scalar>{}, [&](auto in, auto out) {

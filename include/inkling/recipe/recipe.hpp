@@ -15,3 +15,4 @@
 #include <inkling/recipe/dinoiser_settings.hpp>
 #include <inkling/recipe/sed.hpp>
 #include <inkling/recipe/state_dict.hpp>
+#include <inkling/recipe/text_features.hpp>

@@ -3,6 +3,7 @@
 #include <inkling/decode/concept.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
+#include <inkling/features/concept.hpp>
 #include <inkling/metric/concept.hpp>
 #include <inkling/objective/concept.hpp>
 #include <inkling/sampler/concept.hpp>
@@ -10,6 +11,7 @@
 #include <inkling/text/concept.hpp>
 #include <inkling/train/concept.hpp>
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <span>
@@ -213,6 +215,64 @@ struct NextTokens {
     }
     void encode_backward(nn::Pass<B>&, Encoded const&, Saved const&, View, View) const {}
     [[nodiscard]] double dropout() const { return 0.0; }
+};
+
+/// The embeddings of a line, as they are; learns nothing.
+struct FeatureSource {
+    static constexpr std::string_view kind = "archetype";
+    using Options = NoOptions;
+    template <class Model>
+    struct Saved {
+        std::array<MatrixView<typename Model::Device::Scalar>, 1> states;
+    };
+
+    FeatureSource() = delete;
+    template <EmbeddingSpace Space, class Model>
+    FeatureSource(nn::ParameterLayout&, Options const&, Space const&, Model const&) {}
+
+    [[nodiscard]] Index states() const { return 1; }
+    [[nodiscard]] Index width() const { return 2; }
+    [[nodiscard]] std::span<double const> levels() const { return {}; }
+    [[nodiscard]] bool learns() const { return false; }
+
+    template <EmbeddingSpace Space, class Model, Backend B = typename Model::Device>
+    [[nodiscard]] std::span<MatrixView<typename B::Scalar> const> read(features::Frozen<Space, Model> const& frozen,
+                                                                       nn::Pass<B>& pass,
+                                                                       features::Batch<B> const& batch,
+                                                                       Saved<Model>& saved) const {
+        saved.states[0] = pass.take(batch.lines.segments.rows, 2);
+        frozen.space.embed(frozen.pass, batch.lines.tokens, saved.states[0]);
+        return saved.states;
+    }
+    template <EmbeddingSpace Space, class Model, Backend B = typename Model::Device>
+    void read_backward(features::Frozen<Space, Model> const&, nn::Pass<B>&, features::Batch<B> const&, Saved<Model>&,
+                       std::span<MatrixView<typename B::Scalar> const>) const {}
+};
+
+/// The sum of a line's rows; learns nothing, and hands nothing on.
+struct FeaturePool {
+    static constexpr std::string_view kind = "archetype";
+    using Options = NoOptions;
+    template <class B>
+    struct Saved {};
+
+    FeaturePool() = delete;
+    FeaturePool(nn::ParameterLayout&, Options const&, features::Shape shape) : width_(shape.width) {}
+
+    [[nodiscard]] Index width() const { return width_; }
+
+    template <Backend B>
+    void pool(nn::Pass<B>& pass, features::Batch<B> const& batch,
+              std::span<MatrixView<typename B::Scalar> const> states, MatrixView<typename B::Scalar> pooled,
+              Saved<B>&) const {
+        sum_per_sentence(pass.device, batch.lines.segments, states[0], pooled);
+    }
+    template <Backend B>
+    void pool_backward(nn::Pass<B>&, features::Batch<B> const&, Saved<B> const&, MatrixView<typename B::Scalar>,
+                       std::span<MatrixView<typename B::Scalar> const>) const {}
+
+private:
+    Index width_;
 };
 
 /// The mean square of z0 - z0_hat.

@@ -10,6 +10,7 @@
 #include <inkling/text/envelope.hpp>
 #include <inkling/text/gaps.hpp>
 #include <inkling/text/joining.hpp>
+#include <inkling/text/labelled_lines.hpp>
 #include <inkling/text/memory_lines.hpp>
 #include <inkling/text/packing.hpp>
 #include <inkling/text/parallel_corpus.hpp>

@@ -1,0 +1,2 @@
+// Counts what this program allocates.
+#include "counted_allocations.hpp"
