@@ -338,6 +338,7 @@ void check_loss(json const& entry) {
         batch.pair_weights = inkling::pipeline::to_device<Scalar>(pass, std::span<Scalar const>(pair_weights));
         batch.pair_weight_sum = pair_weight_sum;
         batch.last_signal = std::sqrt(table.level(table.steps() - 1));
+        batch.follow_rows = true;
 
         inkling::objective::DiffusionSaved<typename Official<B>::Space, typename Official<B>::Model> saved;
         inkling::objective::DiffusionValues<B> values;
@@ -369,6 +370,14 @@ void check_loss(json const& entry) {
         official.compare("x_t", official.host(values.z_t), both("mid/x_t"), forward_tolerance);
         official.compare("z0_hat", official.host(values.z0_hat), both("mid/x0_hat"), forward_tolerance);
         against("total_weighted_mean", 0, losses.total());
+        auto const of_rows = official.host(losses.rows().data, losses.rows().size);
+        for (std::size_t s = 0; s < sentences; ++s) {  // what levels that learn are told
+            double sum = 0.0;
+            auto const length = static_cast<std::size_t>(official.length);
+            for (std::size_t i = 0; i < of_rows.size(); ++i)
+                if (i / length % sentences == s) sum += static_cast<double>(of_rows[i]);
+            against("per_example/loss", s, sum * static_cast<double>(sentences) / weights[s]);
+        }
         if (penalty) {
             auto const estimates = official.host(values.z0_hat);
             std::size_t const each = own / sentences;

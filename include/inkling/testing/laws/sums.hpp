@@ -262,11 +262,13 @@ template <Backend B>
             }
             auto const got = sum.get(device);
             auto const name = message("bent_error, bend ", bend, ", weighted ", weighted);
+            std::vector<double> of_rows;  // kept in double, and rounded once
+            for (double const one : want_rows)
+                of_rows.push_back((2 * unit<B>() + 1e-16 * static_cast<double>(cols)) * std::abs(one));
             auto const n = static_cast<double>(x.size());
             auto const found = first_of({far_apart<double>(name, {got[0]}, {total}, {1e-15 * n * n}),
                                          not_same<double>(name + " without gradients", {got[1]}, {got[0]}),
-                                         far_apart(name + ", sums of rows", row_sums.get(device), want_rows,
-                                                   {unit<B>() * 8 * static_cast<double>(cols)}),
+                                         far_apart(name + ", sums of rows", row_sums.get(device), want_rows, of_rows),
                                          far_apart(name + ", dx", dx.get(device), want_dx, {unit<B>() * 64}),
                                          far_apart(name + ", dy", dy.get(device), want_dy, {unit<B>() * 64})});
             if (!found.empty()) return found;
