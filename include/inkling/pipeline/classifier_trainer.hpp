@@ -184,6 +184,7 @@ private:
         double const seconds = budget.seconds();
         options_.on_progress({.step = report.steps,
                               .steps = options_.steps,
+                              .minutes = options_.minutes,
                               .seconds = seconds,
                               .seconds_left = budget.seconds_left(report.steps),
                               .tokens_per_second = static_cast<double>(tokens) / std::max(1e-9, seconds),

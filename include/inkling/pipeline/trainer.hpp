@@ -199,6 +199,7 @@ public:
             std::array<train::NamedNumber, 1> const loss{{{"loss", report.loss}}};
             options_.on_progress({.step = step_,
                                   .steps = options_.steps,
+                                  .minutes = options_.minutes,
                                   .seconds = report.seconds,
                                   .tokens_per_second = pace.tokens_per_second,
                                   .losses = loss,
@@ -360,7 +361,7 @@ private:
             : slope                       ? "the gradient of '" + slope->name + "' is the first that is not finite"
                                           : "all weights are finite";
         fail("inkling::Trainer: ", when, step, ": ", found, ", ", tensor, "; a lower learning rate may help",
-             options_.checkpoint.empty() ? "" : "; the last checkpoint is kept");
+             std::filesystem::exists(options_.checkpoint) ? "; the last checkpoint is kept" : "");
     }
 
     /// What a row of the metrics file may hold: numbers of every run, and the objective's terms.
@@ -383,6 +384,7 @@ private:
         if (options_.on_progress)
             options_.on_progress({.step = step_,
                                   .steps = options_.steps,
+                                  .minutes = options_.minutes,
                                   .seconds = budget.seconds(),
                                   .seconds_left = budget.seconds_left(step_),
                                   .tokens_per_second = rate,

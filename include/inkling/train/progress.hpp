@@ -21,6 +21,7 @@ namespace inkling::train {
 struct Progress {
     Index step = 0;                        ///< updates done
     Index steps = 0;                       ///< updates of the whole run; 0 when only time limits it
+    double minutes = 0.0;                  ///< budget of the whole run; 0 when only updates limit it
     double seconds = 0.0;                  ///< of the whole run so far
     std::optional<double> seconds_left{};  ///< as far as it can be told
     double tokens_per_second = 0.0;
@@ -32,10 +33,7 @@ struct Progress {
     [[nodiscard]] std::optional<double> fraction() const {
         std::optional<double> done;
         if (steps > 0) done = static_cast<double>(step) / static_cast<double>(steps);
-        if (seconds_left && seconds + *seconds_left > 0.0) {
-            double const by_time = seconds / (seconds + *seconds_left);
-            done = done ? std::max(*done, by_time) : by_time;
-        }
+        if (minutes > 0.0) done = std::max(done.value_or(0.0), seconds / (60.0 * minutes));
         return done ? std::optional<double>(std::clamp(*done, 0.0, 1.0)) : std::nullopt;
     }
 };
