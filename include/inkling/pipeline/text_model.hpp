@@ -90,11 +90,10 @@ protected:
     /// The tokens of lines of text. @throws Error when one has none, naming its number
     [[nodiscard]] std::vector<std::vector<Token>> encode(std::span<std::string const> sources,
                                                          char const* where) const {
-        std::vector<std::vector<Token>> tokens;
-        tokens.reserve(sources.size());
-        for (std::string const& source : sources) {
-            require(!tokens.emplace_back(tokenizer_.encode(source)).empty(), where, ": source ", tokens.size() - 1,
-                    " is empty, expected text");
+        std::vector<std::vector<Token>> tokens(sources.size());
+        for (std::size_t i = 0; i < sources.size(); ++i) {
+            tokens[i] = tokenizer_.encode(sources[i]);
+            require(!tokens[i].empty(), where, ": source ", i, " is empty, expected text");
         }
         return tokens;
     }
