@@ -55,15 +55,15 @@ for kind in bag words probe fusion feedback; do
 done
 
 # A training that is ended writes nothing and leaves nothing behind.
-"${train[@]}" --data order.tsv --epochs 100000 --model ended >log 2>&1 &
+"${train[@]}" --data order.tsv --epochs 100000 --model ended >ended.log 2>&1 &
 for ((i = 0; i < 600; ++i)); do
-    grep -q "at step" log && break
+    grep -q "at step" ended.log 2>/dev/null && break
     sleep 0.02
 done
 kill -TERM $! 2>/dev/null
 wait $!
 status=$?
-[[ $status == 143 ]] || say "a terminated training ended with $status, expected 143: $(cat log)"
+[[ $status == 143 ]] || say "a terminated training ended with $status, expected 143: $(cat ended.log)"
 [[ -e ended ]] && say "a model was written by a training that was ended"
 for name in .inkling-*; do [[ -e $name ]] && say "left behind: $name"; done
 
@@ -85,4 +85,5 @@ expect 2 "has the label 'neither', expected one of the 2 classes" "$program" eva
     --data strange.tsv
 [[ -e none ]] && say "a model was written where nothing was trained"
 
+((broken)) || echo "probe keeps its promises"
 exit $broken

@@ -1,7 +1,7 @@
 # Sourced by the tests of programs: a folder of their own, and expect. $1 is the program.
 program=$1
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+trap '[[ $BASHPID == $$ ]] && rm -rf "$folder"' EXIT  # and not where a job is ended before it is a program
 cd "$folder" || exit 1
 export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE
 broken=0
