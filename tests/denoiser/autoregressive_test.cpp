@@ -161,7 +161,7 @@ TEST_CASE("Autoregressive: no later token of a target changes what it says in an
     Problem<double> problem(small(), 4);
     auto const before = problem.whole();
     auto tokens = testing::random_sentences({2, 6, 1}, vocabulary, 2);
-    tokens[1][4] = (tokens[1][4] + 1) % vocabulary;  // row 6 of the batch
+    tokens[1][4] = static_cast<Token>((tokens[1][4] + 1) % vocabulary);  // row 6 of the batch
     problem.target = testing::RaggedBatch<backend::Cpu<double>>::of(problem.device, tokens);
     auto const after = problem.whole();
     for (std::size_t row = 0; row < 9; ++row) {
