@@ -36,8 +36,8 @@ public:
     void operator()(StepData<Scalar> const& step) {
         if (step.step > 0) {
             require(step.z0_hat.size() == before_.size(), "inkling::decode::EstimateChange: step ", step.step, " has ",
-                    static_cast<Index>(step.z0_hat.size()), " elements, expected ",
-                    static_cast<Index>(before_.size()), ", as the step before it");
+                    static_cast<Index>(step.z0_hat.size()), " elements, expected ", static_cast<Index>(before_.size()),
+                    ", as the step before it");
             double sum = 0.0;
             for (std::size_t i = 0; i < step.z0_hat.size(); ++i)
                 sum += std::abs(static_cast<double>(step.z0_hat[i]) - before_[i]);
