@@ -309,8 +309,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_flag("--restart", settings.restart, "forget checkpoint and vectors of an earlier run");
     command.add_option("--metrics", settings.metrics, "file of numbers, .csv or .jsonl; MODEL.csv if not given");
     command.add_option("--seed", settings.seed)->capture_default_str();
-    command.add_option("--threads", settings.threads, "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE")
-        ->capture_default_str();
+    command.add_option("--threads", settings.threads, support::threads_help)->capture_default_str();
 }
 
 }  // namespace

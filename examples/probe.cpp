@@ -9,6 +9,7 @@
 // Data are lines of a label, a tab and text; or text, with a label a line in a second file (--labels). Files may be
 // compressed with gzip. Training compares five kinds of classifier and writes the one that is right most often.
 
+#include "support/program.hpp"
 #include "support/terminal.hpp"
 
 #include <inkling/backend/cpu.hpp>
@@ -73,12 +74,6 @@ text::LabelledLines read(DataFiles const& files) {
 
 Denoiser load_denoiser(std::string const& path, int threads) {
     return Denoiser::load<text::SentencePieceTokenizer, text::WordTokenizer>(path, {.device = {.threads = threads}});
-}
-
-/// Ends the program as the signal would have, but in good order.
-[[noreturn]] void end_by(int signal, std::string const& why) {
-    std::cerr << '\n' << why << '\n';
-    std::exit(128 + signal);
 }
 
 void print(std::string const& line) {
@@ -151,7 +146,7 @@ void train_one(Comparison& all, std::string const& kind, typename Classifier::Op
     training.adamw.weight_decay = settings.weight_decay;
     auto const report = recipe::FeatureTrainer<Classifier>(*classifier, training).fit(corpus, &held_out);
     if (report.end == TrainingReport::End::interrupted)
-        end_by(report.signal, message("stopped while '", kind, "' was trained; nothing is written"));
+        support::end_by(report.signal, message("stopped while '", kind, "' was trained; nothing is written"));
     double const accuracy = rounded(*report.accuracy);
     std::string line = message("kind=", kind, " weights=", classifier->layout().size(), " updates=", report.steps,
                                " seconds=", static_cast<Index>(report.seconds), " valid_accuracy=", accuracy);
@@ -317,8 +312,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--label-smoothing", settings.smoothing)->capture_default_str();
     command.add_option("--tokens-per-batch", settings.tokens_per_batch)->capture_default_str();
     command.add_option("--seed", settings.seed)->capture_default_str();
-    command.add_option("--threads", settings.threads, "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE")
-        ->capture_default_str();
+    command.add_option("--threads", settings.threads, support::threads_help)->capture_default_str();
 }
 
 void add_reading(CLI::App& command, ReadSettings& settings) {
@@ -331,7 +325,7 @@ void add_reading(CLI::App& command, ReadSettings& settings) {
 }  // namespace
 
 int main(int count, char** arguments) {
-    CLI::App program("Classifies lines by what a model for filling gaps knows of them.");
+    CLI::App program("Classifies lines by what a model for filling gaps knows of them.", "probe");
     program.require_subcommand(1);
     program.set_version_flag("--version", "probe of inkling " + std::string(library_version));
     TrainSettings training;
@@ -344,20 +338,9 @@ int main(int count, char** arguments) {
     for (auto* const command : {evaluate_command, predict_command}) add_reading(*command, reading);
     add_data(*evaluate_command, reading.data, "data", "file of labels and lines", true);
     predict_command->add_flag("--scores", reading.scores, "how likely each label is stands behind it");
-    try {
-        program.parse(count, arguments);
+    return support::run(program, count, arguments, [&] {
         if (*train_command) run_training(training);
         if (*evaluate_command) evaluate(reading);
         if (*predict_command) predict(reading);
-    } catch (CLI::RequiredError const& problem) {
-        for (std::string const& word : program.remaining(true))  // what is misspelt is told before what is missing
-            if (word.starts_with("--")) std::cerr << "there is no option " << word << '\n';
-        return program.exit(problem) == 0 ? 0 : 2;
-    } catch (CLI::ParseError const& problem) {
-        return program.exit(problem) == 0 ? 0 : 2;
-    } catch (std::exception const& problem) {
-        std::cerr << "probe: " << problem.what() << '\n';
-        return 2;
-    }
-    return 0;
+    });
 }

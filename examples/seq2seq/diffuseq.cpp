@@ -8,11 +8,6 @@ using Model = TextDiffusion<schedule::Sqrt, embedding::NoisyLearned, denoiser::E
 
 constexpr Index table_steps = 2000;
 
-/// What training adds to embeddings: the noise of the table's first step.
-[[nodiscard]] double start_noise() {
-    return schedule::noising(schedule::Discrete::sampled(schedule::Sqrt{}, table_steps).level(0)).noise;
-}
-
 /// Source and target as one sequence, of which the target alone is noised; one encoder cleans it.
 class DiffuSeq final : public RecipeOf<Model> {
 public:
@@ -23,10 +18,11 @@ public:
         if (settings.longest == 0) settings.longest = 32;
         train_fresh<Trainer<Model, objective::DiffuSeq, train::InverseSquareRoot, objective::LossAwareLevels>>(
             settings, {.discrete_steps = table_steps}, [&](support::Texts const& texts) {
-                Model::Options model{.embedding = {.width = settings.latent, .start_noise = start_noise()},
-                                     .sampler = sampling({}),
-                                     .device = {.threads = settings.threads},
-                                     .seed = settings.seed};
+                Model::Options model{
+                    .embedding = {.width = settings.latent, .start_noise = recipe::diffuseq_start_noise(table_steps)},
+                    .sampler = sampling({}),
+                    .device = {.threads = settings.threads},
+                    .seed = settings.seed};
                 set_sizes(model.denoiser, settings);
                 // behind bos source eos eos bos target eos come pads, up to the longest pair
                 model.denoiser.longest = 2 * settings.longest + 1;

@@ -47,7 +47,7 @@ public:
         std::cerr << "now the lengths\n";
         support::fit<LengthTrainer>(second, texts, model,
                                     recipe::dinoiser_length_training<backend::Cpu<>, LengthTrainer::Options>(),
-                                    ".lengths-" + support::fingerprint(model));
+                                    ".lengths-" + pipeline::fingerprint(model));
         support::write_model(model, settings);
     }
 

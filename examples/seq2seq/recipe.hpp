@@ -238,7 +238,7 @@ protected:
         settings.longest = longest_side(model);
         support::check(settings);
         support::refuse_to_replace(settings.from, settings.model, "--model");
-        std::string const stage = ".from-" + support::fingerprint(model);
+        std::string const stage = ".from-" + pipeline::fingerprint(model);
         support::refuse_to_replace_model(settings, settings.model + stage + ".checkpoint");
         auto const texts =
             support::read_texts(settings, support::AnyTokenizer::deserialise(model.tokenizer().serialise()));

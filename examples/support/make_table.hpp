@@ -17,7 +17,7 @@
 
 namespace support {
 
-/// What learned vectors depend on, in few letters: others have another file.
+/// What learned vectors depend on, as digits: others have another file.
 inline std::string identity(VectorSettings const& settings, text::ParallelCorpus const& lines) {
     Hash hash(settings.seed);
     for (Index const number : {settings.width, settings.epochs, lines.size()})
@@ -25,7 +25,7 @@ inline std::string identity(VectorSettings const& settings, text::ParallelCorpus
     hash.add(std::bit_cast<std::uint64_t>(settings.pads));
     for (Index i = 0; i < lines.size(); ++i)
         for (Token const token : lines.target(i)) hash.add(static_cast<std::uint64_t>(token));
-    return letters_of(hash);
+    return hash.digits();
 }
 
 /// The table that a run starts with: imported, kept from the run that is resumed, or learned from the lines.

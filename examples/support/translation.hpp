@@ -1,5 +1,6 @@
 #pragma once
 
+#include "program.hpp"
 #include "terminal.hpp"
 
 #include <inkling/inkling.hpp>
@@ -7,12 +8,10 @@
 
 #include <CLI/CLI.hpp>
 
-#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -137,26 +136,6 @@ inline Texts read_texts(TrainSettings const& settings, AnyTokenizer tokenizer) {
 }
 /// Trains a tokenizer on them first.
 inline Texts read_texts(TrainSettings const& settings) { return read_texts(settings, make_tokenizer(settings)); }
-
-/// Ends the program as the signal would have, but in good order.
-[[noreturn]] inline void end_by(int signal, std::string const& why) {
-    std::cerr << '\n' << why << '\n';
-    std::exit(128 + signal);
-}
-
-[[nodiscard]] inline std::string letters_of(Hash const& hash) {
-    char letters[17];
-    (void)std::snprintf(letters, sizeof letters, "%016llx", static_cast<unsigned long long>(hash.value()));
-    return letters;
-}
-
-/// The weights of a model in few letters, to tell the checkpoints of trainings by that began with different ones.
-template <class Model>
-[[nodiscard]] std::string fingerprint(Model const& model) {
-    Hash hash(0);
-    for (Index i = 0; i < model.weights().size; ++i) hash.add(std::bit_cast<std::uint32_t>(model.weights().data[i]));
-    return letters_of(hash);
-}
 
 /// Trains a model; ends the program where it is interrupted.
 /// @param options  of the trainer, of which `settings` overwrites all that it has
@@ -320,32 +299,6 @@ void evaluate(WriteSettings const& settings, Writer<Model, Generate> writer) {
     output.write(std::as_bytes(std::span(text)));
     output.commit();
 }
-
-/// Takes the command line apart, runs what it asks for, and tells what went wrong.
-/// @return the program's exit status
-template <class Commands>
-int run(CLI::App& program, int count, char** arguments, Commands const& commands) {
-    try {
-        program.parse(count, arguments);
-        commands();
-    } catch (CLI::RequiredError const& problem) {  // what is misspelt is told before what is missing
-        auto const unknown = program.remaining(true);
-        if (!unknown.empty() && program.get_subcommands().empty())
-            std::cerr << "there is no command " << unknown.front() << '\n';
-        else
-            for (std::string const& word : unknown)
-                if (word.starts_with("--")) std::cerr << "there is no option " << word << '\n';
-        return program.exit(problem) == 0 ? 0 : 2;
-    } catch (CLI::ParseError const& problem) {
-        return program.exit(problem) == 0 ? 0 : 2;
-    } catch (std::exception const& problem) {
-        std::cerr << program.get_name() << ": " << problem.what() << '\n';
-        return 2;
-    }
-    return 0;
-}
-
-inline char const* threads_help = "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE";
 
 inline void add_writing(CLI::App& command, WriteSettings& settings) {
     command.add_option("--model", settings.model, "model file")->required();

@@ -4,7 +4,11 @@
 #include <inkling/core/random.hpp>
 #include <inkling/testing/device_arrays.hpp>
 
+#include <doctest/doctest.h>
+
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -176,4 +180,19 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     results.emplace_back("adam_step", weights.get(device));
     results.emplace_back("average", m.get(device));
     return results;
+}
+
+/// Checks that a run on so many threads gave the bits of another.
+template <class Results>
+void check_same_bits(Results const& got, Results const& want, int threads) {
+    REQUIRE(got.size() == want.size());
+    for (std::size_t i = 0; i < want.size(); ++i) {
+        CAPTURE(threads);
+        CAPTURE(want[i].first);
+        REQUIRE(got[i].second.size() == want[i].second.size());
+        bool const same = std::memcmp(got[i].second.data(), want[i].second.data(),
+                                      want[i].second.size() * sizeof(want[i].second.front()))
+            == 0;
+        CHECK(same);
+    }
 }

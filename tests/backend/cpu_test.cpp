@@ -8,7 +8,6 @@
 #include "all_results.hpp"
 
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <span>
 #include <string>
@@ -24,17 +23,7 @@ TEST_CASE_TEMPLATE("Cpu: every verb gives the same bits on 1, 2, 3 and 5 threads
     };
     auto const want = results(1);
     CHECK(want.size() > 30);
-    for (int const threads : {2, 3, 5}) {
-        auto const got = results(threads);
-        REQUIRE(got.size() == want.size());
-        for (std::size_t i = 0; i < want.size(); ++i) {
-            CAPTURE(threads);
-            CAPTURE(want[i].first);
-            bool const same =
-                std::memcmp(got[i].second.data(), want[i].second.data(), want[i].second.size() * sizeof(Real)) == 0;
-            CHECK(same);
-        }
-    }
+    for (int const threads : {2, 3, 5}) { check_same_bits(results(threads), want, threads); }
 }
 
 TEST_CASE("Cpu: sixteen Philox calls side by side are sixteen Philox calls") {

@@ -232,6 +232,48 @@ TEST_CASE("Attention: gradients of the attention to a second sequence, shorter a
         });
 }
 
+namespace {
+
+/// A layer of width 4.
+nn::TransformerLayerOptions small_layer(bool before) {
+    nn::TransformerLayerOptions options;
+    options.width = 4;
+    options.heads = 2;
+    options.hidden = 5;
+    options.activation = backend::Activation::gelu;
+    options.normalize_before = before;
+    return options;
+}
+
+/// Its gradients, of sentences of these lengths and of those of a second sequence.
+void check_layer(nn::TransformerLayerOptions const& options, std::vector<Index> const& lengths,
+                 std::vector<Index> const& second_lengths, double dropout = 0.0) {
+    Problem problem;
+    problem.dropout = dropout;
+    nn::TransformerLayer const layer(problem.layout, "layer", options);
+    CHECK((problem.layout.find("layer.self_attn.q_proj.weight") != nullptr) == options.own);
+    Batch const queries(problem.device, lengths), keys(problem.device, second_lengths);
+    backend::AttentionShape const shape{queries.segments(), keys.segments(), 2, nullptr, false};
+    nn::TransformerLayer::Saved<Device> saved;
+    auto const key_value = layer.cross_attention.key_value();
+    Index const second = keys.rows();
+    problem.check(
+        {queries.rows(), second}, 4, 4,
+        [&](Pass& p, auto x, View y, bool t) {
+            View const keys_values = p.take(second, 8);
+            if (options.cross) key_value.forward(p, x[1], keys_values);
+            layer.forward(p, queries.segments(), x[0], y, shape, keys_values, t ? &saved : nullptr);
+        },
+        [&, memory = testing::random_values<double>(4 * second, 11)](Pass& p, View dy, auto dx) {
+            View const dkeys_values = p.take(second, 8);
+            layer.backward(p, queries.segments(), saved, dy, shape, dkeys_values);
+            add(p.device, dx[0], dy, dx[0]);
+            if (options.cross) key_value.backward(p, ConstView(memory.data(), second, 4), dkeys_values, dx[1], true);
+        });
+}
+
+}  // namespace
+
 TEST_CASE(
     "TransformerLayer: gradients with the norm before or behind, with a second sequence or without, under dropout") {
     for (bool const before : {false, true})
@@ -240,79 +282,26 @@ TEST_CASE(
                 CAPTURE(before);
                 CAPTURE(cross);
                 CAPTURE(rate);
-                Problem problem;
-                problem.dropout = rate;
-                nn::TransformerLayerOptions options;
-                options.width = 4;
-                options.heads = 2;
-                options.hidden = 5;
-                options.activation = backend::Activation::gelu;
-                options.normalize_before = before;
+                auto options = small_layer(before);
                 options.cross = cross;
                 options.causal = rate > 0.0;
-                nn::TransformerLayer const layer(problem.layout, "layer", options);
-                Batch const queries(problem.device, {3, 1, 2});
-                Batch const keys(problem.device, {1, 4, 1});
-                backend::AttentionShape const shape{queries.segments(), keys.segments(), 2, nullptr, false};
-                nn::TransformerLayer::Saved<Device> saved;
-                auto const key_value = layer.cross_attention.key_value();
-                problem.check(
-                    {6, 6}, 4, 4,
-                    [&](Pass& p, auto x, View y, bool t) {
-                        View const keys_values = p.take(6, 8);
-                        if (cross) key_value.forward(p, x[1], keys_values);
-                        layer.forward(p, queries.segments(), x[0], y, shape, keys_values, t ? &saved : nullptr);
-                    },
-                    [&, memory = testing::random_values<double>(24, 11)](Pass& p, View dy, auto dx) {
-                        View const dkeys_values = p.take(6, 8);
-                        layer.backward(p, queries.segments(), saved, dy, shape, dkeys_values);
-                        add(p.device, dx[0], dy, dx[0]);
-                        if (cross) key_value.backward(p, ConstView(memory.data(), 6, 4), dkeys_values, dx[1], true);
-                    });
+                check_layer(options, {3, 1, 2}, {1, 4, 1}, rate);
             }
 }
 
 TEST_CASE("TransformerLayer: gradients of one that attends to a second sequence alone") {
     for (bool const before : {false, true}) {
-        Problem problem;
-        nn::TransformerLayerOptions options;
-        options.width = 4;
-        options.heads = 2;
-        options.hidden = 5;
-        options.normalize_before = before;
+        auto options = small_layer(before);
         options.own = false;
         options.cross = true;
-        nn::TransformerLayer const layer(problem.layout, "layer", options);
-        CHECK(problem.layout.find("layer.self_attn.q_proj.weight") == nullptr);
-        Batch const queries(problem.device, {1, 1, 1});
-        Batch const keys(problem.device, {1, 0, 2});
-        backend::AttentionShape const shape{queries.segments(), keys.segments(), 2, nullptr, false};
-        nn::TransformerLayer::Saved<Device> saved;
-        auto const key_value = layer.cross_attention.key_value();
-        problem.check(
-            {3, 3}, 4, 4,
-            [&](Pass& p, auto x, View y, bool t) {
-                View const keys_values = p.take(3, 8);
-                key_value.forward(p, x[1], keys_values);
-                layer.forward(p, queries.segments(), x[0], y, shape, keys_values, t ? &saved : nullptr);
-            },
-            [&, memory = testing::random_values<double>(12, 11)](Pass& p, View dy, auto dx) {
-                View const dkeys_values = p.take(3, 8);
-                layer.backward(p, queries.segments(), saved, dy, shape, dkeys_values);
-                add(p.device, dx[0], dy, dx[0]);
-                key_value.backward(p, ConstView(memory.data(), 3, 4), dkeys_values, dx[1], true);
-            });
+        check_layer(options, {1, 1, 1}, {1, 0, 2});
     }
 }
 
 TEST_CASE("TransformerLayer: where weights are frozen the slope of the input is the same, and no other is made") {
     for (bool const before : {false, true}) {
         Problem problem;
-        nn::TransformerLayerOptions options;
-        options.width = 4;
-        options.heads = 2;
-        options.hidden = 5;
-        options.normalize_before = before;
+        auto options = small_layer(before);
         options.by_distance = problem.layout.add_matrix("by_distance", 2, 3, nn::Initializer::normal(1.0));
         nn::TransformerLayer const layer(problem.layout, "layer", options);
         problem.randomize();

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -56,15 +55,7 @@ TEST_CASE_TEMPLATE("ThrustHost: every verb gives the same bits on one thread, an
     CHECK(want.size() > 30);
     for (int const threads : {1, 2, 3, 5}) {
         backend::ThrustHost<Real, backend::ThrustOmp> device({.threads = threads});
-        auto const got = all_results(device);
-        REQUIRE(got.size() == want.size());
-        for (std::size_t i = 0; i < want.size(); ++i) {
-            CAPTURE(threads);
-            CAPTURE(want[i].first);
-            bool const same =
-                std::memcmp(got[i].second.data(), want[i].second.data(), want[i].second.size() * sizeof(Real)) == 0;
-            CHECK(same);
-        }
+        check_same_bits(all_results(device), want, threads);
     }
 }
 #endif

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace inkling {
 
@@ -16,6 +17,12 @@ public:
         state_ ^= state_ >> 32;
     }
     [[nodiscard]] constexpr std::uint64_t value() const { return state_; }
+    /// The value as 16 hexadecimal digits.
+    [[nodiscard]] std::string digits() const {
+        std::string digits;
+        for (int shift = 60; shift >= 0; shift -= 4) digits += "0123456789abcdef"[(state_ >> shift) & 15];
+        return digits;
+    }
 
 private:
     std::uint64_t state_;

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <inkling/core/hash.hpp>
 #include <inkling/features/classifier.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/feature_batches.hpp>
+#include <inkling/pipeline/fingerprint.hpp>
 #include <inkling/pipeline/sources.hpp>
 #include <inkling/pipeline/weights_file.hpp>
 #include <inkling/pipeline/workers.hpp>
@@ -14,7 +14,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -231,7 +230,7 @@ public:
             classes = json.at("classes").template get<std::vector<std::string>>();
             options.seed = json.at("seed").template get<std::uint64_t>();
         } catch (nlohmann::json::exception const&) { fail(where, ": the configuration's 'classes' or 'seed' is none"); }
-        require(json.at("pipeline") == fingerprint(pipeline), where,
+        require(json.at("pipeline") == pipeline::fingerprint(pipeline), where,
                 ": was trained over another model than this one, or over other weights of it");
         TextClassifier loaded(pipeline, std::move(classes), std::move(options));
         pipeline::require_weights(file, loaded.layout_);
@@ -250,7 +249,7 @@ public:
                   {"pool_settings", pipeline::to_json(options_.pool)},
                   {"classes", classes_},
                   {"seed", options_.seed},
-                  {"pipeline", fingerprint(*pipeline_)}}}};
+                  {"pipeline", pipeline::fingerprint(*pipeline_)}}}};
     }
 
     /// What packs lines for it.
@@ -270,22 +269,6 @@ private:
                     "inkling::TextClassifier: class ", name - classes.begin(), " is named '", *name,
                     "', expected a name that no other has");
         return classes;
-    }
-
-    /// Tells one pipeline from another, as a number in hexadecimal digits: of its settings, tokenizer and weights.
-    [[nodiscard]] static std::string fingerprint(Pipeline const& pipeline) {
-        Hash hash(1);
-        for (std::string const& words : {pipeline.configuration().dump(), pipeline.tokenizer().serialise()}) {
-            hash.add(static_cast<std::uint64_t>(words.size()));
-            for (char const byte : words) hash.add(static_cast<std::uint64_t>(static_cast<unsigned char>(byte)));
-        }
-        Device device(pipeline.options().device);
-        std::vector<Scalar> values(static_cast<std::size_t>(pipeline.layout().size()));
-        download(device, pipeline.weights().data, std::span<Scalar>(values));
-        for (Scalar const value : values) hash.add(std::bit_cast<std::uint32_t>(static_cast<float>(value)));
-        std::string digits;
-        for (int shift = 60; shift >= 0; shift -= 4) digits += "0123456789abcdef"[(hash.value() >> shift) & 15];
-        return digits;
     }
 
     /// Tokens of a line, and no more than the model takes.

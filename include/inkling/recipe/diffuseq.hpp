@@ -54,6 +54,15 @@ struct DiffuSeqPreset {
     GenerateOptions generation{};
 };
 
+/// What training adds to embeddings to make z0: the noise of the first of T steps.
+///
+/// Source: DiffuSeq's code, which takes Diffusion-LM's (Li et al. 2022, arXiv:2205.14217, section 4.2).
+/// @param steps  T, at least 1
+/// @return       a standard deviation in (0, 1)
+[[nodiscard]] inline double diffuseq_start_noise(Index steps) {
+    return schedule::noising(schedule::Discrete::sampled(schedule::Sqrt{}, steps).level(0)).noise;
+}
+
 namespace detail {
 
 /// What DiffuSeq's scripts say of the model: bert-base over 128 tokens, T = 2000.
@@ -61,8 +70,7 @@ template <Backend B>
 void set_diffuseq_model(typename DiffuSeq<B>::Options& model) {
     constexpr Index table_steps = 2000;
     model.embedding.width = 128;
-    model.embedding.start_noise =
-        schedule::noising(schedule::Discrete::sampled(model.schedule, table_steps).level(0)).noise;
+    model.embedding.start_noise = diffuseq_start_noise(table_steps);
     model.denoiser = {.width = 768,
                       .layers = 12,
                       .heads = 12,

@@ -4,6 +4,7 @@
 #include <inkling/backend/cpu/normalization.hpp>
 #include <inkling/backend/cpu/product.hpp>
 #include <inkling/backend/detail/formulas.hpp>
+#include <inkling/backend/detail/readouts.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -12,20 +13,6 @@
 namespace inkling::backend {
 
 namespace detail {
-
-/// Runs body(first row, logits [rows, V]) over blocks of logits = z table^T + bias.
-template <class Real, class Body>
-void for_each_logit_block(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, Body const& body) {
-    Index const block = logit_block(table.rows);
-    Real* const memory = device.outer_scratch(std::min(block, z.rows) * table.rows);
-    for (Index row = 0; row < z.rows; row += block) {
-        Index const rows = std::min(block, z.rows - row);
-        MatrixView<Real> const logits(memory, rows, table.rows);
-        product(device, z.row_range(row, rows), Orientation::plain, table, Orientation::transposed, logits, false,
-                bias);
-        body(row, logits);
-    }
-}
 
 /// The logarithm of the sum of exp(logit - top) over a row of logits.
 template <class Real>
@@ -54,7 +41,7 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
     Index const vocabulary = table.rows;
     double* const sums = device.sums(2 * z.rows);
     Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
-    detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, vocabulary, [&](Index row) {
             Real* const values = logits.row(row);
             Index const target = targets.data[first + row];
@@ -78,13 +65,8 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
                 vocabulary, values, [=](auto const& a) { return (a / total - uniform) * weight; }, values);
             values[target] -= static_cast<Real>((1.0 - smoothing) * own * factor);
         });
-        if (!dz.empty())
-            product(device, logits, Orientation::plain, table, Orientation::plain, dz.row_range(first, logits.rows),
-                    true);
-        if (!dtable.empty())
-            product(device, logits, Orientation::transposed, z.row_range(first, logits.rows), Orientation::plain,
-                    dtable, true);
-        if (!dbias.empty()) sum_rows(device, logits, dbias);
+        detail::read_logits_backward(device, z.row_range(first, logits.rows), table, logits,
+                                     detail::rows_of(dz, first, logits.rows), dtable, dbias);
     });
     losses[0] = losses[1] = 0.0;
     for (Index row = 0; row < z.rows; ++row) {
@@ -114,12 +96,8 @@ void readout_divergence(Cpu<Real>& device, In<Real> x, In<Real> y, In<Real> tabl
         Index const rows = std::min(block, x.rows - first);
         MatrixView<Real> const of_x(memory, rows, vocabulary), of_y(of_x.row(rows), rows, vocabulary);
         MatrixView<Real> const chances(of_y.row(rows), rows, vocabulary);
-        auto const read = [&](In<Real> z, Out<Real> logits) {
-            product(device, z.row_range(first, rows), Orientation::plain, table, Orientation::transposed, logits, false,
-                    bias);
-        };
-        read(x, of_x);
-        read(y, of_y);
+        detail::read_logits(device, x.row_range(first, rows), table, bias, of_x);
+        detail::read_logits(device, y.row_range(first, rows), table, bias, of_y);
         detail::for_each_row(device, rows, vocabulary, [&](Index row) {
             Real *const a = of_x.row(row), *const b = of_y.row(row), *const p = chances.row(row);
             auto const total = [&](Real const* logits, Real top) {
@@ -154,17 +132,10 @@ void readout_divergence(Cpu<Real>& device, In<Real> x, In<Real> y, In<Real> tabl
                 vocabulary, b, [=](auto const& s, auto const& v) { return slope * ((v - top_b).exp() / total_b - s); },
                 p, b);
         });
-        auto const back = [&](In<Real> z, In<Real> dlogits, Out<Real> dz) {
-            if (!dz.empty())
-                product(device, dlogits, Orientation::plain, table, Orientation::plain, dz.row_range(first, rows),
-                        true);
-            if (!dtable.empty())
-                product(device, dlogits, Orientation::transposed, z.row_range(first, rows), Orientation::plain, dtable,
-                        true);
-            if (!dbias.empty()) sum_rows(device, dlogits, dbias);
-        };
-        back(x, of_x, dx);
-        back(y, of_y, dy);
+        detail::read_logits_backward(device, x.row_range(first, rows), table, of_x, detail::rows_of(dx, first, rows),
+                                     dtable, dbias);
+        detail::read_logits_backward(device, y.row_range(first, rows), table, of_y, detail::rows_of(dy, first, rows),
+                                     dtable, dbias);
     }
     *sum = 0.0;
     for (Index row = 0; row < x.rows; ++row) *sum += sums[row];
@@ -177,7 +148,7 @@ void readout_divergence(Cpu<Real>& device, In<Real> x, In<Real> y, In<Real> tabl
 template <class Real>
 void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, VectorView<Token> tokens,
                     OutVector<Real> log_probabilities = {}) {
-    detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
             Real* const values = logits.row(row);
             Real const top = detail::max_of(table.rows, values);
@@ -199,7 +170,7 @@ void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real
 template <class Real>
 void readout_log_probabilities(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, TokenView tokens,
                                OutVector<Real> log_probabilities) {
-    detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
             Real const* const values = logits.row(row);
             Real const top = detail::max_of(table.rows, values);
@@ -219,22 +190,12 @@ void readout_top(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> b
                  Out<Real> log_probabilities) {
     Index const count = tokens.cols;
     detail::require_top(count, log_probabilities.cols, table.rows);
-    detail::for_each_logit_block<Real>(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
             Real const* const values = logits.row(row);
             Token* const best = tokens.row(first + row);
             Real* const scores = log_probabilities.row(first + row);
-            Index found = 0;
-            for (Index v = 0; v < table.rows; ++v) {
-                if (found == count && !(values[v] > scores[count - 1])) continue;
-                Index place = found < count ? found++ : count - 1;
-                for (; place > 0 && values[v] > scores[place - 1]; --place) {
-                    scores[place] = scores[place - 1];
-                    best[place] = best[place - 1];
-                }
-                scores[place] = values[v];
-                best[place] = static_cast<Token>(v);
-            }
+            detail::keep_largest(table.rows, values, count, best, scores);
             Real const top = detail::max_of(table.rows, values);
             double const total = detail::log_total(table.rows, values, top);
             for (Index i = 0; i < count; ++i)
@@ -253,7 +214,7 @@ void nearest_other_distance(Cpu<Real>& device, In<Real> table, double* sum) {
         squares[row] = detail::sum_in<double>(
             table.cols, [](auto const& a) { return a.template cast<double>().square(); }, table.row(row));
     });
-    detail::for_each_logit_block<Real>(device, table, table, {}, [&](Index first, MatrixView<Real> products) {
+    detail::for_each_logit_block(device, table, table, {}, [&](Index first, MatrixView<Real> products) {
         detail::for_each_row(device, products.rows, count, [&](Index row) {
             Index const own = first + row;
             Real const* const values = products.row(row);

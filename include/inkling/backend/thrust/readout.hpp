@@ -1,5 +1,6 @@
 #pragma once
 
+#include <inkling/backend/detail/readouts.hpp>
 #include <inkling/backend/thrust/detail/map.hpp>
 #include <inkling/backend/thrust/normalization.hpp>
 #include <inkling/backend/thrust/product.hpp>
@@ -142,17 +143,7 @@ struct TopRow {
         Token* const best = tokens.row(row);
         Real* const scores = log_probabilities.row(row);
         Index const count = tokens.cols;
-        Index found = 0;
-        for (Index v = 0; v < logits.cols; ++v) {
-            if (found == count && !(values[v] > scores[count - 1])) continue;
-            Index place = found < count ? found++ : count - 1;
-            for (; place > 0 && values[v] > scores[place - 1]; --place) {
-                scores[place] = scores[place - 1];
-                best[place] = best[place - 1];
-            }
-            scores[place] = values[v];
-            best[place] = static_cast<Token>(v);
-        }
+        detail::keep_largest(logits.cols, values, count, best, scores);
         Real const top = greatest(logits.cols, values);
         double const total = log_total(logits.cols, values, top);
         for (Index i = 0; i < count; ++i) scores[i] = static_cast<Real>(static_cast<double>(scores[i] - top) - total);
@@ -189,21 +180,6 @@ struct NearestOther {
     }
 };
 
-/// Runs body(first row, logits [rows, V]) over blocks of logits = z table^T + bias.
-template <class Real, class System, class Body>
-void for_each_logit_block(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
-                          Body const& body) {
-    Index const block = detail::logit_block(table.rows);
-    Real* const memory = device.outer_scratch(std::min(block, z.rows) * table.rows);
-    for (Index row = 0; row < z.rows; row += block) {
-        Index const rows = std::min(block, z.rows - row);
-        MatrixView<Real> const logits(memory, rows, table.rows);
-        product(device, z.row_range(row, rows), Orientation::plain, table, Orientation::transposed, logits, false,
-                bias);
-        body(row, logits);
-    }
-}
-
 }  // namespace kernels
 
 /// Cross-entropy of tokens read out of z by logits = z table^T + bias, and its gradients, in one sweep.
@@ -223,19 +199,14 @@ void readout_cross_entropy(ThrustDevice<Real, System>& device, In<Real> z, In<Re
                            OutVector<Real> row_losses = {}) {
     double* const nll = device.sums(2 * z.rows + kernels::sum_scratch(z.rows));
     double* const smoothed = nll + z.rows;
-    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         Real const* const weights = row_weights.empty() ? nullptr : row_weights.data + first;
         Real* const rows = row_losses.empty() ? nullptr : row_losses.data + first;
         kernels::for_each(device, logits.rows,
                           kernels::CrossEntropyRow<Real>{logits, targets.data + first, smoothing, factor, weights,
                                                          nll + first, smoothed + first, rows});
-        if (!dz.empty())
-            product(device, logits, Orientation::plain, table, Orientation::plain, dz.row_range(first, logits.rows),
-                    true);
-        if (!dtable.empty())
-            product(device, logits, Orientation::transposed, z.row_range(first, logits.rows), Orientation::plain,
-                    dtable, true);
-        if (!dbias.empty()) sum_rows(device, logits, dbias);
+        detail::read_logits_backward(device, z.row_range(first, logits.rows), table, logits,
+                                     detail::rows_of(dz, first, logits.rows), dtable, dbias);
     });
     kernels::sum_terms(device, nll, z.rows, smoothed + z.rows, losses);
     kernels::sum_terms(device, smoothed, z.rows, smoothed + z.rows, losses + 1);
@@ -261,27 +232,16 @@ void readout_divergence(ThrustDevice<Real, System>& device, In<Real> x, In<Real>
     for (Index first = 0; first < x.rows; first += block) {
         Index const rows = std::min(block, x.rows - first);
         MatrixView<Real> const of_x(memory, rows, vocabulary), of_y(of_x.row(rows), rows, vocabulary);
-        auto const read = [&](In<Real> z, Out<Real> logits) {
-            product(device, z.row_range(first, rows), Orientation::plain, table, Orientation::transposed, logits, false,
-                    bias);
-        };
-        read(x, of_x);
-        read(y, of_y);
+        detail::read_logits(device, x.row_range(first, rows), table, bias, of_x);
+        detail::read_logits(device, y.row_range(first, rows), table, bias, of_y);
         Real const* const weights = row_weights.empty() ? nullptr : row_weights.data + first;
         Real* const own = row_sums.empty() ? nullptr : row_sums.data + first;
         kernels::for_each(device, rows,
                           kernels::DivergenceRow<Real>{of_x, of_y, factor, weights, sums + first, own, slopes});
-        auto const back = [&](In<Real> z, In<Real> dlogits, Out<Real> dz) {
-            if (!dz.empty())
-                product(device, dlogits, Orientation::plain, table, Orientation::plain, dz.row_range(first, rows),
-                        true);
-            if (!dtable.empty())
-                product(device, dlogits, Orientation::transposed, z.row_range(first, rows), Orientation::plain, dtable,
-                        true);
-            if (!dbias.empty()) sum_rows(device, dlogits, dbias);
-        };
-        back(x, of_x, dx);
-        back(y, of_y, dy);
+        detail::read_logits_backward(device, x.row_range(first, rows), table, of_x, detail::rows_of(dx, first, rows),
+                                     dtable, dbias);
+        detail::read_logits_backward(device, y.row_range(first, rows), table, of_y, detail::rows_of(dy, first, rows),
+                                     dtable, dbias);
     }
     kernels::sum_terms(device, sums, x.rows, sums + x.rows, sum);
 }
@@ -293,7 +253,7 @@ void readout_divergence(ThrustDevice<Real, System>& device, In<Real> x, In<Real>
 template <class Real, class System>
 void readout_argmax(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
                     VectorView<Token> tokens, OutVector<Real> log_probabilities = {}) {
-    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         Real* const to = log_probabilities.empty() ? nullptr : log_probabilities.data + first;
         kernels::for_each(device, logits.rows, kernels::ArgmaxRow<Real>{logits, tokens.data + first, to});
     });
@@ -305,7 +265,7 @@ void readout_argmax(ThrustDevice<Real, System>& device, In<Real> z, In<Real> tab
 template <class Real, class System>
 void readout_log_probabilities(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
                                TokenView tokens, OutVector<Real> log_probabilities) {
-    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         kernels::for_each(
             device, logits.rows,
             kernels::LogProbabilityRow<Real>{logits, tokens.data + first, log_probabilities.data + first});
@@ -321,7 +281,7 @@ template <class Real, class System>
 void readout_top(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
                  MatrixView<Token> tokens, Out<Real> log_probabilities) {
     detail::require_top(tokens.cols, log_probabilities.cols, table.rows);
-    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         kernels::for_each(device, logits.rows,
                           kernels::TopRow<Real>{logits, tokens.row_range(first, logits.rows),
                                                 log_probabilities.row_range(first, logits.rows)});
@@ -335,7 +295,7 @@ void nearest_other_distance(ThrustDevice<Real, System>& device, In<Real> table, 
     double* const squares = device.sums(2 * count + kernels::sum_scratch(count));
     double* const nearest = squares + count;
     kernels::for_each(device, count, kernels::SquaredLength<Real>{table, squares});
-    kernels::for_each_logit_block(device, table, table, InVector<Real>{}, [&](Index first, MatrixView<Real> products) {
+    detail::for_each_logit_block(device, table, table, InVector<Real>{}, [&](Index first, MatrixView<Real> products) {
         kernels::for_each(device, products.rows, kernels::NearestOther<Real>{products, first, squares, nearest});
     });
     kernels::sum_terms(device, nearest, count, nearest + count, sum);

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <string>
+
+/// What every program with a command line has.
+namespace support {
+
+inline char const* threads_help = "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE";
+
+/// Ends the program as the signal would have, but in good order.
+[[noreturn]] inline void end_by(int signal, std::string const& why) {
+    std::cerr << '\n' << why << '\n';
+    std::exit(128 + signal);
+}
+
+/// Takes the command line apart, runs what it asks for, and tells what went wrong.
+/// @return the program's exit status
+template <class Commands>
+int run(CLI::App& program, int count, char** arguments, Commands const& commands) {
+    try {
+        program.parse(count, arguments);
+        commands();
+    } catch (CLI::RequiredError const& problem) {  // what is misspelt is told before what is missing
+        auto const unknown = program.remaining(true);
+        if (!unknown.empty() && program.get_subcommands().empty())
+            std::cerr << "there is no command " << unknown.front() << '\n';
+        else
+            for (std::string const& word : unknown)
+                if (word.starts_with("--")) std::cerr << "there is no option " << word << '\n';
+        return program.exit(problem) == 0 ? 0 : 2;
+    } catch (CLI::ParseError const& problem) {
+        return program.exit(problem) == 0 ? 0 : 2;
+    } catch (std::exception const& problem) {
+        std::cerr << program.get_name() << ": " << problem.what() << '\n';
+        return 2;
+    }
+    return 0;
+}
+
+}  // namespace support
