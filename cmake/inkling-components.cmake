@@ -59,7 +59,7 @@ macro(_inkling_find_libraries component result)
                 target_compile_definitions(inkling_cuda_settings INTERFACE EIGEN_NO_CUDA)
                 target_compile_options(inkling_cuda_settings INTERFACE  # 554 tells of an operator that is there for other types
                     "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-diag-suppress=554>")
-                target_link_libraries(inkling_cuda_settings INTERFACE CUDA::cudart CUDA::cublas)
+                target_link_libraries(inkling_cuda_settings INTERFACE CUDA::cudart CUDA::cublas CUDA::cublasLt)
             endif()
             list(APPEND ${result} inkling_cuda_settings)
         endif()

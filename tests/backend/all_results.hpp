@@ -42,8 +42,9 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     auto const in = x.matrix(cols), other = y.matrix(cols), third = e.matrix(cols);
     auto const segments = batch.segments();
     backend::AttentionShape const shape{segments, segments, 3, nullptr, false};
-    auto probabilities = values(rows * 3 * segments.longest, 11);
-    auto const kept = probabilities.matrix(3 * segments.longest);
+    Index const saved_cols = attention_saved_cols(device, shape);
+    auto saved = values(rows * saved_cols, 11), mixed = values(rows * cols, 29);
+    auto const kept = saved.matrix(saved_cols);
     auto statistics = values(rows * 2, 12);
     testing::DeviceArray<Device, double> sums(device, 2);
     auto const keep_sums = [&](char const* name) {
@@ -98,20 +99,23 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     auto dtable = values(vocabulary * cols, 16);
     scatter_add(device, in, batch.tokens(), Real(1.5), dtable.matrix(cols));
     results.emplace_back("scatter_add", dtable.get(device));
-    keep("attention", [&](View out) { attention(device, shape, in, other, third, out, kept); });
+    keep("attention", [&](View out) { attention(device, shape, in, other, third, out); });
+    attention(device, shape, in, other, third, mixed.matrix(cols), kept);
     auto dk = values(rows * cols, 17), dv = values(rows * cols, 18);
     keep("attention_backward", [&](View out) {
-        attention_backward(device, shape, in, other, third, kept, in, out, dk.matrix(cols), dv.matrix(cols));
+        attention_backward(device, shape, in, other, third, mixed.matrix(cols), kept, in, out, dk.matrix(cols),
+                           dv.matrix(cols));
     });
     results.emplace_back("attention_backward, keys", dk.get(device));
     results.emplace_back("attention_backward, values", dv.get(device));
     auto const by_distance = values(shape.heads * 5, 21);
     auto dby_distance = values(shape.queries.count * shape.heads * 5, 22);
     keep("attention by distance",
-         [&](View out) { attention(device, shape, in, other, third, out, kept, by_distance.matrix(5)); });
+         [&](View out) { attention(device, shape, in, other, third, out, {}, by_distance.matrix(5)); });
+    attention(device, shape, in, other, third, mixed.matrix(cols), kept, by_distance.matrix(5));
     keep("attention_backward by distance", [&](View out) {
-        attention_backward(device, shape, in, other, third, kept, in, out, dk.matrix(cols), dv.matrix(cols),
-                           dby_distance.matrix(shape.heads * 5));
+        attention_backward(device, shape, in, other, third, mixed.matrix(cols), kept, in, out, dk.matrix(cols),
+                           dv.matrix(cols), by_distance.matrix(5), dby_distance.matrix(shape.heads * 5));
     });
     results.emplace_back("attention_backward, distances", dby_distance.get(device));
     auto dz = values(rows * cols, 19);

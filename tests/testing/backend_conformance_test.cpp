@@ -49,11 +49,10 @@ void sum_rows(Device& device, In x, OutVector out) {
     if (device.wrong == "sum_rows overwrites") clear(device, out.data, out.size);
     sum_rows(static_cast<Cpu&>(device), x, out);
 }
-void attention(Device& device, backend::AttentionShape shape, In q, In k, In v, Out out, Out probabilities = {},
-               In bias = {}) {
+void attention(Device& device, backend::AttentionShape shape, In q, In k, In v, Out out, Out saved = {}, In bias = {}) {
     if (device.wrong == "attention sees the future") shape.causal = false;
     if (device.wrong == "attention sees no distance") bias = {};
-    attention(static_cast<Cpu&>(device), shape, q, k, v, out, probabilities, bias);
+    attention(static_cast<Cpu&>(device), shape, q, k, v, out, saved, bias);
 }
 void fill_normal(Device& device, RandomStream stream, Segments const& segments, VectorView<Index const> sequences,
                  Out out) {

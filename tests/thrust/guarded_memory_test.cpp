@@ -101,6 +101,10 @@ struct GuardedSystem {
         Guard const guard;
         for (Index index = count; index-- > 0;) body(index);  // in another order than the usual one
     }
+    template <class Body>
+    void for_each_team(Index count, Body const& body) const {
+        for_each(count, backend::kernels::PlayTeam<Body>{body, backend::kernels::Order::backwards});
+    }
     static void upload(void const* from, void* to, std::size_t bytes) { copy(from, to, bytes); }
     static void download(void const* from, void* to, std::size_t bytes) { copy(from, to, bytes); }
     static void copy(void const* from, void* to, std::size_t bytes) {

@@ -101,15 +101,18 @@ concept HasLayers =
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
            scatter_add(device, in, TokenView{}, typename B::Scalar{}, out, Token{});
        }
+    && requires(B const& device) {
+           { attention_saved_cols(device, AttentionShape{}) } -> std::same_as<Index>;  // what the backward pass needs
+       }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) { attention(device, AttentionShape{}, in, in, in, out, out); }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
            attention(device, AttentionShape{}, in, in, in, out, out, in);  // the last is a bias by distance
        }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
-           attention_backward(device, AttentionShape{}, in, in, in, in, in, out, out, out);
+           attention_backward(device, AttentionShape{}, in, in, in, in, in, in, out, out, out);
        }
     && requires(B& device, MatrixIn<B> in, MatrixOut<B> out) {
-           attention_backward(device, AttentionShape{}, in, in, in, in, in, out, out, out, out);
+           attention_backward(device, AttentionShape{}, in, in, in, in, in, in, out, out, out, in, out);
        };
 
 /// Losses, sums and updates.

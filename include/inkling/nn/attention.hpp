@@ -41,12 +41,12 @@ struct Attention {
     template <Backend B>
     struct Saved {
         using Scalar = typename B::Scalar;
-        MatrixView<Scalar const> input;    ///< [Nq, width]
-        MatrixView<Scalar const> query;    ///< [Nq, width]
-        MatrixView<Scalar const> key;      ///< [Nk, width]
-        MatrixView<Scalar const> value;    ///< [Nk, width]
-        MatrixView<Scalar> probabilities;  ///< [Nq, heads * longest]
-        MatrixView<Scalar const> mixed;    ///< [Nq, width], in front of the output map
+        MatrixView<Scalar const> input;  ///< [Nq, width]
+        MatrixView<Scalar const> query;  ///< [Nq, width]
+        MatrixView<Scalar const> key;    ///< [Nk, width]
+        MatrixView<Scalar const> value;  ///< [Nk, width]
+        MatrixView<Scalar> of_scores;    ///< [Nq, attention_saved_cols], the backend's own
+        MatrixView<Scalar const> mixed;  ///< [Nq, width], in front of the output map
     };
 
     Attention() = default;
@@ -134,16 +134,20 @@ private:
     }
 
     template <Backend B>
+    [[nodiscard]] MatrixView<typename B::Scalar const> bias(Pass<B>& pass) const {
+        return by_distance.exists() ? pass.matrix(by_distance) : MatrixView<typename B::Scalar const>{};
+    }
+
+    template <Backend B>
     void mix(Pass<B>& pass, backend::AttentionShape const& shape, MatrixView<typename B::Scalar const> x,
              MatrixView<typename B::Scalar const> q, MatrixView<typename B::Scalar const> k,
              MatrixView<typename B::Scalar const> v, MatrixView<typename B::Scalar> y, Saved<B>* saved) const {
         auto const mixed = pass.take(q.rows, width);
-        MatrixView<typename B::Scalar> probabilities;
-        if (saved) probabilities = pass.take(q.rows, heads * shape.keys.longest);
-        attention(pass.device, shape, q, k, v, mixed, probabilities,
-                  by_distance.exists() ? pass.matrix(by_distance) : MatrixView<typename B::Scalar const>{});
+        MatrixView<typename B::Scalar> of_scores;
+        if (saved) of_scores = pass.take(q.rows, attention_saved_cols(pass.device, shape));
+        attention(pass.device, shape, q, k, v, mixed, of_scores, bias(pass));
         output.forward(pass, mixed, y);
-        if (saved) *saved = {x, q, k, v, probabilities, mixed};
+        if (saved) *saved = {x, q, k, v, of_scores, mixed};
     }
     template <Backend B>
     void unmix(Pass<B>& pass, backend::AttentionShape const& shape, Saved<B> const& saved,
@@ -154,8 +158,8 @@ private:
         MatrixView<typename B::Scalar> dbias;
         bool const learns_bias = by_distance.exists() && pass.gradients != nullptr;
         if (learns_bias) dbias = pass.take(shape.queries.count, by_distance.size());
-        attention_backward(pass.device, shape, saved.query, saved.key, saved.value, saved.probabilities, dmixed, dq, dk,
-                           dv, dbias);
+        attention_backward(pass.device, shape, saved.query, saved.key, saved.value, saved.mixed, saved.of_scores,
+                           dmixed, dq, dk, dv, bias(pass), dbias);
         if (learns_bias) sum_rows(pass.device, dbias, pass.vector_gradient(by_distance));
     }
 };

@@ -63,19 +63,25 @@ void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_que
 
 }  // namespace detail
 
+/// Columns of what attention keeps for its backward pass: the softmax of each head.
+template <class Real>
+[[nodiscard]] Index attention_saved_cols(Cpu<Real> const&, AttentionShape const& shape) {
+    return shape.heads * shape.keys.longest;
+}
+
 /// out [Nq, D] = softmax(q k^T / sqrt(D / heads) + bias) v, head by head, within each sentence of the packed batch.
 ///
 /// Causal attention does no work beyond the last key that a block of 64 queries sees.
 /// Source: Vaswani et al. 2017, "Attention Is All You Need", arXiv:1706.03762, equation 1; the bias by distance: Raffel
 /// et al. 2020, arXiv:1910.10683, section 2.1, clipped as in Shaw et al. 2018, arXiv:1803.02155, section 3.2.
 /// @param q [Nq, D], k and v [Nk, D]
-/// @param probabilities  [Nq, heads * keys.longest] takes the softmax for the backward pass, or empty; keys that no
-///                       query of the block sees have none
+/// @param saved  [Nq, attention_saved_cols] takes the softmax for the backward pass, or empty; keys that no query of the
+///               block sees have none
 /// @param bias  [heads, 2 K + 1], what the score of key j for query i is raised by, at j - i + K, distances clipped to
 ///              K to either side; or empty
 template <class Real>
 void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Real> k, In<Real> v, Out<Real> out,
-               Out<Real> probabilities = {}, In<Real> bias = {}) {
+               Out<Real> saved = {}, In<Real> bias = {}) {
     Index const width = q.cols / shape.heads;
     Index const panel = detail::serial_scratch<Real>(std::max(width, shape.keys.longest));
     Index const tasks = shape.queries.count * shape.heads;
@@ -93,9 +99,9 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
                 Index const rows = std::min(detail::query_block, query_end - row);
                 Index const first = row - shape.queries.offsets[sentence];
                 Index const seen = detail::keys_seen(shape, key_rows, first + rows);
-                bool const kept = !probabilities.empty();
-                Real* const scores = kept ? probabilities.row(row) + head * shape.keys.longest : scratch + panel;
-                Index const stride = kept ? probabilities.stride : shape.keys.longest;
+                bool const kept = !saved.empty();
+                Real* const scores = kept ? saved.row(row) + head * shape.keys.longest : scratch + panel;
+                Index const stride = kept ? saved.stride : shape.keys.longest;
                 detail::attention_scores(detail::Strided<Real>{q.row(row) + head * width, q.stride, 1},
                                          detail::Strided<Real>{k.row(key_begin) + head * width, k.stride, 1}, first,
                                          rows, seen, width, shape.causal, bias.empty() ? nullptr : bias.row(head),
@@ -109,12 +115,13 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
 }
 
 /// Backward pass of attention: dq, dk and dv are overwritten. Each sentence of keys serves one sentence of queries.
+/// @param out, saved, bias  as attention left and had them
 /// @param dbias  [sentences, heads * (2 K + 1)] takes the bias's gradient sentence by sentence, as it is there once for
 ///               all of them: their sum is left to the caller, so that no two threads write to one place; or empty
 template <class Real>
 void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Real> k, In<Real> v,
-                        In<Real> probabilities, In<Real> dout, Out<Real> dq, Out<Real> dk, Out<Real> dv,
-                        Out<Real> dbias = {}) {
+                        In<Real> /*out*/, In<Real> saved, In<Real> dout, Out<Real> dq, Out<Real> dk, Out<Real> dv,
+                        In<Real> /*bias*/ = {}, Out<Real> dbias = {}) {
     detail::require_own_keys(shape);
     Index const width = q.cols / shape.heads;
     Index const longest = std::max(shape.queries.longest, shape.keys.longest);
@@ -147,14 +154,14 @@ void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real>
                 Index const row = first_row + first;
                 Index const rows = std::min(block, all_rows - first);
                 Index const seen = detail::keys_seen(shape, key_rows, first + rows);
-                Real const* const scores = probabilities.row(row) + task % shape.heads * shape.keys.longest;
+                Real const* const scores = saved.row(row) + task % shape.heads * shape.keys.longest;
                 Strided const slope{dout.row(row) + column, dout.stride, 1};
-                detail::multiply_serial(Strided{scores, 1, probabilities.stride}, slope, seen, width, rows,
-                                        shape.causal, dv.row(key_row) + column, dv.stride, scratch);
+                detail::multiply_serial(Strided{scores, 1, saved.stride}, slope, seen, width, rows, shape.causal,
+                                        dv.row(key_row) + column, dv.stride, scratch);
                 detail::multiply_serial(slope, Strided{v.row(key_row) + column, 1, v.stride}, rows, seen, width, false,
                                         dscores, seen, scratch);
                 for (Index i = 0; i < rows; ++i) {
-                    Real const* const probability = scores + i * probabilities.stride;
+                    Real const* const probability = scores + i * saved.stride;
                     Real* const dscore = dscores + i * seen;
                     Real const along = detail::sum_of(
                         seen, [](auto const& d, auto const& p) { return d * p; }, dscore, probability);

@@ -14,6 +14,22 @@ namespace inkling::backend {
 
 namespace detail {
 
+/// The `count` largest of `size` numbers and their places, largest first; of equal ones the first comes first.
+template <class Real>
+void keep_largest(Index size, Real const* numbers, Index count, Token* places, Real* largest) {
+    Index found = 0;
+    for (Index i = 0; i < size; ++i) {
+        if (found == count && !(numbers[i] > largest[count - 1])) continue;
+        Index place = found < count ? found++ : count - 1;
+        for (; place > 0 && numbers[i] > largest[place - 1]; --place) {
+            largest[place] = largest[place - 1];
+            places[place] = places[place - 1];
+        }
+        largest[place] = numbers[i];
+        places[place] = static_cast<Token>(i);
+    }
+}
+
 /// The logarithm of the sum of exp(logit - top) over a row of logits.
 template <class Real>
 [[nodiscard]] double log_total(Index vocabulary, Real const* logits, Real top) {

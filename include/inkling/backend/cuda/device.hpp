@@ -1,6 +1,9 @@
 #pragma once
 
+#include <inkling/backend/cuda/buffer.hpp>
 #include <inkling/backend/cuda/check.hpp>
+#include <inkling/backend/cuda/multiplier.hpp>
+#include <inkling/backend/thrust/detail/team.hpp>
 #include <inkling/backend/thrust/device.hpp>
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
@@ -18,50 +21,16 @@
 
 namespace inkling::backend {
 
-/// Owns elements in a CUDA device's memory: of the device that is current where it is made. Movable, not copyable.
-///
-/// Memory is had and given back in the order of the work on the device, by the legacy stream: after all that was
-/// handed to any device of this library, and before all that will be. Nobody waits.
-template <class T>
-class CudaBuffer {
-    static_assert(std::is_trivially_copyable_v<T>);
+namespace kernels {
 
-public:
-    CudaBuffer() = default;
-    /// Elements are not initialised. @throws Error when the memory cannot be had; the message names the size.
-    explicit CudaBuffer(Index size) : size_(size) {
-        require(size >= 0 && size <= std::numeric_limits<Index>::max() / Index{sizeof(T)},
-                "inkling::backend::CudaBuffer: ", size, " elements asked for, expected a count that memory can hold");
-        if (size == 0) return;
-        std::size_t const bytes = static_cast<std::size_t>(size) * sizeof(T);
-        void* memory = nullptr;
-        cudaError_t const status = cudaMallocAsync(&memory, bytes, cudaStreamLegacy);
-        if (status == cudaErrorMemoryAllocation) {
-            cudaGetLastError();
-            fail("inkling::backend::CudaBuffer: out of memory, ", bytes, " bytes asked for");
-        }
-        detail::check_cuda(status, "cudaMallocAsync");
-        data_ = static_cast<T*>(memory);
-    }
-    CudaBuffer(CudaBuffer&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-    CudaBuffer& operator=(CudaBuffer&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
-        return *this;
-    }
-    ~CudaBuffer() {
-        if (data_ != nullptr) cudaFreeAsync(data_, cudaStreamLegacy);
-    }
+/// One block of threads is one team.
+template <class Body>
+__global__ void __launch_bounds__(Team::threads) run_teams(Body const body) {
+    __shared__ typename Body::Shared shared;
+    body(Team{static_cast<Index>(blockIdx.x)}, shared);
+}
 
-    [[nodiscard]] T* data() { return data_; }
-    [[nodiscard]] T const* data() const { return data_; }
-    [[nodiscard]] Index size() const { return size_; }
-
-private:
-    T* data_ = nullptr;
-    Index size_ = 0;
-};
+}  // namespace kernels
 
 /// A CUDA device, by Thrust's CUDA system: a stream of its own, whose work is done in its order; the host waits in
 /// downloads alone.
@@ -70,6 +39,7 @@ public:
     /// Settings of a device.
     struct Options {
         int device = 0;  ///< its number; memory is had of the calling thread's current device, which this becomes
+        CudaPrecision precision = CudaPrecision::single;  ///< of products of floats; doubles are doubles
     };
     template <class T>
     using Buffer = CudaBuffer<T>;
@@ -91,16 +61,13 @@ public:
         cudaStream_t stream = nullptr;
         detail::check_cuda(cudaStreamCreate(&stream), "cudaStreamCreate");  // one that the legacy stream waits for
         stream_.reset(stream);
-        cublasHandle_t products = nullptr;
-        detail::check_cublas(cublasCreate(&products), "cublasCreate");
-        products_.reset(products);
-        detail::check_cublas(cublasSetStream(products, stream), "cublasSetStream");
+        multiplier_ = detail::Multiplier(stream, options.precision);
     }
 
     [[nodiscard]] Options const& options() const { return options_; }
     [[nodiscard]] cudaStream_t stream() const { return stream_.get(); }
     /// For products, on this device's stream.
-    [[nodiscard]] cublasHandle_t products() const { return products_.get(); }
+    [[nodiscard]] detail::Multiplier& multiplier() { return multiplier_; }
 
     template <class Body>
     void for_each(Index count, Body const& body) {
@@ -111,6 +78,14 @@ public:
             cudaGetLastError();
             fail("inkling::backend::Cuda: thrust::for_each_n failed: ", error.what());
         }
+    }
+    template <class Body>
+    void for_each_team(Index count, Body const& body) {
+        static_assert(std::is_trivially_default_constructible_v<typename Body::Shared>);
+        require(count <= std::numeric_limits<int>::max(), "inkling::backend::Cuda: ", count,
+                " teams, expected at most ", std::numeric_limits<int>::max());
+        kernels::run_teams<<<static_cast<unsigned>(count), kernels::Team::threads, 0, stream()>>>(body);
+        detail::check_cuda(cudaGetLastError(), "a kernel's launch");
     }
     void upload(void const* source, void* destination, std::size_t bytes) {
         detail::check_cuda(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyHostToDevice, stream()),
@@ -132,12 +107,11 @@ public:
 private:
     struct Destroy {
         void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
-        void operator()(cublasHandle_t handle) const { cublasDestroy(handle); }
     };
 
     Options options_;
     std::unique_ptr<std::remove_pointer_t<cudaStream_t>, Destroy> stream_;
-    std::unique_ptr<std::remove_pointer_t<cublasHandle_t>, Destroy> products_;
+    detail::Multiplier multiplier_;
 };
 static_assert(ThrustSystem<CudaSystem>);
 

@@ -3,8 +3,6 @@
 #include <inkling/backend/cuda/device.hpp>
 #include <inkling/backend/thrust/product.hpp>
 
-#include <type_traits>
-
 namespace inkling::backend {
 
 namespace kernels {
@@ -21,7 +19,7 @@ struct AddBias {
 
 }  // namespace kernels
 
-/// result [M, N] (+)= left [M, K] right [K, N] + bias [N], by cuBLAS in the precision of the elements.
+/// result [M, N] (+)= left [M, K] right [K, N] + bias [N], by cuBLAS in the device's precision.
 ///
 /// cuBLAS chooses how it sums by the shape: other than elsewhere, a row's last bits may depend on how many rows there
 /// are beside it.
@@ -38,19 +36,21 @@ void product(ThrustDevice<Real, CudaSystem>& device, In<Real> left, Orientation 
     auto const operation = [](Orientation orientation) {
         return orientation == Orientation::plain ? CUBLAS_OP_N : CUBLAS_OP_T;
     };
-    auto const multiply = [&](auto const& call, char const* name) {
-        Real const one{1};
-        Real const kept{accumulate ? Real{1} : Real{0}};
-        detail::check_cublas(call(device.system().products(), operation(right_orientation), operation(left_orientation),
-                                  result.cols, result.rows, depth, &one, right.data, right.stride, left.data,
-                                  left.stride, &kept, result.data, result.stride),
-                             name);
-    };
-    if constexpr (std::is_same_v<Real, float>)
-        multiply(cublasSgemm_64, "cublasSgemm_64");
-    else
-        multiply(cublasDgemm_64, "cublasDgemm_64");
-    if (!bias.empty())
+    bool const with_bias =
+        device.system().multiplier()(detail::ColumnProduct<Real>{.left_operation = operation(right_orientation),
+                                                                 .right_operation = operation(left_orientation),
+                                                                 .rows = result.cols,
+                                                                 .cols = result.rows,
+                                                                 .depth = depth,
+                                                                 .left = right.data,
+                                                                 .left_stride = right.stride,
+                                                                 .right = left.data,
+                                                                 .right_stride = left.stride,
+                                                                 .result = result.data,
+                                                                 .result_stride = result.stride,
+                                                                 .accumulate = accumulate,
+                                                                 .bias = bias.data});
+    if (!with_bias)
         kernels::for_each_piece(device, result.rows, result.cols, kernels::AddBias<Real>{bias.data, result});
 }
 

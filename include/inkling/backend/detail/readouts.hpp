@@ -2,7 +2,6 @@
 
 #include <inkling/backend/detail/formulas.hpp>
 #include <inkling/backend/view.hpp>
-#include <inkling/core/host_device.hpp>
 #include <inkling/core/index.hpp>
 
 #include <algorithm>
@@ -43,22 +42,6 @@ void for_each_logit_block(Device& device, In<Real> z, In<Real> table, InVector<R
         MatrixView<Real> const logits(memory, rows, table.rows);
         read_logits(device, z.row_range(row, rows), table, bias, logits);
         body(row, logits);
-    }
-}
-
-/// The `count` largest of `size` numbers and their places, largest first; of equal ones the first comes first.
-template <class Real>
-INKLING_HOST_DEVICE void keep_largest(Index size, Real const* numbers, Index count, Token* places, Real* largest) {
-    Index found = 0;
-    for (Index i = 0; i < size; ++i) {
-        if (found == count && !(numbers[i] > largest[count - 1])) continue;
-        Index place = found < count ? found++ : count - 1;
-        for (; place > 0 && numbers[i] > largest[place - 1]; --place) {
-            largest[place] = largest[place - 1];
-            places[place] = places[place - 1];
-        }
-        largest[place] = numbers[i];
-        places[place] = static_cast<Token>(i);
     }
 }
 

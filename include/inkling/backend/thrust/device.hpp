@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 
 namespace inkling::backend {
 
@@ -54,6 +55,13 @@ public:
 
     /// Memory of a verb; lost when a verb asks for more.
     [[nodiscard]] Real* scratch(Index size) { return grow(scratch_, size); }
+    /// The same for other values than numbers; lost with the next scratch of any kind.
+    template <class T>
+    [[nodiscard]] T* scratch_of(Index count) {
+        static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= alignof(std::max_align_t));
+        Index const size = (count * Index{sizeof(T)} + Index{sizeof(Real)} - 1) / Index{sizeof(Real)};
+        return reinterpret_cast<T*>(scratch(size));
+    }
     /// The same for a verb that calls verbs, which take scratch for themselves.
     [[nodiscard]] Real* outer_scratch(Index size) { return grow(outer_scratch_, size); }
     /// The same for sums kept in double.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/backend/thrust/detail/map.hpp>
+#include <inkling/backend/thrust/detail/team.hpp>
 
 #include <type_traits>
 
@@ -25,7 +26,7 @@ struct Gather {
     }
 };
 
-/// By columns: no two calls share a sum, and each is in the order of the rows.
+/// What the rows of one token add up to, in their order: done by the team of the first of them, and by no other.
 template <class Real>
 struct ScatterAdd {
     MatrixView<Real const> dout;
@@ -33,12 +34,35 @@ struct ScatterAdd {
     Real factor;
     MatrixView<Real> dtable;
     Token skip;
-    INKLING_HOST_DEVICE void operator()(Index, Index begin, Index end) const {
-        for (Index row = 0; row < tokens.size; ++row) {
-            if (tokens.data[row] == skip) continue;
-            Real const* const from = dout.row(row);
-            Real* const to = dtable.row(tokens.data[row]);
-            for (Index col = begin; col < end; ++col) to[col] = to[col] + factor * from[col];
+
+    struct Shared {
+        FoldRoom<int> room;
+        int same[Team::threads];    ///< which of the rows looked at have the token
+        Index rows[Team::threads];  ///< these, one behind the other
+        int count;                  ///< of them
+    };
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& shared) const {
+        Token const token = tokens.data[team.index];
+        if (token == skip) return;
+        auto const same = [&](Index row) { return tokens.data[row] == token ? 1 : 0; };
+        if (fold(team, shared.room, team.index, 0, same, [](int a, int b) { return a | b; }) != 0) return;
+        Real* const to = dtable.row(token);
+        for (Index first = team.index; first < tokens.size; first += Team::threads) {
+            Index const seen = least(Team::threads, tokens.size - first);
+            team.each(seen, [&](Index i) { shared.same[i] = same(first + i); });
+            team.each(seen, [&](Index i) {
+                if (shared.same[i] == 0 && i + 1 < seen) return;
+                int before = 0;
+                for (Index other = 0; other < i; ++other) before += shared.same[other];
+                if (shared.same[i] != 0) shared.rows[before] = first + i;
+                if (i + 1 == seen) shared.count = before + shared.same[i];
+            });
+            team.each(dtable.cols, [&](Index col) {
+                Real sum = to[col];
+                for (int i = 0; i < shared.count; ++i) sum = sum + factor * dout.row(shared.rows[i])[col];
+                to[col] = sum;
+            });
         }
     }
 };
@@ -57,7 +81,7 @@ void gather(ThrustDevice<Real, System>& device, In<Real> table, TokenView tokens
 template <class Real, class System>
 void scatter_add(ThrustDevice<Real, System>& device, In<Real> dout, TokenView tokens, std::type_identity_t<Real> factor,
                  Out<Real> dtable, Token skip = -1) {
-    kernels::for_each_piece(device, 1, dtable.cols, kernels::ScatterAdd<Real>{dout, tokens, factor, dtable, skip}, 64);
+    kernels::for_each_team(device, tokens.size, kernels::ScatterAdd<Real>{dout, tokens, factor, dtable, skip});
 }
 
 }  // namespace inkling::backend

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/backend/thrust/detail/map.hpp>
+#include <inkling/backend/thrust/detail/team.hpp>
 
 #include <cmath>
 #include <type_traits>
@@ -9,27 +10,31 @@ namespace inkling::backend {
 
 namespace kernels {
 
+/// One row; so are all of these.
 template <class Real>
 struct LayerNorm {
     MatrixView<Real const> x;
     VectorView<Real const> gain, bias;
     Real epsilon;
     MatrixView<Real> out, statistics;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
-        Real const* const from = x.row(row);
-        Real* const to = out.row(row);
+
+    using Shared = FoldRoom<Real>;
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+        Real const* const from = x.row(team.index);
+        Real* const to = out.row(team.index);
         Real const count = static_cast<Real>(x.cols);
-        Real const mean = sum_of<Real>(x.cols, [=](Index i) { return from[i]; }) / count;
+        Real const mean = sum_of(team, room, x.cols, [=](Index i) { return from[i]; }) / count;
         Real const variance =
-            sum_of<Real>(x.cols, [=](Index i) { return (from[i] - mean) * (from[i] - mean); }) / count;
+            sum_of(team, room, x.cols, [=](Index i) { return (from[i] - mean) * (from[i] - mean); }) / count;
         Real const inverse = 1 / std::sqrt(variance + epsilon);
-        if (gain.empty())
-            for (Index i = 0; i < x.cols; ++i) to[i] = (from[i] - mean) * inverse;
-        else
-            for (Index i = 0; i < x.cols; ++i) to[i] = (from[i] - mean) * inverse * gain.data[i] + bias.data[i];
-        if (statistics.empty()) return;
-        statistics.row(row)[0] = mean;
-        statistics.row(row)[1] = inverse;
+        team.each(x.cols, [&](Index i) {
+            Real const normalized = (from[i] - mean) * inverse;
+            to[i] = gain.empty() ? normalized : normalized * gain.data[i] + bias.data[i];
+            if (i > 0 || statistics.empty()) return;
+            statistics.row(team.index)[0] = mean;
+            statistics.row(team.index)[1] = inverse;
+        });
     }
 };
 
@@ -38,26 +43,29 @@ struct LayerNormBackward {
     MatrixView<Real const> dout, x, statistics;
     VectorView<Real const> gain;
     MatrixView<Real> dx;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
-        Real const* const from = x.row(row);
-        Real const* const slope = dout.row(row);
+
+    using Shared = FoldRoom<Real>;
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+        Real const* const from = x.row(team.index);
+        Real const* const slope = dout.row(team.index);
         Real const* const factor = gain.data;
-        Real* const to = dx.row(row);
+        Real* const to = dx.row(team.index);
         Real const count = static_cast<Real>(x.cols);
-        Real const centre = statistics.row(row)[0];
-        Real const inverse = statistics.row(row)[1];
+        Real const centre = statistics.row(team.index)[0];
+        Real const inverse = statistics.row(team.index)[1];
         auto const weighted = [=](Index i) { return factor == nullptr ? slope[i] : slope[i] * factor[i]; };
         auto const normalized = [=](Index i) { return (from[i] - centre) * inverse; };
-        Real const mean = sum_of<Real>(x.cols, weighted) / count;
-        Real const along = sum_of<Real>(x.cols, [=](Index i) { return weighted(i) * normalized(i); }) / count;
-        for (Index i = 0; i < x.cols; ++i) to[i] = inverse * (weighted(i) - mean - normalized(i) * along);
+        Real const mean = sum_of(team, room, x.cols, weighted) / count;
+        Real const along = sum_of(team, room, x.cols, [=](Index i) { return weighted(i) * normalized(i); }) / count;
+        team.each(x.cols, [&](Index i) { to[i] = inverse * (weighted(i) - mean - normalized(i) * along); });
     }
 };
 
 /// The length of a row of x, at least 1e-12.
 template <class Real>
-[[nodiscard]] INKLING_HOST_DEVICE Real row_length(Index cols, Real const* x) {
-    Real const length = std::sqrt(sum_of<Real>(cols, [=](Index i) { return x[i] * x[i]; }));
+[[nodiscard]] INKLING_HOST_DEVICE Real row_length(Team const& team, FoldRoom<Real>& room, Index cols, Real const* x) {
+    Real const length = std::sqrt(sum_of(team, room, cols, [=](Index i) { return x[i] * x[i]; }));
     return length > static_cast<Real>(1e-12) ? length : static_cast<Real>(1e-12);
 }
 
@@ -66,10 +74,14 @@ struct NormalizeRow {
     MatrixView<Real const> x;
     Real length;
     MatrixView<Real> out;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
-        Real const* const from = x.row(row);
-        Real const factor = length / row_length(x.cols, from);
-        for (Index i = 0; i < x.cols; ++i) out.row(row)[i] = factor * from[i];
+
+    using Shared = FoldRoom<Real>;
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+        Real const* const from = x.row(team.index);
+        Real* const to = out.row(team.index);
+        Real const factor = length / row_length(team, room, x.cols, from);
+        team.each(x.cols, [&](Index i) { to[i] = factor * from[i]; });
     }
 };
 
@@ -79,17 +91,20 @@ struct NormalizeRowBackward {
     Real length;
     MatrixView<Real> dx;
     bool accumulate;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
-        Real const* const from = x.row(row);
-        Real const* const slope = dout.row(row);
-        Real* const to = dx.row(row);
-        Real const own = row_length(x.cols, from);
+
+    using Shared = FoldRoom<Real>;
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+        Real const* const from = x.row(team.index);
+        Real const* const slope = dout.row(team.index);
+        Real* const to = dx.row(team.index);
+        Real const own = row_length(team, room, x.cols, from);
         Real const factor = length / own;
-        Real const along = sum_of<Real>(x.cols, [=](Index i) { return slope[i] * (from[i] / own); }) / own;
-        for (Index i = 0; i < x.cols; ++i) {
+        Real const along = sum_of(team, room, x.cols, [=](Index i) { return slope[i] * (from[i] / own); }) / own;
+        team.each(x.cols, [&](Index i) {
             Real const value = factor * (slope[i] - along * from[i]);
             to[i] = accumulate ? to[i] + value : value;
-        }
+        });
     }
 };
 
@@ -159,8 +174,8 @@ template <class Real, class System>
 void layer_norm(ThrustDevice<Real, System>& device, In<Real> x, InVector<Real> gain, InVector<Real> bias,
                 double epsilon, Out<Real> out, Out<Real> statistics = {}) {
     detail::require_both_or_neither("layer_norm", "gain", gain, "bias", bias);
-    kernels::for_each(device, x.rows,
-                      kernels::LayerNorm<Real>{x, gain, bias, static_cast<Real>(epsilon), out, statistics});
+    kernels::for_each_team(device, x.rows,
+                           kernels::LayerNorm<Real>{x, gain, bias, static_cast<Real>(epsilon), out, statistics});
 }
 
 /// Backward pass of layer_norm: dx is overwritten (it may be dout), dgain and dbias are added to, or both empty.
@@ -173,13 +188,13 @@ void layer_norm_backward(ThrustDevice<Real, System>& device, In<Real> dout, In<R
         kernels::add_column_sums(device, kernels::GainSlopes<Real>{dout, x, statistics}, x.rows, x.cols, dgain.data);
         kernels::add_column_sums(device, kernels::Elements<Real>{dout}, x.rows, x.cols, dbias.data);
     }
-    kernels::for_each(device, x.rows, kernels::LayerNormBackward<Real>{dout, x, statistics, gain, dx});
+    kernels::for_each_team(device, x.rows, kernels::LayerNormBackward<Real>{dout, x, statistics, gain, dx});
 }
 
 /// out = length * x / |x|, row by row over D columns; out may be x. A row shorter than 1e-12 is divided by that.
 template <class Real, class System>
 void normalize_rows(ThrustDevice<Real, System>& device, In<Real> x, std::type_identity_t<Real> length, Out<Real> out) {
-    kernels::for_each(device, x.rows, kernels::NormalizeRow<Real>{x, length, out});
+    kernels::for_each_team(device, x.rows, kernels::NormalizeRow<Real>{x, length, out});
 }
 
 /// Backward pass of normalize_rows: dx = length / |x| (dout - x (x dout) / |x|^2) is overwritten, or added to with
@@ -187,7 +202,7 @@ void normalize_rows(ThrustDevice<Real, System>& device, In<Real> x, std::type_id
 template <class Real, class System>
 void normalize_rows_backward(ThrustDevice<Real, System>& device, In<Real> dout, In<Real> x,
                              std::type_identity_t<Real> length, Out<Real> dx, bool accumulate = false) {
-    kernels::for_each(device, x.rows, kernels::NormalizeRowBackward<Real>{dout, x, length, dx, accumulate});
+    kernels::for_each_team(device, x.rows, kernels::NormalizeRowBackward<Real>{dout, x, length, dx, accumulate});
 }
 
 /// out [D] += the sum of the rows of x [N, D]; the gradient of a bias.

@@ -2,17 +2,21 @@
 
 #include <inkling/backend/detail/readouts.hpp>
 #include <inkling/backend/thrust/detail/map.hpp>
+#include <inkling/backend/thrust/detail/team.hpp>
+#include <inkling/backend/thrust/detail/tiles.hpp>
 #include <inkling/backend/thrust/normalization.hpp>
 #include <inkling/backend/thrust/product.hpp>
+#include <inkling/backend/thrust/reduction.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace inkling::backend {
 
 namespace kernels {
 
-/// Logits become the slopes of the loss; the loss of each row goes to nll [N] and smoothed [N].
+/// Logits of a row become the slopes of the loss, which goes to nll [N] and smoothed [N].
 template <class Real>
 struct CrossEntropyRow {
     MatrixView<Real> logits;
@@ -23,130 +27,224 @@ struct CrossEntropyRow {
     double* nll;
     double* smoothed;
     Real* row_losses;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
+
+    struct Shared {
+        FoldRoom<Real> room;
+        Real chosen;  ///< the target's logit
+    };
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& shared) const {
+        Index const row = team.index, vocabulary = logits.cols, target = targets[row];
         Real* const values = logits.row(row);
-        Index const vocabulary = logits.cols;
-        Index const target = targets[row];
-        Real top = values[0];
-        for (Index v = 1; v < vocabulary; ++v) top = values[v] > top ? values[v] : top;
+        team.each(1, [&](Index) { shared.chosen = values[target]; });  // which is lost below
+        Real const top = greatest(team, shared.room, vocabulary, values);
         double mean = 0.0;
         if (smoothing != 0.0)
-            mean = static_cast<double>(sum_of<Real>(vocabulary, [=](Index v) { return values[v] - top; }))
+            mean = static_cast<double>(sum_of(team, shared.room, vocabulary, [=](Index v) { return values[v] - top; }))
                 / static_cast<double>(vocabulary);
-        double const chosen = static_cast<double>(values[target] - top);
-        Real const total = sum_of<Real>(vocabulary, [=](Index v) { return values[v] = std::exp(values[v] - top); });
-        detail::RowLoss const loss(std::log(static_cast<double>(total)), chosen, mean, smoothing);
+        Real const total =
+            sum_of(team, shared.room, vocabulary, [=](Index v) { return values[v] = std::exp(values[v] - top); });
         double const own = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
-        nll[row] = own * loss.nll;
-        smoothed[row] = own * loss.smoothed;
-        if (row_losses != nullptr) row_losses[row] = static_cast<Real>(smoothed[row]);
         Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
         Real const weight = static_cast<Real>(own * factor);
-        for (Index v = 0; v < vocabulary; ++v) values[v] = (values[v] / total - uniform) * weight;
-        values[target] -= static_cast<Real>((1.0 - smoothing) * own * factor);
+        team.each(vocabulary, [&](Index v) {
+            Real const slope = (values[v] / total - uniform) * weight;
+            values[v] = v == target ? slope - static_cast<Real>((1.0 - smoothing) * own * factor) : slope;
+        });
+        team.each(1, [&](Index) {
+            detail::RowLoss const loss(std::log(static_cast<double>(total)), static_cast<double>(shared.chosen - top),
+                                       mean, smoothing);
+            nll[row] = own * loss.nll;
+            smoothed[row] = own * loss.smoothed;
+            if (row_losses != nullptr) row_losses[row] = static_cast<Real>(smoothed[row]);
+        });
     }
 };
 
-/// Logits of two sides become the slopes of the divergence of the first from the second.
+/// Logits of a row of two sides become the slopes of the divergence of the first from the second.
 template <class Real>
 struct DivergenceRow {
     MatrixView<Real> of_x, of_y;
     double factor;
-    Real const* weights;
-    double* sums;
-    Real* row_sums;
+    RowSums<Real> to;
     bool slopes;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
+
+    struct Shared {
+        FoldRoom<Real> room;
+        FoldRoom<double> sums;
+    };
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& shared) const {
+        Index const row = team.index, vocabulary = of_x.cols;
         Real *const a = of_x.row(row), *const b = of_y.row(row);
-        Index const vocabulary = of_x.cols;
-        Real const top_a = top_of(a), top_b = top_of(b);
-        Real const total_a = sum_of<Real>(vocabulary, [=](Index v) { return std::exp(a[v] - top_a); });
-        Real const total_b = sum_of<Real>(vocabulary, [=](Index v) { return std::exp(b[v] - top_b); });
+        Real const top_a = greatest(team, shared.room, vocabulary, a),
+                   top_b = greatest(team, shared.room, vocabulary, b);
+        auto const total_of = [&](Real const* logits, Real top) {
+            return sum_of(team, shared.room, vocabulary, [=](Index v) { return std::exp(logits[v] - top); });
+        };
+        Real const total_a = total_of(a, top_a), total_b = total_of(b, top_b);
         Real const shift =
             static_cast<Real>(std::log(static_cast<double>(total_b)) - std::log(static_cast<double>(total_a)));
         auto const chance = [=](Index v) { return std::exp(a[v] - top_a) / total_a; };
         auto const apart = [=](Index v) { return (a[v] - top_a) - (b[v] - top_b) + shift; };  // log p - log q
         double const own =
-            sum_of<double>(vocabulary, [=](Index v) { return static_cast<double>(chance(v) * apart(v)); });
-        double const weight = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
-        sums[row] = weight * own;
-        if (row_sums != nullptr) row_sums[row] = static_cast<Real>(sums[row]);
+            sum_of(team, shared.sums, vocabulary, [=](Index v) { return static_cast<double>(chance(v) * apart(v)); });
+        to.put(team, own);
         if (!slopes) return;
-        Real const slope = static_cast<Real>(weight * factor), mean = static_cast<Real>(own);
-        for (Index v = 0; v < vocabulary; ++v) {
+        Real const slope = static_cast<Real>(to.weight(row) * factor), mean = static_cast<Real>(own);
+        team.each(vocabulary, [&](Index v) {
             Real const p = chance(v), q = std::exp(b[v] - top_b) / total_b, difference = apart(v);
             a[v] = slope * p * (difference - mean);
             b[v] = slope * (q - p);
-        }
-    }
-
-private:
-    [[nodiscard]] INKLING_HOST_DEVICE Real top_of(Real const* logits) const {
-        Real top = logits[0];
-        for (Index v = 1; v < of_x.cols; ++v) top = logits[v] > top ? logits[v] : top;
-        return top;
+        });
     }
 };
 
+/// A token and its logit.
 template <class Real>
-struct ArgmaxRow {
-    MatrixView<Real const> logits;
-    Token* tokens;
-    Real* log_probabilities;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
-        Real const* const values = logits.row(row);
-        Index best = 0;
-        for (Index v = 1; v < logits.cols; ++v)
-            if (values[v] > values[best]) best = v;
-        tokens[row] = static_cast<Token>(best);
-        if (log_probabilities == nullptr) return;
-        Real const top = values[best];
-        Real const others = sum_of<Real>(  // its own 1 would swallow what the others add to it
-            logits.cols, [=](Index v) { return v == best ? Real{0} : std::exp(values[v] - top); });
-        log_probabilities[row] = static_cast<Real>(-std::log1p(static_cast<double>(others)));
+struct Scored {
+    Real logit;
+    Index token;
+};
+
+/// Of two tokens the more probable, of equals the lower.
+struct MoreProbable {
+    template <class Real>
+    INKLING_HOST_DEVICE Scored<Real> operator()(Scored<Real> const& a, Scored<Real> const& b) const {
+        return b.logit > a.logit || (b.logit == a.logit && b.token < a.token) ? b : a;
     }
 };
 
 /// log sum_v exp(l_v - top).
 template <class Real>
-[[nodiscard]] INKLING_HOST_DEVICE double log_total(Index vocabulary, Real const* logits, Real top) {
-    return std::log(static_cast<double>(sum_of<Real>(vocabulary, [=](Index v) { return std::exp(logits[v] - top); })));
+[[nodiscard]] INKLING_HOST_DEVICE double log_total(Team const& team, FoldRoom<Real>& room, Index vocabulary,
+                                                   Real const* logits, Real top) {
+    return std::log(
+        static_cast<double>(sum_of(team, room, vocabulary, [=](Index v) { return std::exp(logits[v] - top); })));
 }
 
+/// The most probable of some tokens, and the sum of exp(logit - its own) over the others.
 template <class Real>
-[[nodiscard]] INKLING_HOST_DEVICE Real greatest(Index count, Real const* values) {
-    Real top = values[0];
-    for (Index v = 1; v < count; ++v) top = values[v] > top ? values[v] : top;
-    return top;
-}
+struct BestOfTokens {
+    Real logit;
+    Index token;  ///< below 0: of none yet
+    Real others;
+
+    INKLING_HOST_DEVICE void take_up(BestOfTokens const& more) {
+        if (more.token < 0) return;
+        if (token < 0) {
+            *this = more;
+        } else if (more.logit > logit) {
+            others = more.others + (1 + others) * std::exp(logit - more.logit);
+            logit = more.logit;
+            token = more.token;
+        } else {
+            others += (1 + more.others) * std::exp(more.logit - logit);
+        }
+    }
+};
+
+/// Tokens that one team reads out of a block of rows.
+inline constexpr Index tokens_of_slice = 32 * tile_rows;
+
+/// The best of one slice of the vocabulary, of a block of rows, by logits that are nowhere kept.
+template <class Real>
+struct BestOfSlice {
+    MatrixView<Real const> z, table;
+    Real const* bias;
+    MatrixView<BestOfTokens<Real>> best;  ///< [N, slices]
+
+    struct Shared {
+        RowsTile<Real> x, y;
+        PairsTile<Real> logits;
+        BestOfTokens<Real> best[tile_rows];
+    };
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& shared) const {
+        Index const slice = team.index % best.cols, first = team.index / best.cols * tile_rows;
+        auto const rows = z.row_range(first, least(tile_rows, z.rows - first));
+        Index const end = least(table.rows, (slice + 1) * tokens_of_slice);
+        team.each(rows.rows, [&](Index i) { shared.best[i] = {Real{0}, -1, Real{0}}; });
+        for (Index token = slice * tokens_of_slice; token < end; token += tile_rows) {
+            Index const tokens = least(tile_rows, end - token);
+            multiply_rows(team, rows, table.row_range(token, tokens), shared.x, shared.y, shared.logits);
+            team.each(rows.rows, [&](Index i) {
+                BestOfTokens<Real> own = shared.best[i];
+                for (Index j = 0; j < tokens; ++j) {
+                    Real const logit = bias == nullptr ? shared.logits[i][j] : shared.logits[i][j] + bias[token + j];
+                    own.take_up({logit, token + j, Real{0}});
+                }
+                shared.best[i] = own;
+            });
+        }
+        team.each(rows.rows, [&](Index i) { best.row(first + i)[slice] = shared.best[i]; });
+    }
+};
+
+/// The best of all slices of a row.
+template <class Real>
+struct BestOfSlices {
+    MatrixView<BestOfTokens<Real> const> best;
+    Token* tokens;
+    Real* log_probabilities;
+    INKLING_HOST_DEVICE void operator()(Index row) const {
+        BestOfTokens<Real> own = best.row(row)[0];
+        for (Index slice = 1; slice < best.cols; ++slice) own.take_up(best.row(row)[slice]);
+        tokens[row] = static_cast<Token>(own.token);
+        if (log_probabilities != nullptr)  // log1p: its own 1 would swallow what the others add to it
+            log_probabilities[row] = static_cast<Real>(-std::log1p(static_cast<double>(own.others)));
+    }
+};
 
 template <class Real>
 struct LogProbabilityRow {
     MatrixView<Real const> logits;
     Token const* tokens;
     Real* log_probabilities;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
+
+    using Shared = FoldRoom<Real>;
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+        Index const row = team.index;
         Real const* const values = logits.row(row);
-        Real const top = greatest(logits.cols, values);
-        double const chosen = static_cast<double>(values[tokens[row]] - top);
-        log_probabilities[row] = static_cast<Real>(chosen - log_total(logits.cols, values, top));
+        Real const top = greatest(team, room, logits.cols, values);
+        double const total = log_total(team, room, logits.cols, values, top);
+        team.each(1, [&](Index) {
+            log_probabilities[row] = static_cast<Real>(static_cast<double>(values[tokens[row]] - top) - total);
+        });
     }
 };
 
+/// Token by token: each time the most probable of those that are less so than the one before.
 template <class Real>
 struct TopRow {
     MatrixView<Real const> logits;
     MatrixView<Token> tokens;
     MatrixView<Real> log_probabilities;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
+
+    struct Shared {
+        FoldRoom<Scored<Real>> best;
+        FoldRoom<Real> room;
+    };
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& shared) const {
+        Index const row = team.index;
         Real const* const values = logits.row(row);
-        Token* const best = tokens.row(row);
-        Real* const scores = log_probabilities.row(row);
-        Index const count = tokens.cols;
-        detail::keep_largest(logits.cols, values, count, best, scores);
-        Real const top = greatest(logits.cols, values);
-        double const total = log_total(logits.cols, values, top);
-        for (Index i = 0; i < count; ++i) scores[i] = static_cast<Real>(static_cast<double>(scores[i] - top) - total);
+        Real const top = greatest(team, shared.room, logits.cols, values);
+        double const total = log_total(team, shared.room, logits.cols, values, top);
+        constexpr Index none = std::numeric_limits<Index>::max();
+        Scored<Real> last{std::numeric_limits<Real>::infinity(), -1};
+        for (Index place = 0; place < tokens.cols; ++place) {
+            auto const left = [=](Index v) {
+                bool const behind = values[v] < last.logit || (values[v] == last.logit && v > last.token);
+                return behind ? Scored<Real>{values[v], v} : Scored<Real>{-std::numeric_limits<Real>::infinity(), none};
+            };
+            last = fold(team, shared.best, logits.cols, left(0), left, MoreProbable{});
+            team.each(1, [&](Index) {  // of what is no number there is no greatest
+                tokens.row(row)[place] = static_cast<Token>(last.token == none ? 0 : last.token);
+                log_probabilities.row(row)[place] = static_cast<Real>(static_cast<double>(last.logit - top) - total);
+            });
+        }
     }
 };
 
@@ -154,29 +252,39 @@ template <class Real>
 struct SquaredLength {
     MatrixView<Real const> x;
     double* to;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
-        Real const* const from = x.row(row);
-        to[row] = sum_of<double>(x.cols,
-                                 [=](Index i) { return static_cast<double>(from[i]) * static_cast<double>(from[i]); });
+
+    using Shared = FoldRoom<double>;
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+        Real const* const from = x.row(team.index);
+        double const sum = sum_of(team, room, x.cols,
+                                  [=](Index i) { return static_cast<double>(from[i]) * static_cast<double>(from[i]); });
+        team.each(1, [&](Index) { to[team.index] = sum; });
     }
 };
 
-/// The squared distance of rows first, first + 1 .. of a table to the nearest other row, from their products with all.
+/// The squared distance of a row of a table to the nearest other row, from its products with all.
 template <class Real>
 struct NearestOther {
     MatrixView<Real const> products;
-    Index first;
+    Index first;  ///< the table's row that is the first here
     double const* squares;
     double* nearest;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
-        Index const own = first + row;
-        double least = -1.0;
-        for (Index other = 0; other < products.cols; ++other) {
-            if (other == own) continue;
-            double const distance = squares[own] + squares[other] - 2.0 * static_cast<double>(products.row(row)[other]);
-            if (least < 0.0 || distance < least) least = distance > 0.0 ? distance : 0.0;
-        }
-        nearest[own] = least;
+
+    using Shared = FoldRoom<double>;
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+        Index const own = first + team.index;
+        Real const* const products_of_row = products.row(team.index);
+        constexpr double far = std::numeric_limits<double>::infinity();
+        double const distance = fold(
+            team, room, products.cols, far,
+            [&](Index other) {
+                if (other == own) return far;
+                return squares[own] + squares[other] - 2.0 * static_cast<double>(products_of_row[other]);
+            },
+            [](double a, double b) { return b < a ? b : a; });
+        team.each(1, [&](Index) { nearest[own] = distance > 0.0 ? distance : 0.0; });
     }
 };
 
@@ -202,9 +310,9 @@ void readout_cross_entropy(ThrustDevice<Real, System>& device, In<Real> z, In<Re
     detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         Real const* const weights = row_weights.empty() ? nullptr : row_weights.data + first;
         Real* const rows = row_losses.empty() ? nullptr : row_losses.data + first;
-        kernels::for_each(device, logits.rows,
-                          kernels::CrossEntropyRow<Real>{logits, targets.data + first, smoothing, factor, weights,
-                                                         nll + first, smoothed + first, rows});
+        kernels::for_each_team(device, logits.rows,
+                               kernels::CrossEntropyRow<Real>{logits, targets.data + first, smoothing, factor, weights,
+                                                              nll + first, smoothed + first, rows});
         detail::read_logits_backward(device, z.row_range(first, logits.rows), table, logits,
                                      detail::rows_of(dz, first, logits.rows), dtable, dbias);
     });
@@ -234,10 +342,8 @@ void readout_divergence(ThrustDevice<Real, System>& device, In<Real> x, In<Real>
         MatrixView<Real> const of_x(memory, rows, vocabulary), of_y(of_x.row(rows), rows, vocabulary);
         detail::read_logits(device, x.row_range(first, rows), table, bias, of_x);
         detail::read_logits(device, y.row_range(first, rows), table, bias, of_y);
-        Real const* const weights = row_weights.empty() ? nullptr : row_weights.data + first;
-        Real* const own = row_sums.empty() ? nullptr : row_sums.data + first;
-        kernels::for_each(device, rows,
-                          kernels::DivergenceRow<Real>{of_x, of_y, factor, weights, sums + first, own, slopes});
+        kernels::RowSums<Real> const to{sums, row_weights, row_sums};
+        kernels::for_each_team(device, rows, kernels::DivergenceRow<Real>{of_x, of_y, factor, to.from(first), slopes});
         detail::read_logits_backward(device, x.row_range(first, rows), table, of_x, detail::rows_of(dx, first, rows),
                                      dtable, dbias);
         detail::read_logits_backward(device, y.row_range(first, rows), table, of_y, detail::rows_of(dy, first, rows),
@@ -246,17 +352,20 @@ void readout_divergence(ThrustDevice<Real, System>& device, In<Real> x, In<Real>
     kernels::sum_terms(device, sums, x.rows, sums + x.rows, sum);
 }
 
-/// The most probable token of each row under logits = z table^T + bias; ties go to the lowest token.
+/// The most probable token of each row under logits = z table^T + bias; ties go to the lowest token. No more than 32 x 32
+/// logits are held at once.
 ///
 /// @param tokens             [N]
 /// @param log_probabilities  [N] takes log p of that token, or empty
 template <class Real, class System>
 void readout_argmax(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
                     VectorView<Token> tokens, OutVector<Real> log_probabilities = {}) {
-    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
-        Real* const to = log_probabilities.empty() ? nullptr : log_probabilities.data + first;
-        kernels::for_each(device, logits.rows, kernels::ArgmaxRow<Real>{logits, tokens.data + first, to});
-    });
+    using Best = kernels::BestOfTokens<Real>;
+    Index const slices = (table.rows + kernels::tokens_of_slice - 1) / kernels::tokens_of_slice;
+    Index const blocks = (z.rows + kernels::tile_rows - 1) / kernels::tile_rows;
+    MatrixView<Best> const best(device.template scratch_of<Best>(z.rows * slices), z.rows, slices);
+    kernels::for_each_team(device, blocks * slices, kernels::BestOfSlice<Real>{z, table, bias.data, best});
+    kernels::for_each(device, z.rows, kernels::BestOfSlices<Real>{best, tokens.data, log_probabilities.data});
 }
 
 /// log p [N] of one given token a row under logits = z table^T + bias.
@@ -266,7 +375,7 @@ template <class Real, class System>
 void readout_log_probabilities(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
                                TokenView tokens, OutVector<Real> log_probabilities) {
     detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
-        kernels::for_each(
+        kernels::for_each_team(
             device, logits.rows,
             kernels::LogProbabilityRow<Real>{logits, tokens.data + first, log_probabilities.data + first});
     });
@@ -282,9 +391,9 @@ void readout_top(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table,
                  MatrixView<Token> tokens, Out<Real> log_probabilities) {
     detail::require_top(tokens.cols, log_probabilities.cols, table.rows);
     detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
-        kernels::for_each(device, logits.rows,
-                          kernels::TopRow<Real>{logits, tokens.row_range(first, logits.rows),
-                                                log_probabilities.row_range(first, logits.rows)});
+        kernels::for_each_team(device, logits.rows,
+                               kernels::TopRow<Real>{logits, tokens.row_range(first, logits.rows),
+                                                     log_probabilities.row_range(first, logits.rows)});
     });
 }
 
@@ -294,9 +403,9 @@ void nearest_other_distance(ThrustDevice<Real, System>& device, In<Real> table, 
     Index const count = table.rows;
     double* const squares = device.sums(2 * count + kernels::sum_scratch(count));
     double* const nearest = squares + count;
-    kernels::for_each(device, count, kernels::SquaredLength<Real>{table, squares});
+    kernels::for_each_team(device, count, kernels::SquaredLength<Real>{table, squares});
     detail::for_each_logit_block(device, table, table, InVector<Real>{}, [&](Index first, MatrixView<Real> products) {
-        kernels::for_each(device, products.rows, kernels::NearestOther<Real>{products, first, squares, nearest});
+        kernels::for_each_team(device, products.rows, kernels::NearestOther<Real>{products, first, squares, nearest});
     });
     kernels::sum_terms(device, nearest, count, nearest + count, sum);
 }

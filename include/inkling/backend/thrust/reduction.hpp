@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/backend/thrust/detail/map.hpp>
+#include <inkling/backend/thrust/detail/team.hpp>
 
 namespace inkling::backend {
 
@@ -20,30 +21,57 @@ struct SquareBlock {
     }
 };
 
+/// What a row adds to a sum, with its weight; and where the sum of it goes.
+template <class Real>
+struct RowSums {
+    double* sums;  ///< [N]
+    VectorView<Real const> weights;
+    VectorView<Real> row_sums;
+
+    /// The same of rows first, first + 1 ..
+    [[nodiscard]] RowSums from(Index first) const {
+        auto const behind = [first](auto all) {
+            return all.empty() ? all : decltype(all){all.data + first, all.size - first};
+        };
+        return {sums + first, behind(weights), behind(row_sums)};
+    }
+    [[nodiscard]] INKLING_HOST_DEVICE double weight(Index row) const {
+        return weights.empty() ? 1.0 : static_cast<double>(weights.data[row]);
+    }
+    INKLING_HOST_DEVICE void put(Team const& team, double own) const {
+        team.each(1, [&](Index) {
+            Index const row = team.index;
+            sums[row] = weight(row) * own;
+            if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(sums[row]);
+        });
+    }
+};
+
 template <class Real>
 struct SquaredErrorRow {
     MatrixView<Real const> x, y;
     double factor;
-    double* sums;  ///< [N]
+    RowSums<Real> to;
     MatrixView<Real> dx, dy;
-    VectorView<Real const> weights;
-    VectorView<Real> row_sums;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
+
+    using Shared = FoldRoom<double>;
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+        Index const row = team.index;
         Real const* const a = x.row(row);
         Real const* const b = y.empty() ? nullptr : y.row(row);
         auto const difference = [=](Index i) { return b == nullptr ? a[i] : a[i] - b[i]; };
-        double const own = sum_of<double>(x.cols, [=](Index i) {
-            double const value = static_cast<double>(difference(i));
-            return value * value;
+        to.put(team, sum_of(team, room, x.cols, [=](Index i) {
+                   double const value = static_cast<double>(difference(i));
+                   return value * value;
+               }));
+        Real const slope = static_cast<Real>(2.0 * factor * to.weight(row));
+        if (dx.empty() && dy.empty()) return;
+        team.each(x.cols, [&](Index i) {
+            Real const own = slope * difference(i);
+            if (!dx.empty()) dx.row(row)[i] += own;
+            if (!dy.empty()) dy.row(row)[i] -= own;
         });
-        double const weight = weights.empty() ? 1.0 : static_cast<double>(weights.data[row]);
-        sums[row] = weight * own;
-        if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(sums[row]);
-        Real const slope = static_cast<Real>(2.0 * factor * weight);
-        if (!dx.empty())
-            for (Index i = 0; i < x.cols; ++i) dx.row(row)[i] += slope * difference(i);
-        if (!dy.empty())
-            for (Index i = 0; i < x.cols; ++i) dy.row(row)[i] -= slope * difference(i);
     }
 };
 
@@ -52,30 +80,31 @@ struct BentErrorRow {
     MatrixView<Real const> x, y;
     double bend;
     double factor;
-    double* sums;  ///< [N]
+    RowSums<Real> to;
     MatrixView<Real> dx, dy;
-    VectorView<Real const> weights;
-    VectorView<Real> row_sums;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
+
+    using Shared = FoldRoom<double>;
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+        Index const row = team.index;
         Real const* const a = x.row(row);
         Real const* const b = y.row(row);
         double const knee = bend;
-        double const weight = weights.empty() ? 1.0 : static_cast<double>(weights.data[row]);
-        sums[row] = weight * sum_of<double>(x.cols, [=](Index i) {
-                        double const difference = static_cast<double>(a[i] - b[i]);
-                        double const size = difference < 0.0 ? -difference : difference;
-                        return size < knee ? size * size / (2.0 * knee) : size - 0.5 * knee;
-                    });
-        if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(sums[row]);
-        Real const slope = static_cast<Real>(factor * weight);
-        for (Index i = 0; i < x.cols; ++i) {
+        to.put(team, sum_of(team, room, x.cols, [=](Index i) {
+                   double const difference = static_cast<double>(a[i] - b[i]);
+                   double const size = difference < 0.0 ? -difference : difference;
+                   return size < knee ? size * size / (2.0 * knee) : size - 0.5 * knee;
+               }));
+        Real const slope = static_cast<Real>(factor * to.weight(row));
+        if (dx.empty() && dy.empty()) return;
+        team.each(x.cols, [&](Index i) {
             Real const difference = a[i] - b[i];
             Real const size = difference < 0 ? -difference : difference;
             Real const sign = difference > 0 ? Real{1} : difference < 0 ? Real{-1} : Real{0};
             Real const own = slope * (size < static_cast<Real>(bend) ? difference / static_cast<Real>(bend) : sign);
             if (!dx.empty()) dx.row(row)[i] += own;
             if (!dy.empty()) dy.row(row)[i] -= own;
-        }
+        });
     }
 };
 
@@ -83,32 +112,33 @@ template <class Real>
 struct CosineRow {
     MatrixView<Real const> x, y;
     double factor;
-    double* sums;  ///< [N]
+    RowSums<Real> to;
     MatrixView<Real> dx, dy;
-    VectorView<Real const> weights;
-    VectorView<Real> row_sums;
-    INKLING_HOST_DEVICE void operator()(Index row) const {
+
+    using Shared = FoldRoom<double>;
+
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+        Index const row = team.index;
         Real const* const a = x.row(row);
         Real const* const b = y.row(row);
-        double const aa = dot(a, a), bb = dot(b, b);
-        detail::RowCosine const cosine(aa, bb, dot(a, b));
-        double const weight = weights.empty() ? 1.0 : static_cast<double>(weights.data[row]);
-        sums[row] = weight * cosine.cosine;
-        if (!row_sums.empty()) row_sums.data[row] = static_cast<Real>(sums[row]);
-        if (!dx.empty()) add_slope(cosine, weight, a, b, aa, dx.row(row));
-        if (!dy.empty()) add_slope(cosine, weight, b, a, bb, dy.row(row));
+        auto const product = [&](Real const* left, Real const* right) {
+            return sum_of(team, room, x.cols,
+                          [=](Index i) { return static_cast<double>(left[i]) * static_cast<double>(right[i]); });
+        };
+        double const aa = product(a, a), bb = product(b, b);
+        detail::RowCosine const cosine(aa, bb, product(a, b));
+        to.put(team, cosine.cosine);
+        double const weight = to.weight(row);
+        if (!dx.empty()) add_slope(team, cosine, weight, a, b, aa, dx.row(row));
+        if (!dy.empty()) add_slope(team, cosine, weight, b, a, bb, dy.row(row));
     }
 
 private:
-    INKLING_HOST_DEVICE double dot(Real const* left, Real const* right) const {
-        return sum_of<double>(x.cols,
-                              [=](Index i) { return static_cast<double>(left[i]) * static_cast<double>(right[i]); });
-    }
-    INKLING_HOST_DEVICE void add_slope(detail::RowCosine const& cosine, double weight, Real const* own,
-                                       Real const* other, double own_squared, Real* to) const {
+    INKLING_HOST_DEVICE void add_slope(Team const& team, detail::RowCosine const& cosine, double weight,
+                                       Real const* own, Real const* other, double own_squared, Real* slopes) const {
         Real const towards = static_cast<Real>(cosine.towards(factor * weight));
         Real const back = static_cast<Real>(cosine.back(factor * weight, own_squared));
-        for (Index i = 0; i < x.cols; ++i) to[i] = to[i] + towards * other[i] - back * own[i];
+        team.each(x.cols, [&](Index i) { slopes[i] = slopes[i] + towards * other[i] - back * own[i]; });
     }
 };
 
@@ -133,8 +163,8 @@ void squared_error(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, d
                    Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {},
                    OutVector<Real> row_sums = {}) {
     double* const terms = device.sums(x.rows + kernels::sum_scratch(x.rows));
-    kernels::for_each(device, x.rows,
-                      kernels::SquaredErrorRow<Real>{x, y, factor, terms, dx, dy, row_weights, row_sums});
+    kernels::for_each_team(device, x.rows,
+                           kernels::SquaredErrorRow<Real>{x, y, factor, {terms, row_weights, row_sums}, dx, dy});
     kernels::sum_terms(device, terms, x.rows, terms + x.rows, sum);
 }
 
@@ -149,8 +179,8 @@ template <class Real, class System>
 void bent_error(ThrustDevice<Real, System>& device, In<Real> x, In<Real> y, double bend, double factor, double* sum,
                 Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {}, OutVector<Real> row_sums = {}) {
     double* const terms = device.sums(x.rows + kernels::sum_scratch(x.rows));
-    kernels::for_each(device, x.rows,
-                      kernels::BentErrorRow<Real>{x, y, bend, factor, terms, dx, dy, row_weights, row_sums});
+    kernels::for_each_team(device, x.rows,
+                           kernels::BentErrorRow<Real>{x, y, bend, factor, {terms, row_weights, row_sums}, dx, dy});
     kernels::sum_terms(device, terms, x.rows, terms + x.rows, sum);
 }
 
@@ -167,7 +197,8 @@ void cosine_similarity(ThrustDevice<Real, System>& device, In<Real> x, In<Real> 
                        Out<Real> dx = {}, Out<Real> dy = {}, InVector<Real> row_weights = {},
                        OutVector<Real> row_sums = {}) {
     double* const terms = device.sums(x.rows + kernels::sum_scratch(x.rows));
-    kernels::for_each(device, x.rows, kernels::CosineRow<Real>{x, y, factor, terms, dx, dy, row_weights, row_sums});
+    kernels::for_each_team(device, x.rows,
+                           kernels::CosineRow<Real>{x, y, factor, {terms, row_weights, row_sums}, dx, dy});
     kernels::sum_terms(device, terms, x.rows, terms + x.rows, sum);
 }
 

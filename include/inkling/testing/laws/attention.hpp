@@ -101,14 +101,14 @@ template <Backend B>
         auto const v = random<B>(keys.rows() * cols, 3), dout = random<B>(queries.rows() * cols, 4);
         Padded<B> dq(device, q, cols, 3), dk(device, k, cols, 1), dv(device, v, cols, 5), dy(device, dout, cols, 0);
         Padded<B> out(device, dout, cols, 2), again(device, dout, cols, 0);
-        Padded<B> probabilities(device, random<B>(queries.rows() * c.heads * keys.segments().longest, 5),
-                                c.heads * keys.segments().longest, 1);
         DeviceArray<B, Index> const key_sentence(device, c.key_sentence);
         bool own = c.queries.size() == c.keys.size();
         for (std::size_t s = 0; s < c.key_sentence.size(); ++s) own = own && c.key_sentence[s] == static_cast<Index>(s);
         AttentionShape const shape{queries.segments(), keys.segments(), c.heads, own ? nullptr : key_sentence.data(),
                                    c.causal};
-        attention(device, shape, dq.view(), dk.view(), dv.view(), out.view(), probabilities.view());
+        Index const kept = attention_saved_cols(device, shape);
+        Padded<B> saved(device, random<B>(queries.rows() * kept, 5), kept, 1);
+        attention(device, shape, dq.view(), dk.view(), dv.view(), out.view(), saved.view());
         attention(device, shape, dq.view(), dk.view(), dv.view(), again.view(), {});
         auto const want =
             naive_attention<Real>(c.queries, c.keys, c.key_sentence, c.heads, c.causal, cols, q, k, v, dout);
@@ -116,10 +116,10 @@ template <Backend B>
         auto const name =
             message("attention of ", c.queries.size(), " sentences, ", c.heads, " heads, causal ", c.causal);
         auto found = first_of({far_apart(name, out.get(device), want.out, {rounding}),
-                               not_same(name + ", probabilities not kept", again.get(device), out.get(device))});
+                               not_same(name + ", nothing saved", again.get(device), out.get(device))});
         if (found.empty() && own) {
             Padded<B> sq(device, q, cols, 1), sk(device, k, cols, 2), sv(device, v, cols, 0);
-            attention_backward(device, shape, dq.view(), dk.view(), dv.view(), probabilities.view(), dy.view(),
+            attention_backward(device, shape, dq.view(), dk.view(), dv.view(), out.view(), saved.view(), dy.view(),
                                sq.view(), sk.view(), sv.view());
             double const sums = rounding * 16;  // keys gather the slopes of many queries
             found = first_of({far_apart(name + ", dq", sq.get(device), want.dq, {sums}),
@@ -145,14 +145,16 @@ template <Backend B>
             return DeviceArray<B>(device, std::vector<Real>(all.begin(), all.begin() + length * cols));
         };
         DeviceArray<B> const in_q = first(q), in_k = first(k), in_v = first(v), slope = first(dout);
-        DeviceArray<B> out(device, length * cols), p(device, length * heads * length), dq(device, length * cols);
+        DeviceArray<B> out(device, length * cols), dq(device, length * cols);
         DeviceArray<B> dk(device, length * cols), dv(device, length * cols);
         AttentionShape const shape{batch.segments(), batch.segments(), heads, nullptr, causal};
+        Index const kept = attention_saved_cols(device, shape);
+        DeviceArray<B> saved(device, length * kept);
         attention(device, shape, in_q.matrix(cols), in_k.matrix(cols), in_v.matrix(cols), out.matrix(cols),
-                  p.matrix(heads * length));
+                  saved.matrix(kept));
         if (slopes != nullptr) {
-            attention_backward(device, shape, in_q.matrix(cols), in_k.matrix(cols), in_v.matrix(cols),
-                               p.matrix(heads * length), slope.matrix(cols), dq.matrix(cols), dk.matrix(cols),
+            attention_backward(device, shape, in_q.matrix(cols), in_k.matrix(cols), in_v.matrix(cols), out.matrix(cols),
+                               saved.matrix(kept), slope.matrix(cols), dq.matrix(cols), dk.matrix(cols),
                                dv.matrix(cols));
             for (auto const* part : {&dq, &dk, &dv})
                 for (Real const value : part->get(device)) slopes->push_back(value);
@@ -208,7 +210,6 @@ template <Backend B>
     auto const q = random<B>(batch.rows() * cols, 1), k = random<B>(batch.rows() * cols, 2);
     auto const v = random<B>(batch.rows() * cols, 3), dout = random<B>(batch.rows() * cols, 4);
     Padded<B> dq(device, q, cols, 3), dk(device, k, cols, 1), dv(device, v, cols, 5), dy(device, dout, cols, 0);
-    Index const scores = heads * batch.segments().longest;
     for (bool const causal : {false, true})
         for (Index const reach : {0, 1, 3, 100}) {
             Index const distances = 2 * reach + 1;
@@ -216,24 +217,23 @@ template <Backend B>
             auto const name = message("attention by distance, reach ", reach, ", causal ", causal);
             AttentionShape const shape{batch.segments(), batch.segments(), heads, nullptr, causal};
             Padded<B> by_distance(device, bias, distances, 2), out(device, dout, cols, 2), again(device, dout, cols, 0);
-            Padded<B> probabilities(device, random<B>(batch.rows() * scores, 5), scores, 1);
-            attention(device, shape, dq.view(), dk.view(), dv.view(), out.view(), probabilities.view(),
-                      by_distance.view());
+            Index const kept = attention_saved_cols(device, shape);
+            Padded<B> saved(device, random<B>(batch.rows() * kept, 5), kept, 1);
+            attention(device, shape, dq.view(), dk.view(), dv.view(), out.view(), saved.view(), by_distance.view());
             attention(device, shape, dq.view(), dk.view(), dv.view(), again.view(), {}, by_distance.view());
             auto const want = naive_attention<Real>(lengths, lengths, own, heads, causal, cols, q, k, v, dout, bias);
             Padded<B> sq(device, q, cols, 1), sk(device, k, cols, 2), sv(device, v, cols, 0);
             Padded<B> sb(device, random<B>(4 * heads * distances, 7), heads * distances, 3);
-            attention_backward(device, shape, dq.view(), dk.view(), dv.view(), probabilities.view(), dy.view(),
-                               sq.view(), sk.view(), sv.view(), sb.view());
+            attention_backward(device, shape, dq.view(), dk.view(), dv.view(), out.view(), saved.view(), dy.view(),
+                               sq.view(), sk.view(), sv.view(), by_distance.view(), sb.view());
             double const rounding = unit<B>() * 256 * std::sqrt(static_cast<double>(width));
             double const sums = rounding * 16;  // keys and distances gather the slopes of many queries
-            auto const found =
-                first_of({far_apart(name, out.get(device), want.out, {rounding}),
-                          not_same(name + ", probabilities not kept", again.get(device), out.get(device)),
-                          far_apart(name + ", dq", sq.get(device), want.dq, {sums}),
-                          far_apart(name + ", dk", sk.get(device), want.dk, {sums}),
-                          far_apart(name + ", dv", sv.get(device), want.dv, {sums}),
-                          far_apart(name + ", dbias", sb.get(device), want.dbias, {sums * 4})});
+            auto const found = first_of({far_apart(name, out.get(device), want.out, {rounding}),
+                                         not_same(name + ", nothing saved", again.get(device), out.get(device)),
+                                         far_apart(name + ", dq", sq.get(device), want.dq, {sums}),
+                                         far_apart(name + ", dk", sk.get(device), want.dk, {sums}),
+                                         far_apart(name + ", dv", sv.get(device), want.dv, {sums}),
+                                         far_apart(name + ", dbias", sb.get(device), want.dbias, {sums * 4})});
             if (!found.empty()) return found;
         }
     return {};

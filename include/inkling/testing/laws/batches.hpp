@@ -29,10 +29,11 @@ template <Backend B>
             };
             Padded<B> a(device, cut(x), cols), b(device, cut(y), cols), c(device, cut(z), cols);
             Padded<B> out(device, cut(z), cols), dk(device, cut(z), cols), dv(device, cut(z), cols);
-            Index const seen = part.segments().longest;
-            Padded<B> probabilities(device, std::vector<Real>(static_cast<std::size_t>(count * 2 * seen)), 2 * seen);
             Padded<B> statistics(device, std::vector<Real>(static_cast<std::size_t>(count * 2)), 2);
             AttentionShape const shape{part.segments(), part.segments(), 2, nullptr, verb == 7 || verb == 12};
+            Index const kept = attention_saved_cols(device, shape);
+            Padded<B> saved(device, std::vector<Real>(static_cast<std::size_t>(count * kept)), kept);
+            Padded<B> mixed(device, cut(z), cols);
             DeviceArray<B, Index> const sequences(
                 device, sentence < 0 ? numbers : std::vector<Index>{numbers[static_cast<std::size_t>(sentence)]});
             std::vector<Real> repeated;
@@ -57,9 +58,9 @@ template <Backend B>
                 case 7: attention(device, shape, a.view(), b.view(), c.view(), out.view(), {}); break;
                 case 8:
                 case 12:
-                    attention(device, shape, a.view(), b.view(), c.view(), out.view(), probabilities.view());
-                    attention_backward(device, shape, a.view(), b.view(), c.view(), probabilities.view(), c.view(),
-                                       out.view(), dk.view(), dv.view());
+                    attention(device, shape, a.view(), b.view(), c.view(), mixed.view(), saved.view());
+                    attention_backward(device, shape, a.view(), b.view(), c.view(), mixed.view(), saved.view(),
+                                       c.view(), out.view(), dk.view(), dv.view());
                     add(device, out.view(), dk.view(), out.view());
                     add(device, out.view(), dv.view(), out.view());
                     break;

@@ -190,37 +190,49 @@ template <Backend B>
 template <Backend B>
 [[nodiscard]] std::string readout_argmax_names_the_most_probable_token(B& device) {
     using Real = ScalarOf<B>;
-    Index const rows = 300, vocabulary = 50, width = 9;
-    auto const z = random<B>(rows * width, 1), b = random<B>(vocabulary, 3);
-    auto t = random<B>(vocabulary * width, 2);
-    std::copy_n(t.begin(), width, t.begin() + 7 * width);  // token 7 is token 0: ties go to the lower number
-    auto even = b;
-    even[7] = even[0];
-    DeviceArray<B> const table(device, t), bias(device, even);
-    DeviceArray<B, Token> tokens(device, rows), again(device, rows);
-    DeviceArray<B> log_probabilities(device, rows);
-    Padded<B> in(device, z, width, 3);
-    readout_argmax(device, in.view(), table.matrix(width), bias.vector(), tokens.vector(), log_probabilities.vector());
-    readout_argmax(device, in.view(), table.matrix(width), bias.vector(), again.vector());
-    auto const logits =
-        naive_product(z, false, t, true, rows, vocabulary, width, static_cast<std::vector<Real>*>(nullptr), &even);
-    auto const got = tokens.get(device);
-    std::vector<double> log_p;
-    for (Index i = 0; i < rows; ++i) {
-        double const* const row = logits.values.data() + i * vocabulary;
-        double const top = *std::max_element(row, row + vocabulary);
-        Token const token = got[static_cast<std::size_t>(i)];
-        double const slack =
-            logits.tolerance[static_cast<std::size_t>(i * vocabulary + std::clamp<Index>(token, 0, vocabulary - 1))];
-        if (token < 0 || token >= vocabulary || token == 7 || row[token] < top - 2 * slack)
-            return message("readout_argmax: row ", i, " gives token ", token, ", which is not the most probable");
-        double total = 0.0;
-        for (Index v = 0; v < vocabulary; ++v) total += std::exp(row[v] - top);
-        log_p.push_back(-std::log(total));
+    Index const rows = 300, width = 9;
+    for (Index const vocabulary : {50, 2600}) {
+        auto const z = random<B>(rows * width, 1), b = random<B>(vocabulary, 3);
+        auto t = random<B>(vocabulary * width, 2);
+        auto even = b;
+        std::vector<Index> const twins{7, vocabulary - 5};  // each is another token again: ties go to the lower number
+        for (Index const twin : twins) {
+            Index const first = twin / 7 - 1;
+            for (Index i = first * width; i < (first + 1) * width; ++i) t[static_cast<std::size_t>(i)] *= Real{4};
+            std::copy_n(t.begin() + first * width, width, t.begin() + twin * width);
+            even[static_cast<std::size_t>(twin)] = even[static_cast<std::size_t>(first)];
+        }
+        DeviceArray<B> const table(device, t), bias(device, even);
+        DeviceArray<B, Token> tokens(device, rows), again(device, rows);
+        DeviceArray<B> log_probabilities(device, rows);
+        Padded<B> in(device, z, width, 3);
+        readout_argmax(device, in.view(), table.matrix(width), bias.vector(), tokens.vector(),
+                       log_probabilities.vector());
+        readout_argmax(device, in.view(), table.matrix(width), bias.vector(), again.vector());
+        auto const logits =
+            naive_product(z, false, t, true, rows, vocabulary, width, static_cast<std::vector<Real>*>(nullptr), &even);
+        auto const got = tokens.get(device);
+        std::vector<double> log_p;
+        for (Index i = 0; i < rows; ++i) {
+            double const* const row = logits.values.data() + i * vocabulary;
+            double const top = *std::max_element(row, row + vocabulary);
+            Token const token = got[static_cast<std::size_t>(i)];
+            double const slack =
+                logits
+                    .tolerance[static_cast<std::size_t>(i * vocabulary + std::clamp<Index>(token, 0, vocabulary - 1))];
+            if (token < 0 || token >= vocabulary || token == twins[0] || token == twins[1]
+                || row[token] < top - 2 * slack)
+                return message("readout_argmax: row ", i, " gives token ", token, ", which is not the most probable");
+            double total = 0.0;
+            for (Index v = 0; v < vocabulary; ++v) total += std::exp(row[v] - top);
+            log_p.push_back(-std::log(total));
+        }
+        auto const found = first_of(
+            {not_same("readout_argmax without probabilities", again.get(device), got),
+             far_apart("readout_argmax, log probability", log_probabilities.get(device), log_p, {unit<B>() * 512})});
+        if (!found.empty()) return found;
     }
-    return first_of(
-        {not_same("readout_argmax without probabilities", again.get(device), got),
-         far_apart("readout_argmax, log probability", log_probabilities.get(device), log_p, {unit<B>() * 512})});
+    return {};
 }
 
 /// The K best tokens of a row are those of its sorted logits, the first of them the one that readout_argmax names; and

@@ -1,0 +1,215 @@
+#pragma once
+
+#include <inkling/backend/cuda/buffer.hpp>
+#include <inkling/backend/cuda/check.hpp>
+#include <inkling/core/hash.hpp>
+#include <inkling/core/index.hpp>
+
+#include <cublasLt.h>
+#include <cublas_v2.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+
+namespace inkling::backend {
+
+/// How products of floats are multiplied; sums, weights and all other numbers are single precision.
+enum class CudaPrecision {
+    single,  ///< 24 bits of a factor count
+    tf32,    ///< 11 bits, by tensor cores
+    bf16,    ///< 8 bits, by tensor cores, twice as fast
+};
+
+namespace detail {
+
+/// A product as cuBLAS sees it: result [M, N] = left [M, K] right [K, N], all by columns.
+template <class Real>
+struct ColumnProduct {
+    cublasOperation_t left_operation, right_operation;
+    Index rows, cols, depth;
+    Real const* left;
+    Index left_stride;
+    Real const* right;
+    Index right_stride;
+    Real* result;
+    Index result_stride;
+    bool accumulate;
+    Real const* bias;  ///< [M], added to every column; or null
+};
+
+/// Products of one stream, by cuBLAS; of floats by cuBLASLt, which adds the bias on the way.
+///
+/// What cuBLASLt chooses for a shape is kept, so that it is asked once.
+class Multiplier {
+public:
+    Multiplier() = default;
+    /// @throws Error when cuBLAS cannot be had
+    Multiplier(cudaStream_t stream, CudaPrecision precision)
+        : stream_(stream), precision_(precision), memory_(workspace_bytes) {
+        cublasHandle_t handle = nullptr;
+        check_cublas(cublasCreate(&handle), "cublasCreate");
+        handle_.reset(handle);
+        check_cublas(cublasSetStream(handle, stream), "cublasSetStream");
+        check_cublas(cublasSetWorkspace(handle, memory_.data(), workspace_bytes), "cublasSetWorkspace");
+    }
+
+    /// @return whether the bias is added: doubles, and shapes that cuBLASLt has nothing for, leave it to the caller
+    [[nodiscard]] bool operator()(ColumnProduct<float> const& product) {
+        if (multiply_with_bias(product)) return true;
+        float const one = 1.0F, kept = product.accumulate ? 1.0F : 0.0F;
+        check_cublas(cublasGemmEx_64(handle_.get(), product.left_operation, product.right_operation, product.rows,
+                                     product.cols, product.depth, &one, product.left, CUDA_R_32F, product.left_stride,
+                                     product.right, CUDA_R_32F, product.right_stride, &kept, product.result, CUDA_R_32F,
+                                     product.result_stride, compute_type(), CUBLAS_GEMM_DEFAULT),
+                     "cublasGemmEx_64");
+        return product.bias == nullptr;
+    }
+    [[nodiscard]] bool operator()(ColumnProduct<double> const& product) {
+        double const one = 1.0, kept = product.accumulate ? 1.0 : 0.0;
+        check_cublas(cublasDgemm_64(handle_.get(), product.left_operation, product.right_operation, product.rows,
+                                    product.cols, product.depth, &one, product.left, product.left_stride, product.right,
+                                    product.right_stride, &kept, product.result, product.result_stride),
+                     "cublasDgemm_64");
+        return product.bias == nullptr;
+    }
+
+private:
+    static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what cuBLAS asks for on Hopper
+
+    /// What a choice depends on.
+    struct Shape {
+        std::array<Index, 6> sizes;
+        std::array<std::uint32_t, 4> alignments;
+        bool left_transposed, right_transposed, accumulate, bias;
+        bool operator==(Shape const&) const = default;
+    };
+    struct HashShape {
+        std::size_t operator()(Shape const& shape) const {
+            Hash hash(0);
+            for (Index const size : shape.sizes) hash.add(static_cast<std::uint64_t>(size));
+            for (std::uint32_t const alignment : shape.alignments) hash.add(alignment);
+            hash.add(static_cast<std::uint64_t>(shape.left_transposed)
+                     | static_cast<std::uint64_t>(shape.right_transposed) << 1
+                     | static_cast<std::uint64_t>(shape.accumulate) << 2 | static_cast<std::uint64_t>(shape.bias) << 3);
+            return static_cast<std::size_t>(hash.value());
+        }
+    };
+    struct Destroy {
+        void operator()(cublasHandle_t handle) const { cublasDestroy(handle); }
+    };
+
+    /// cuBLASLt's words for a product, in memory of its own.
+    struct Description {
+        cublasLtMatmulDescOpaque_t operation;
+        cublasLtMatrixLayoutOpaque_t left, right, result;
+    };
+
+    /// The largest power of two, up to 256, that divides an address.
+    [[nodiscard]] static std::uint32_t alignment_of(void const* pointer) {
+        auto const address = reinterpret_cast<std::uintptr_t>(pointer);
+        return address == 0 ? 256U : 1U << std::min(8, std::countr_zero(address));
+    }
+    [[nodiscard]] cublasComputeType_t compute_type() const {
+        switch (precision_) {
+            case CudaPrecision::tf32: return CUBLAS_COMPUTE_32F_FAST_TF32;
+            case CudaPrecision::bf16: return CUBLAS_COMPUTE_32F_FAST_16BF;
+            case CudaPrecision::single: break;
+        }
+        return CUBLAS_COMPUTE_32F;
+    }
+
+    template <class Value>
+    static void set(cublasLtMatmulDescOpaque_t& operation, cublasLtMatmulDescAttributes_t name, Value const& value) {
+        check_cublas(cublasLtMatmulDescSetAttribute(&operation, name, &value, sizeof(value)),
+                     "cublasLtMatmulDescSetAttribute");
+    }
+    template <class Value>
+    static void set(cublasLtMatmulPreferenceOpaque_t& wish, cublasLtMatmulPreferenceAttributes_t name,
+                    Value const& value) {
+        check_cublas(cublasLtMatmulPreferenceSetAttribute(&wish, name, &value, sizeof(value)),
+                     "cublasLtMatmulPreferenceSetAttribute");
+    }
+    static void lay_out(cublasLtMatrixLayoutOpaque_t& layout, cublasOperation_t operation, Index rows, Index cols,
+                        Index stride) {
+        if (operation != CUBLAS_OP_N) std::swap(rows, cols);
+        check_cublas(cublasLtMatrixLayoutInit(&layout, CUDA_R_32F, static_cast<std::uint64_t>(rows),
+                                              static_cast<std::uint64_t>(cols), stride),
+                     "cublasLtMatrixLayoutInit");
+    }
+
+    [[nodiscard]] Description describe(ColumnProduct<float> const& product) const {
+        Description about{};
+        check_cublas(cublasLtMatmulDescInit(&about.operation, compute_type(), CUDA_R_32F), "cublasLtMatmulDescInit");
+        set(about.operation, CUBLASLT_MATMUL_DESC_TRANSA, product.left_operation);
+        set(about.operation, CUBLASLT_MATMUL_DESC_TRANSB, product.right_operation);
+        if (product.bias != nullptr) {
+            set(about.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+            set(about.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, product.bias);
+        }
+        lay_out(about.left, product.left_operation, product.rows, product.depth, product.left_stride);
+        lay_out(about.right, product.right_operation, product.depth, product.cols, product.right_stride);
+        lay_out(about.result, CUBLAS_OP_N, product.rows, product.cols, product.result_stride);
+        return about;
+    }
+
+    /// What cuBLASLt would do with a shape; nothing where it has no way.
+    [[nodiscard]] std::optional<cublasLtMatmulAlgo_t> choice(Description& about, Shape const& shape) {
+        auto const known = choices_.find(shape);
+        if (known != choices_.end()) return known->second;
+        cublasLtMatmulPreferenceOpaque_t wish{};
+        check_cublas(cublasLtMatmulPreferenceInit(&wish), "cublasLtMatmulPreferenceInit");
+        set(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
+        set(wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, shape.alignments[0]);
+        set(wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, shape.alignments[1]);
+        set(wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, shape.alignments[2]);
+        set(wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, shape.alignments[2]);
+        cublasLtMatmulHeuristicResult_t found{};
+        int count = 0;
+        cublasStatus_t const status =
+            cublasLtMatmulAlgoGetHeuristic(products(), &about.operation, &about.left, &about.right, &about.result,
+                                           &about.result, &wish, 1, &found, &count);
+        if (status != CUBLAS_STATUS_NOT_SUPPORTED) check_cublas(status, "cublasLtMatmulAlgoGetHeuristic");
+        bool const any = status == CUBLAS_STATUS_SUCCESS && count > 0;
+        return choices_.emplace(shape, any ? std::optional(found.algo) : std::nullopt).first->second;
+    }
+
+    /// @return false where cuBLASLt has no way to do it
+    [[nodiscard]] bool multiply_with_bias(ColumnProduct<float> const& product) {
+        Description about = describe(product);
+        Shape const shape{{product.rows, product.cols, product.depth, product.left_stride, product.right_stride,
+                           product.result_stride},
+                          {alignment_of(product.left), alignment_of(product.right), alignment_of(product.result),
+                           alignment_of(product.bias)},
+                          product.left_operation != CUBLAS_OP_N,
+                          product.right_operation != CUBLAS_OP_N,
+                          product.accumulate,
+                          product.bias != nullptr};
+        auto const chosen = choice(about, shape);
+        if (!chosen) return false;
+        float const one = 1.0F, kept = product.accumulate ? 1.0F : 0.0F;
+        check_cublas(cublasLtMatmul(products(), &about.operation, &one, product.left, &about.left, product.right,
+                                    &about.right, &kept, product.result, &about.result, product.result, &about.result,
+                                    &*chosen, memory_.data(), workspace_bytes, stream_),
+                     "cublasLtMatmul");
+        return true;
+    }
+    /// A handle of cuBLAS is one of cuBLASLt.
+    [[nodiscard]] cublasLtHandle_t products() const { return reinterpret_cast<cublasLtHandle_t>(handle_.get()); }
+
+    cudaStream_t stream_ = nullptr;
+    CudaPrecision precision_ = CudaPrecision::single;
+    CudaBuffer<std::byte> memory_;
+    std::unique_ptr<std::remove_pointer_t<cublasHandle_t>, Destroy> handle_;
+    std::unordered_map<Shape, std::optional<cublasLtMatmulAlgo_t>, HashShape> choices_;
+};
+
+}  // namespace detail
+}  // namespace inkling::backend
