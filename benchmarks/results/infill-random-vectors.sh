@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Multi30k's English captions: gaps filled by SED, with frozen vectors that know nothing.
+# figure: not yet measured
+# data: multi30k/train.en multi30k/val.en multi30k/test2016.en
+source benchmarks/results/infill.bash
+learn --random-vectors
+fill
