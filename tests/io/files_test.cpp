@@ -1,4 +1,5 @@
 #include <inkling/io/atomic_file.hpp>
+#include <inkling/io/file_lock.hpp>
 #include <inkling/io/lines.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/io/npy.hpp>
@@ -574,4 +575,32 @@ TEST_CASE("model file: a model that cannot be written leaves the old file") {
     }
     CHECK(contents_of(folder / "m") == "old");
     CHECK(folder.files() == 1);
+}
+
+TEST_CASE("FileLock: a name is one user's at a time, and nothing is left of it") {
+    TemporaryFolder const folder;
+    auto const path = folder / "run";
+    std::string const refusal = "inkling::io::FileLock: file '" + path.string() + "' is in use by another run";
+    {
+        io::FileLock const first(path);
+        CHECK_THROWS_WITH_AS(io::FileLock{path}, refusal.c_str(), Error);
+        io::FileLock const other(folder / "another");
+        CHECK_THROWS_WITH_AS(io::FileLock{path}, refusal.c_str(), Error);  // a refusal gives nothing up
+        pid_t const child = ::fork();
+        if (child == 0) {
+            try {
+                io::FileLock const second(path);
+            } catch (Error const&) { ::_exit(3); }
+            ::_exit(0);
+        }
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        CHECK(WIFEXITED(status));
+        CHECK(WEXITSTATUS(status) == 3);
+    }
+    CHECK(std::filesystem::is_empty(folder.path()));
+    put(folder / "run.lock", "");  // what a program that was killed has left locks nobody out
+    { io::FileLock const again(path); }
+    CHECK(std::filesystem::is_empty(folder.path()));
+    CHECK_THROWS_AS(io::FileLock(folder / "none" / "run"), Error);
 }

@@ -285,6 +285,25 @@ TEST_CASE("a checkpoint of another run is refused, and so is one that is damaged
     CHECK_SAYS(fit(options), "run'");
 }
 
+TEST_CASE("two runs towards one checkpoint are refused, and the second one loses nothing") {
+    TemporaryFolder const folder;
+    Options options = thirty();
+    options.checkpoint = folder / "run";
+    Pipeline pipeline = fresh();
+    auto const before = weights_of(pipeline);
+    auto const corpus = training_text();
+    {
+        io::FileLock const another(options.checkpoint);
+        CHECK_THROWS_WITH_AS(
+            Trainer<Pipeline>(pipeline, options).fit(corpus),
+            ("inkling::io::FileLock: file '" + options.checkpoint.string() + "' is in use by another run").c_str(),
+            Error);
+    }
+    CHECK(weights_of(pipeline) == before);
+    CHECK(Trainer<Pipeline>(pipeline, options).fit(corpus).end == TrainingReport::End::budget);
+    CHECK(!std::filesystem::exists(folder / "run.lock"));
+}
+
 TEST_CASE("a signal ends the training in good order, with a checkpoint") {
     TemporaryFolder const folder;
     auto options = thirty();

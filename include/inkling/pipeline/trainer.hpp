@@ -2,6 +2,7 @@
 
 #include <inkling/core/hash.hpp>
 #include <inkling/io/atomic_file.hpp>
+#include <inkling/io/file_lock.hpp>
 #include <inkling/metric/bleu.hpp>       // what held-out text is scored by
 #include <inkling/objective/levels.hpp>  // levels are drawn evenly where a user says nothing
 #include <inkling/pipeline/training.hpp>
@@ -102,7 +103,7 @@ public:
     /// on with them, and with the batches from the start.
     /// @param held_out  pairs to validate on; null or empty: the last weights, or their moving average, are the result
     /// @throws Error when a sentence is too long for the model or of another vocabulary, a file cannot be read
-    ///         or written, a checkpoint is of other options or texts, or the loss is not finite. The weights are then
+    ///         or written, a checkpoint is of other options or texts, or another run writes to it, or the loss is not finite. The weights are then
     ///         as the last update left them
     TrainingReport fit(text::ParallelCorpus const& corpus, text::ParallelCorpus const* held_out = nullptr) {
         bool const validates = held_out != nullptr && !held_out->empty();
@@ -129,7 +130,9 @@ public:
                 train::BestCheckpointsOptions{.keep = options_.average_best, .higher_is_better = scores_bleu()});
         run_options_ = run_options(corpus, validates ? held_out : nullptr);
         double seconds_before = 0.0;
+        std::optional<io::FileLock> alone;
         if (!options_.checkpoint.empty()) {
+            alone.emplace(options_.checkpoint);
             if (std::filesystem::exists(options_.checkpoint)) seconds_before = resume(plan);
             io::AtomicFile const could_be_written(options_.checkpoint);
         }
