@@ -96,3 +96,29 @@ TEST_CASE("Cpu: memory that cannot be had is an error that names its size") {
     CHECK(second.data() == place);
     CHECK(second.size() == 5);
 }
+
+TEST_CASE_TEMPLATE("Cpu: a product with a packed factor has the bits of the product", Real, float, double) {
+    backend::Cpu<Real> device({.threads = 2});
+    Index const lanes = backend::detail::panel_width<Real>;
+    for (Index const rows : {1, 3, 14, 15, 130})
+        for (Index const cols : {lanes, 3 * lanes, 8 * lanes})
+            for (Index const depth : {1, 17, 256, 1025, 2100}) {  // sums of more than one block of terms, too
+                CAPTURE(rows);
+                CAPTURE(cols);
+                CAPTURE(depth);
+                auto const left = testing::random_values<Real>(rows * depth, 1);
+                auto const matrix = testing::random_values<Real>(cols * depth, 2);
+                auto const bias = testing::random_values<Real>(cols, 3);
+                MatrixView<Real const> const a(left.data(), rows, depth), b(matrix.data(), cols, depth);
+                std::vector<Real> packed(matrix.size()), want(static_cast<std::size_t>(rows * cols), Real{7});
+                auto got = want;
+                REQUIRE(can_pack(device, cols));
+                pack(device, b, packed.data());
+                product(device, a, backend::Orientation::plain, b, backend::Orientation::transposed,
+                        MatrixView<Real>(want.data(), rows, cols), false, {bias.data(), cols});
+                product_with_packed(device, a, static_cast<Real const*>(packed.data()),
+                                    MatrixView<Real>(got.data(), rows, cols), {bias.data(), cols});
+                CHECK(got == want);
+            }
+    CHECK(!can_pack(device, lanes + 1));
+}

@@ -575,3 +575,40 @@ TEST_CASE("Dropout: each use in a pass draws its own mask, and the backward pass
     CHECK(a == c);
     CHECK(std::set<double>(a.begin(), a.end()) == std::set<double>{0.0, 2.0});
 }
+
+TEST_CASE("PackedWeights: a layer gives the same bits with them as without, whatever its width") {
+    for (Index const width : {8, 16, 24, 32}) {  // of which some fill the panels of a product
+        CAPTURE(width);
+        Problem problem;
+        nn::TransformerLayer const layer(
+            problem.layout, "layer",
+            nn::TransformerLayerOptions{.width = width, .heads = 2, .hidden = 3 * width, .cross = true});
+        problem.randomize();
+        Batch const queries(problem.device, {3, 20, 1}), keys(problem.device, {5, 2, 9});
+        Values const x = testing::random_values<double>(queries.rows() * width, 4),
+                     source = testing::random_values<double>(keys.rows() * width, 5);
+        auto const run = [&](nn::PackedWeights<Device> const* packed) {
+            Pass pass = problem.pass(false);
+            pass.packed = packed;
+            View const keys_values = pass.take(keys.rows(), 2 * width), y = pass.take(queries.rows(), width);
+            layer.cross_attention.key_value().forward(pass, ConstView(source.data(), keys.rows(), width), keys_values);
+            layer.forward(pass, queries.segments(), ConstView(x.data(), queries.rows(), width), y,
+                          {queries.segments(), keys.segments()}, keys_values);
+            return Values(y.data, y.data + y.size());
+        };
+        nn::PackedWeights<Device> packed;
+        packed.update(problem.device, problem.layout, problem.weights.data());
+        CHECK(run(&packed) == run(nullptr));
+        if constexpr (backend::PacksFactors<Device>) {
+            bool const fits = can_pack(problem.device, width);
+            CHECK((packed.find(layer.cross_attention.key_value().weight) != nullptr) == fits);
+            CHECK((packed.find(layer.self_attention.query_key_value) != nullptr) == fits);
+            CHECK(packed.find({problem.layout.size() - width, 1, width}) == nullptr);  // a bias
+            problem.weights[0] += 1.0;
+            Values const stale = run(&packed);
+            CHECK((stale != run(nullptr)) == fits);  // a copy: it is packed again, or is of other weights
+            packed.update(problem.device, problem.layout, problem.weights.data());
+            CHECK(run(&packed) == run(nullptr));
+        }
+    }
+}

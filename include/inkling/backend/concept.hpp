@@ -166,6 +166,15 @@ concept HasReadouts =
        }
     && requires(B& device, VectorIn<B> vector, VectorOut<B> vector_out) { average(device, 0.5, vector, vector_out); };
 
+/// What a backend may have besides: products that are faster where the right factor was laid out for them beforehand.
+template <class B>
+concept PacksFactors =
+    requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, typename B::Scalar* to) {
+        { can_pack(device, Index{}) } -> std::same_as<bool>;
+        pack(device, in, to);
+        product_with_packed(device, in, static_cast<typename B::Scalar const*>(to), out, vector);
+    };
+
 }  // namespace backend
 
 /// Storage and verbs of one kind of device. Models: backend::Cpu, ThrustHost, Cuda.

@@ -60,14 +60,14 @@ struct Attention {
         require(heads > 0 && width % heads == 0, "inkling::nn::Attention: ", name, " has width ", width, " and ", heads,
                 " heads, expected the heads to divide the width");
         if (!names.joined.empty()) {
-            query_key_value = layout.add_matrix(names.joined + "weight", 3 * width, width, Initializer::fan_in(width));
+            query_key_value = layout.add_map(names.joined + "weight", 3 * width, width);
             query_key_value_bias = layout.add_vector(names.joined + "bias", 3 * width, Initializer::zero());
             output = Linear(layout, names.output, width, width, true);
             return;
         }
-        Parameter const query = layout.add_matrix(names.query + ".weight", width, width, Initializer::fan_in(width));
-        layout.add_matrix(names.key + ".weight", width, width, Initializer::fan_in(width));
-        layout.add_matrix(names.value + ".weight", width, width, Initializer::fan_in(width));
+        Parameter const query = layout.add_map(names.query + ".weight", width, width);
+        layout.add_map(names.key + ".weight", width, width);
+        layout.add_map(names.value + ".weight", width, width);
         Parameter const bias = layout.add_vector(names.query + ".bias", width, Initializer::zero());
         layout.add_vector(names.key + ".bias", width, Initializer::zero());
         layout.add_vector(names.value + ".bias", width, Initializer::zero());

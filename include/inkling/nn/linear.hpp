@@ -14,7 +14,7 @@ struct Linear {
     Linear() = default;
     Linear(Parameter weight_, Parameter bias_) : weight(weight_), bias(bias_) {}
     Linear(ParameterLayout& layout, std::string const& name, Index in, Index out, bool with_bias)
-        : weight(layout.add_matrix(name + ".weight", out, in, Initializer::fan_in(in))) {
+        : weight(layout.add_map(name + ".weight", out, in)) {
         if (with_bias) bias = layout.add_vector(name + ".bias", out, Initializer::zero());
     }
 
@@ -23,6 +23,9 @@ struct Linear {
     /// @param x [N, in], y [N, out]
     template <Backend B>
     void forward(Pass<B>& pass, MatrixView<typename B::Scalar const> x, MatrixView<typename B::Scalar> y) const {
+        if constexpr (backend::PacksFactors<B>)
+            if (auto const* const packed = pass.packed ? pass.packed->find(weight) : nullptr)
+                return product_with_packed(pass.device, x, packed, y, pass.vector(bias));
         product(pass.device, x, backend::Orientation::plain, pass.matrix(weight), backend::Orientation::transposed, y,
                 false, pass.vector(bias));
     }

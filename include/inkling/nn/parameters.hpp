@@ -66,6 +66,7 @@ public:
         Initializer initializer;
         bool trained = true;                 ///< the optimiser moves it
         bool stored = true;                  ///< model files hold it
+        bool multiplied = false;             ///< a linear map's matrix, which nothing else reads
         std::vector<std::string> aliases{};  ///< further names of the same weights
     };
 
@@ -74,6 +75,12 @@ public:
     ///         counts
     Parameter add_matrix(std::string name, Index rows, Index cols, Initializer initializer) {
         return add(std::move(name), {rows, cols}, {size_, rows, cols}, std::move(initializer));
+    }
+    /// Adds the matrix [out, in] of a linear map.  @throws Error as add_matrix
+    Parameter add_map(std::string name, Index out, Index in) {
+        Parameter const added = add_matrix(std::move(name), out, in, Initializer::fan_in(in));
+        entries_.back().multiplied = true;
+        return added;
     }
     /// Adds a vector [size] behind all that is there.  @throws Error as add_matrix
     Parameter add_vector(std::string name, Index size, Initializer initializer) {

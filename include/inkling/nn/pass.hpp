@@ -1,5 +1,6 @@
 #pragma once
 
+#include <inkling/nn/packed_weights.hpp>
 #include <inkling/nn/parameters.hpp>
 #include <inkling/nn/workspace.hpp>
 
@@ -20,6 +21,8 @@ struct Pass {
     Scalar* gradients = nullptr;
     double dropout_rate = 0.0;      ///< [0, 1); 0 outside training
     RandomStream dropout_stream{};  ///< its sequence counts the dropouts of this pass
+    /// of the weights as they are now, for faster products; null in training
+    PackedWeights<B> const* packed = nullptr;
 
     [[nodiscard]] MatrixView<Scalar const> matrix(Parameter p) const { return {weights + p.offset, p.rows, p.cols}; }
     [[nodiscard]] MatrixView<Scalar> matrix_gradient(Parameter p) const {

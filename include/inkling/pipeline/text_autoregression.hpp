@@ -82,7 +82,7 @@ template <class Space, class Model>
     && NextTokenModelOver<Model, Space>
 class TextAutoregression : public pipeline::TextModel<TextAutoregressionOptions<Space, Model>, Space, Model> {
     using Base = pipeline::TextModel<TextAutoregressionOptions<Space, Model>, Space, Model>;
-    using Base::model_, Base::options_, Base::space_, Base::tokenizer_, Base::weights_, Base::workers_;
+    using Base::borrow_worker, Base::fresh_pass, Base::model_, Base::options_, Base::space_, Base::tokenizer_;
 
 public:
     using typename Base::Device, typename Base::Options, typename Base::Scalar;
@@ -121,7 +121,7 @@ public:
         std::vector<Generated> result(sources.size());
         std::vector<Index> lengths;  // rows of the cache
         for (auto const& source : sources) lengths.push_back(longest(options, static_cast<Index>(source.size())) + 1);
-        auto worker = workers_.borrow(options_.device);
+        auto worker = borrow_worker();
         Index done = 0;
         for (auto const& group : pipeline::grouped(lengths, options.search.width, options.tokens_per_batch)) {
             if (options.stop.stop_requested()) break;
@@ -156,7 +156,7 @@ public:
                         token, ", expected one of a vocabulary of ", space_.vocabulary());
         }
         std::vector<std::vector<double>> result(targets.size());
-        auto worker = workers_.borrow(options_.device);
+        auto worker = borrow_worker();
         for (auto const& group : pipeline::grouped(lengths, 1, tokens_per_batch))
             score_group(*worker, sources, targets, group, result);
         return result;
@@ -247,8 +247,7 @@ private:
 
     void generate_group(Worker& worker, std::span<std::vector<Token> const> tokens, std::vector<Index> const& group,
                         SearchOptions const& options, std::vector<Generated>& result) const {
-        worker.workspace.reset();
-        nn::Pass<Device> pass{worker.device, worker.workspace, weights_.data()};
+        auto pass = fresh_pass(worker);
         worker.batch.clear();
         std::vector<Index> limits;
         for (Index const i : group) {
@@ -319,8 +318,7 @@ private:
     void score_group(Worker& worker, std::span<std::vector<Token> const> sources,
                      std::span<std::vector<Token> const> targets, std::vector<Index> const& group,
                      std::vector<std::vector<double>>& result) const {
-        worker.workspace.reset();
-        nn::Pass<Device> pass{worker.device, worker.workspace, weights_.data()};
+        auto pass = fresh_pass(worker);
         text::PackedBatch& batch = worker.batch;
         batch.clear();
         std::vector<Index> source_of;  // equal sources are read once

@@ -98,7 +98,7 @@ template <class Schedule, class Space, class Model, class Steps>
     && EmbeddingSpaceOn<Space, typename Model::Device> && DenoiserOver<Model, Space>
 class TextDiffusion : public pipeline::TextModel<TextDiffusionOptions<Schedule, Space, Model, Steps>, Space, Model> {
     using Base = pipeline::TextModel<TextDiffusionOptions<Schedule, Space, Model, Steps>, Space, Model>;
-    using Base::model_, Base::options_, Base::space_, Base::tokenizer_, Base::weights_, Base::workers_;
+    using Base::borrow_worker, Base::fresh_pass, Base::model_, Base::options_, Base::space_, Base::tokenizer_;
 
 public:
     using typename Base::Device, typename Base::Options, typename Base::Scalar;
@@ -304,7 +304,7 @@ private:
         std::vector<Generated> result(lengths.size());
         auto const plan = options_.sampler.plan(options_.schedule);
         sampler::require_valid(plan, where_);
-        auto worker = workers_.borrow(options_.device);
+        auto worker = borrow_worker();
         Index done = 0;
         for (auto const& group : pipeline::grouped(lengths, options.beams.candidates(), options.tokens_per_batch)) {
             if (options.stop.stop_requested()) break;
@@ -320,8 +320,7 @@ private:
     bool generate_group(Worker& worker, sampler::Plan const& plan, std::span<std::vector<Token> const> tokens,
                         std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
                         ListenerType& listener, std::vector<Generated>& result) const {
-        worker.workspace.reset();
-        nn::Pass<Device> pass{worker.device, worker.workspace, weights_.data()};
+        auto pass = fresh_pass(worker);
         text::PackedBatch& batch = worker.batch;
         batch.clear();
         for (Index const i : group) batch.add(tokens[static_cast<std::size_t>(i)], {}, i, wrapping());
@@ -390,8 +389,7 @@ private:
     bool infill_group(Worker& worker, sampler::Plan const& plan, text::JoinedBatch const& lines,
                       std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
                       ListenerType& listener, std::vector<Generated>& result) const {
-        worker.workspace.reset();
-        nn::Pass<Device> pass{worker.device, worker.workspace, weights_.data()};
+        auto pass = fresh_pass(worker);
         Index const candidates = options.beams.candidates();
         text::JoinedBatch joined;
         std::vector<Index> sequences, sources;

@@ -3,6 +3,7 @@
 #include <inkling/core/error.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/nn/parameters.hpp>
+#include <inkling/nn/pass.hpp>
 #include <inkling/pipeline/embeddings.hpp>
 #include <inkling/pipeline/held_tokenizer.hpp>
 #include <inkling/pipeline/weights_file.hpp>
@@ -85,6 +86,21 @@ protected:
         std::vector<Scalar> host(static_cast<std::size_t>(layout_.size()));
         download(device, static_cast<Scalar const*>(weights_.data()), std::span<Scalar>(host));
         save_weights(path, configuration, tokenizer_, layout_, std::vector<float>(host.begin(), host.end()));
+    }
+
+    /// A worker whose packed weights are those of now.
+    [[nodiscard]] typename Workers<Device>::Loan borrow_worker() const {
+        auto worker = workers_.borrow(options_.device);
+        worker->packed.update(worker->device, layout_, weights_.data());
+        return worker;
+    }
+    /// A pass over the model, in the worker's memory from its beginning on.
+    [[nodiscard]] nn::Pass<Device> fresh_pass(Worker<Device>& worker) const {
+        worker.workspace.reset();
+        return {.device = worker.device,
+                .workspace = worker.workspace,
+                .weights = weights_.data(),
+                .packed = &worker.packed};
     }
 
     /// The tokens of lines of text. @throws Error when one has none, naming its number

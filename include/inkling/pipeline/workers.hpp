@@ -1,5 +1,6 @@
 #pragma once
 
+#include <inkling/nn/packed_weights.hpp>
 #include <inkling/nn/workspace.hpp>
 #include <inkling/text/packing.hpp>
 
@@ -16,6 +17,7 @@ template <Backend B>
 struct Worker {
     B device;
     nn::Workspace<B> workspace{};
+    nn::PackedWeights<B> packed{};
     text::PackedBatch batch{};
     std::vector<Token> places{};
     std::vector<Token> tokens{};          ///< what a step is read out as, for listeners

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -59,6 +60,32 @@ template <class Real>
                                              : Strided<Real>{matrix.data, 1, matrix.stride};
 }
 
+/// Two vectors as one whose numbers are theirs by turns, from number `half` of each on.
+template <Index Half, class Vector, std::size_t... I>
+[[nodiscard]] Vector by_turns(Vector const& a, Vector const& b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, static_cast<int>(Half + I / 2 + (I % 2) * sizeof...(I))...);
+}
+
+/// to = the transpose of a square of as many rows as a vector has lanes.
+///
+/// Rows i and i + n / 2 by turns, log2(n) times over, are the columns.
+template <class Real>
+void transpose_square(Real const* from, Index stride, Real* to, Index to_stride) {
+    using Vector = typename VectorOf<Real>::Type;
+    constexpr Index lanes = VectorOf<Real>::lanes;
+    constexpr auto all = std::make_index_sequence<static_cast<std::size_t>(lanes)>{};
+    Vector rows[lanes], mixed[lanes];
+    for (Index i = 0; i < lanes; ++i) rows[i] = *reinterpret_cast<Vector const*>(from + i * stride);
+    for (Index step = 1; step < lanes; step *= 2) {
+        for (Index i = 0; i < lanes / 2; ++i) {
+            mixed[2 * i] = by_turns<0>(rows[i], rows[i + lanes / 2], all);
+            mixed[2 * i + 1] = by_turns<lanes / 2>(rows[i], rows[i + lanes / 2], all);
+        }
+        for (Index i = 0; i < lanes; ++i) rows[i] = mixed[i];
+    }
+    for (Index i = 0; i < lanes; ++i) *reinterpret_cast<Vector*>(to + i * to_stride) = rows[i];
+}
+
 /// Copies columns [first, first + width) of the right factor, terms [0, depth), into one panel; missing columns are 0.
 template <class Real>
 void pack_panel(Strided<Real> right, Index first, Index width, Index depth, Real* panel) {
@@ -73,18 +100,20 @@ void pack_panel(Strided<Real> right, Index first, Index width, Index depth, Real
         }
         return;
     }
-    constexpr Index tile = 16;  // transposes in squares, so that each cache line is used whole
-    for (Index k0 = 0; k0 < depth; k0 += tile) {
-        Index const k1 = std::min(depth, k0 + tile);
-        for (Index j = 0; j < full; ++j) {
-            if (j >= width) {
-                for (Index k = k0; k < k1; ++k) panel[k * full + j] = Real{0};
-                continue;
-            }
-            Real const* from = right.data + (first + j) * right.col;
-            for (Index k = k0; k < k1; ++k) panel[k * full + j] = from[k * right.row];
+    if (right.row == 1 && width == full) {
+        constexpr Index lanes = VectorOf<Real>::lanes;
+        Index const whole = depth / lanes * lanes;
+        for (Index j = 0; j < full; j += lanes) {
+            Real const* const from = right.data + (first + j) * right.col;
+            for (Index k = 0; k < whole; k += lanes) transpose_square(from + k, right.col, panel + k * full + j, full);
+            for (Index i = 0; i < lanes; ++i)
+                for (Index k = whole; k < depth; ++k) panel[k * full + j + i] = from[i * right.col + k];
         }
+        return;
     }
+    for (Index j = 0; j < full; ++j)
+        for (Index k = 0; k < depth; ++k)
+            panel[k * full + j] = j < width ? right.data[(first + j) * right.col + k * right.row] : Real{0};
 }
 
 /// One tile: result[Rows, width] = (or +=) left[Rows, depth] panel[depth, width] (+ bias), each sum in an order that
@@ -199,6 +228,50 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
 
 }  // namespace detail
 
+namespace detail {
+
+/// Whether a product is so small that a second thread would cost more than it brings.
+[[nodiscard]] inline bool is_small_product(Index rows, Index cols, Index depth) { return rows * cols * depth < 40'000; }
+
+/// result [M, N] (+)= terms k .. k + count - 1 of each sum, from panels of the right factor that panel_at(number) tells.
+template <class Real, class Panels>
+void multiply_panels(Cpu<Real>& device, Strided<Real> left, Index k, Index terms, Panels const& panel_at,
+                     MatrixView<Real> result, bool accumulate, Real const* bias) {
+    constexpr Index width = panel_width<Real>, row_block = 8 * tile_rows;
+    Index const rows = result.rows, cols = result.cols;
+    Index const panels = (cols + width - 1) / width;
+    Index const row_blocks = (rows + row_block - 1) / row_block;
+    bool const small = is_small_product(rows, cols, terms);
+    // Each task is one block of rows and a run of panels; few rows are shared out by panels.
+    Index const runs = small ? 1 : std::clamp<Index>(8 / row_blocks, 1, panels);
+    Index const run = (panels + runs - 1) / runs;
+    bool const aliased = left.col == 1 && run > 1 && left.row * Index{sizeof(Real)} % 1024 == 0;
+    if (aliased) device.reserve_scratch(row_block * terms);
+    device.parallel(row_blocks * runs, small ? row_blocks * runs : 1, [&](Index begin, Index end, int thread) {
+        for (Index task = begin; task < end; ++task) {
+            Index const i = (task / runs) * row_block;
+            Index const count = std::min(row_block, rows - i);
+            Index const last = std::min(panels, (task % runs + 1) * run);
+            Strided<Real> part{left.data + i * left.row + k * left.col, left.row, left.col};
+            Index tile_step = tile_rows * left.row;
+            if (aliased) {
+                Real* const copy = device.scratch(thread);
+                pack_rows(part, count, terms, copy);
+                part = {copy, 1, tile_rows};
+                tile_step = tile_rows * terms;
+            }
+            for (Index panel = (task % runs) * run; panel < last; ++panel) {
+                Index const j = panel * width;
+                multiply_panel(part, tile_step, count, panel_at(panel), terms, std::min(width, cols - j),
+                               bias == nullptr || k > 0 ? nullptr : bias + j, accumulate || k > 0, result.row(i) + j,
+                               result.stride);
+            }
+        }
+    });
+}
+
+}  // namespace detail
+
 /// result [M, N] (+)= left [M, K] right [K, N] + bias [N]; each factor may be stored transposed.
 ///
 /// Every element is summed in an order that depends on K alone, so that a row's result does not depend on the other
@@ -211,8 +284,7 @@ void product(Cpu<Real>& device, In<Real> left, Orientation left_orientation, In<
     constexpr Index width = detail::panel_width<Real>;
     auto const a = detail::strided<Real>(left, left_orientation);
     auto const b = detail::strided<Real>(right, right_orientation);
-    Index const rows = result.rows;
-    Index const cols = result.cols;
+    Index const rows = result.rows, cols = result.cols;
     Index const depth = left_orientation == Orientation::plain ? left.cols : left.rows;
     Index const panels = (cols + width - 1) / width;
     if (depth == 0)
@@ -221,43 +293,49 @@ void product(Cpu<Real>& device, In<Real> left, Orientation left_orientation, In<
             if (!bias.empty())
                 for (Index j = 0; j < cols; ++j) result.row(i)[j] += bias.data[j];
         }
-    constexpr Index row_block = 8 * detail::tile_rows;
-    Index const row_blocks = (rows + row_block - 1) / row_block;
     for (Index k = 0; k < depth; k += detail::depth_block) {
         Index const terms = std::min(detail::depth_block, depth - k);
         Real* const packed = device.shared_scratch(panels * width * terms);
-        bool const small = rows * cols * terms < 40'000;  // below this a second thread costs more than it brings
+        bool const small = detail::is_small_product(rows, cols, terms);
         device.parallel(panels, small ? panels : 2, [&](Index begin, Index end, int) {
             for (Index panel = begin; panel < end; ++panel)
                 detail::pack_panel(detail::Strided<Real>{b.data + k * b.row, b.row, b.col}, panel * width,
                                    std::min(width, cols - panel * width), terms, packed + panel * width * terms);
         });
-        // Each task is one block of rows and a run of panels; few rows are shared out by panels.
-        Index const runs = small ? 1 : std::clamp<Index>(8 / row_blocks, 1, panels);
-        Index const run = (panels + runs - 1) / runs;
-        bool const aliased = a.col == 1 && run > 1 && a.row * Index{sizeof(Real)} % 1024 == 0;
-        if (aliased) device.reserve_scratch(row_block * terms);
-        device.parallel(row_blocks * runs, small ? row_blocks * runs : 1, [&](Index begin, Index end, int thread) {
-            for (Index task = begin; task < end; ++task) {
-                Index const i = (task / runs) * row_block;
-                Index const count = std::min(row_block, rows - i);
-                Index const last = std::min(panels, (task % runs + 1) * run);
-                detail::Strided<Real> part{a.data + i * a.row + k * a.col, a.row, a.col};
-                Index tile_step = detail::tile_rows * a.row;
-                if (aliased) {
-                    Real* const copy = device.scratch(thread);
-                    detail::pack_rows(part, count, terms, copy);
-                    part = {copy, 1, detail::tile_rows};
-                    tile_step = detail::tile_rows * terms;
-                }
-                for (Index panel = (task % runs) * run; panel < last; ++panel) {
-                    Index const j = panel * width;
-                    detail::multiply_panel(part, tile_step, count, packed + j * terms, terms, std::min(width, cols - j),
-                                           bias.empty() || k > 0 ? nullptr : bias.data + j, accumulate || k > 0,
-                                           result.row(i) + j, result.stride);
-                }
-            }
-        });
+        auto const panel_at = [&](Index panel) -> Real const* { return packed + panel * width * terms; };
+        detail::multiply_panels(device, a, k, terms, panel_at, MatrixView<Real>(result), accumulate, bias.data);
+    }
+}
+
+/// Whether pack can lay out a matrix of so many rows.
+template <class Real>
+[[nodiscard]] bool can_pack(Cpu<Real> const&, Index rows) {
+    return rows % detail::panel_width<Real> == 0;
+}
+
+/// Lays a matrix [N, K] out for product_with_packed, in as much memory as it takes up itself; so lie rows that
+/// can_pack, whatever they are a part of.
+template <class Real>
+void pack(Cpu<Real>& device, In<Real> matrix, Real* packed) {
+    constexpr Index width = detail::panel_width<Real>;
+    device.parallel(matrix.rows / width, 4, [&](Index begin, Index end, int) {
+        for (Index panel = begin; panel < end; ++panel)
+            detail::pack_panel(detail::strided<Real>(matrix, Orientation::transposed), panel * width, width,
+                               matrix.cols, packed + panel * width * matrix.cols);
+    });
+}
+
+/// result [M, N] = left [M, K] matrix^T + bias [N], with the bits of product, for a matrix [N, K] that was packed.
+template <class Real>
+void product_with_packed(Cpu<Real>& device, In<Real> left, Real const* packed, Out<Real> result,
+                         InVector<Real> bias = {}) {
+    constexpr Index width = detail::panel_width<Real>;
+    Index const depth = left.cols;
+    for (Index k = 0; k < depth; k += detail::depth_block) {
+        auto const panel_at = [&](Index panel) { return packed + (panel * depth + k) * width; };
+        detail::multiply_panels(device, detail::strided<Real>(left, Orientation::plain), k,
+                                std::min(detail::depth_block, depth - k), panel_at, MatrixView<Real>(result), false,
+                                bias.data);
     }
 }
 
