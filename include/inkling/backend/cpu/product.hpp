@@ -100,20 +100,16 @@ void pack_panel(Strided<Real> right, Index first, Index width, Index depth, Real
         }
         return;
     }
-    if (right.row == 1 && width == full) {
-        constexpr Index lanes = VectorOf<Real>::lanes;
-        Index const whole = depth / lanes * lanes;
-        for (Index j = 0; j < full; j += lanes) {
-            Real const* const from = right.data + (first + j) * right.col;
-            for (Index k = 0; k < whole; k += lanes) transpose_square(from + k, right.col, panel + k * full + j, full);
-            for (Index i = 0; i < lanes; ++i)
-                for (Index k = whole; k < depth; ++k) panel[k * full + j + i] = from[i * right.col + k];
-        }
-        return;
+    constexpr Index lanes = VectorOf<Real>::lanes;
+    for (Index j = 0; j < full; j += lanes) {
+        bool const squares = right.row == 1 && j + lanes <= width;
+        Index const whole = squares ? depth / lanes * lanes : 0;
+        Real const* const from = right.data + (first + j) * right.col;
+        for (Index k = 0; k < whole; k += lanes) transpose_square(from + k, right.col, panel + k * full + j, full);
+        for (Index i = 0; i < lanes; ++i)
+            for (Index k = whole; k < depth; ++k)
+                panel[k * full + j + i] = j + i < width ? from[i * right.col + k * right.row] : Real{0};
     }
-    for (Index j = 0; j < full; ++j)
-        for (Index k = 0; k < depth; ++k)
-            panel[k * full + j] = j < width ? right.data[(first + j) * right.col + k * right.row] : Real{0};
 }
 
 /// One tile: result[Rows, width] = (or +=) left[Rows, depth] panel[depth, width] (+ bias), each sum in an order that
@@ -233,10 +229,13 @@ namespace detail {
 /// Whether a product is so small that a second thread would cost more than it brings.
 [[nodiscard]] inline bool is_small_product(Index rows, Index cols, Index depth) { return rows * cols * depth < 40'000; }
 
-/// result [M, N] (+)= terms k .. k + count - 1 of each sum, from panels of the right factor that panel_at(number) tells.
+/// result [M, N] (+)= terms k .. k + terms - 1 of each sum, from panels of the right factor that panel_at(number) tells.
+///
+/// Inlined, as g++ makes its tiles a tenth slower where it is not.
 template <class Real, class Panels>
-void multiply_panels(Cpu<Real>& device, Strided<Real> left, Index k, Index terms, Panels const& panel_at,
-                     MatrixView<Real> result, bool accumulate, Real const* bias) {
+[[gnu::always_inline]] inline void multiply_panels(Cpu<Real>& device, Strided<Real> left, Index k, Index terms,
+                                                   Panels const& panel_at, MatrixView<Real> result, bool accumulate,
+                                                   Real const* bias) {
     constexpr Index width = panel_width<Real>, row_block = 8 * tile_rows;
     Index const rows = result.rows, cols = result.cols;
     Index const panels = (cols + width - 1) / width;
