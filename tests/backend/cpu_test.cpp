@@ -122,3 +122,27 @@ TEST_CASE_TEMPLATE("Cpu: a product with a packed factor has the bits of the prod
             }
     CHECK(!can_pack(device, lanes + 1));
 }
+
+namespace {
+/// A backend of one's own that may have another product.
+struct Derived : backend::Cpu<> {
+    using Cpu::Cpu;
+};
+}  // namespace
+static_assert(backend::PacksFactors<backend::Cpu<>> && backend::PacksFactors<backend::Cpu<double>>);
+static_assert(!backend::PacksFactors<Derived>);  // whose product would be passed over
+
+TEST_CASE("Cpu: products of no rows, no columns or no terms are what sums of nothing are") {
+    backend::Cpu<> device;
+    std::vector<float> const some{1, 2, 3, 4};
+    std::vector<float> result{5, 6};
+    auto const multiply = [&](Index rows, Index cols, Index depth) {
+        product(device, {some.data(), rows, depth}, backend::Orientation::plain, {some.data(), cols, depth},
+                backend::Orientation::transposed, MatrixView<float>(result.data(), rows, cols));
+    };
+    multiply(0, 2, 2);
+    multiply(2, 0, 2);
+    CHECK(result == std::vector<float>{5, 6});
+    multiply(1, 2, 0);
+    CHECK(result == std::vector<float>{0, 0});
+}

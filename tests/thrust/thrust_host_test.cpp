@@ -126,3 +126,37 @@ TEST_CASE("ThrustHost: what attention keeps of a row does not grow with the text
     for (std::size_t i = 0; i < want.size(); ++i) farthest = std::max(farthest, std::abs(got[i] - want[i]));
     CHECK(farthest < 1e-12);
 }
+
+TEST_CASE("ThrustHost: what minus infinity rules out is ruled out, and nothing else") {
+    constexpr double never = -std::numeric_limits<double>::infinity();
+    backend::ThrustHost<double> device;
+    backend::Cpu<double> cpu;
+    std::vector<double> const table(3000, 1.0), z{1.0};  // tokens of one column, over three slices
+    std::vector<double> bias(3000, never);
+    bias[2100] = 0.5;
+    bias[2900] = 0.5;
+    Token token = -1;
+    double log_probability = 0.0;
+    readout_argmax(device, {z.data(), 1, 1}, {table.data(), 3000, 1}, {bias.data(), 3000}, {&token, 1},
+                   {&log_probability, 1});
+    CHECK(token == 2100);
+    CHECK(log_probability == doctest::Approx(std::log(0.5)));
+
+    Index const rows = 70, cols = 3, reach = 40;
+    std::vector<double> by_distance(2 * reach + 1, 0.0);
+    for (Index far = 0; far < 10; ++far) by_distance[static_cast<std::size_t>(far)] = never;  // 31 rows back and more
+    std::vector<Index> const offsets{0, rows};
+    Segments const segments{offsets.data(), 1, rows, rows};
+    auto const q = testing::random_values<double>(rows * cols, 1), k = testing::random_values<double>(rows * cols, 2);
+    auto const run = [&](auto& on) {
+        std::vector<double> out(q.size());
+        attention(on, {segments, segments}, {q.data(), rows, cols}, {k.data(), rows, cols}, {k.data(), rows, cols},
+                  MatrixView<double>(out.data(), rows, cols), {}, {by_distance.data(), 1, 2 * reach + 1});
+        return out;
+    };
+    auto const got = run(device), want = run(cpu);
+    for (std::size_t i = 0; i < want.size(); ++i) {
+        CAPTURE(i);
+        CHECK(got[i] == doctest::Approx(want[i]).epsilon(1e-12));
+    }
+}

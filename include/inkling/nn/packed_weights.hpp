@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <utility>
 #include <vector>
 
 namespace inkling::nn {
@@ -23,32 +22,45 @@ public:
     /// Packs the weights of a model; once it has had such a layout it allocates nothing.
     void update(B& device, ParameterLayout const& layout, Scalar const* weights) {
         if constexpr (backend::PacksFactors<B>) {
-            if (memory_.size() < layout.size()) memory_ = typename B::template Buffer<Scalar>(layout.size());
             ranges_.clear();
+            Index size = 0;
             for (auto const& entry : layout.entries()) {
                 Parameter const& own = entry.parameter;
                 if (!entry.multiplied || !can_pack(device, own.rows)) continue;
-                pack(device, MatrixView<Scalar const>(weights + own.offset, own.rows, own.cols),
-                     memory_.data() + own.offset);
-                if (!ranges_.empty() && ranges_.back().second == own.offset)
-                    ranges_.back().second += own.size();
+                if (!ranges_.empty() && ranges_.back().end == own.offset)
+                    ranges_.back().end += own.size();
                 else
-                    ranges_.emplace_back(own.offset, own.offset + own.size());
+                    ranges_.push_back({own.offset, own.offset + own.size(), size});
+                size += own.size();
+            }
+            if (memory_.size() < size) memory_ = typename B::template Buffer<Scalar>(size);
+            Scalar* to = memory_.data();
+            for (auto const& entry : layout.entries()) {
+                Parameter const& own = entry.parameter;
+                if (!entry.multiplied || !can_pack(device, own.rows)) continue;
+                pack(device, MatrixView<Scalar const>(weights + own.offset, own.rows, own.cols), to);
+                to += own.size();
             }
         }
     }
 
     /// A matrix, or several that lie one behind the other, as packed; null where they are not.
+    /// @param matrix  begins where a weight of the layout does
     [[nodiscard]] Scalar const* find(Parameter const& matrix) const {
         auto const behind = std::upper_bound(ranges_.begin(), ranges_.end(), matrix.offset,
-                                             [](Index offset, auto const& range) { return offset < range.first; });
-        bool const there = behind != ranges_.begin() && matrix.offset + matrix.size() <= std::prev(behind)->second;
-        return there ? memory_.data() + matrix.offset : nullptr;
+                                             [](Index offset, auto const& range) { return offset < range.begin; });
+        bool const there = behind != ranges_.begin() && matrix.offset + matrix.size() <= std::prev(behind)->end;
+        return there ? memory_.data() + std::prev(behind)->place + matrix.offset - std::prev(behind)->begin : nullptr;
     }
 
 private:
+    /// Weights that lie one behind the other, in the flat buffer and here.
+    struct Range {
+        Index begin, end;  ///< in the flat buffer
+        Index place;       ///< of the first of them here
+    };
     typename B::template Buffer<Scalar> memory_{};
-    std::vector<std::pair<Index, Index>> ranges_{};  ///< [begin, end) of the flat buffer
+    std::vector<Range> ranges_{};
 };
 
 }  // namespace inkling::nn

@@ -66,7 +66,7 @@ public:
         Initializer initializer;
         bool trained = true;                 ///< the optimiser moves it
         bool stored = true;                  ///< model files hold it
-        bool multiplied = false;             ///< a linear map's matrix, which nothing else reads
+        bool multiplied = false;             ///< a linear map's matrix, which may be packed
         std::vector<std::string> aliases{};  ///< further names of the same weights
     };
 

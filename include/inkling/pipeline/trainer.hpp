@@ -103,8 +103,8 @@ public:
     /// on with them, and with the batches from the start.
     /// @param held_out  pairs to validate on; null or empty: the last weights, or their moving average, are the result
     /// @throws Error when a sentence is too long for the model or of another vocabulary, a file cannot be read
-    ///         or written, a checkpoint is of other options or texts, or another run writes to it, or the loss is not finite. The weights are then
-    ///         as the last update left them
+    ///         or written, a checkpoint is of other options or texts, or another run writes to it, or the loss is not
+    ///         finite. The weights are then as the last update left them
     TrainingReport fit(text::ParallelCorpus const& corpus, text::ParallelCorpus const* held_out = nullptr) {
         bool const validates = held_out != nullptr && !held_out->empty();
         require_fits(corpus, "training");

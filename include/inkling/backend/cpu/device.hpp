@@ -70,6 +70,7 @@ public:
     /// Runs body(begin, end, thread) over [0, count) in pieces of `block`; the pieces do not depend on the threads.
     template <class Body>
     void parallel(Index count, Index block, Body const& body) const {
+        if (count == 0) return;
         Index const blocks = (count + block - 1) / block;
 #ifdef _OPENMP
         if (threads() > 1 && blocks > 1) {

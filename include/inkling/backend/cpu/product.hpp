@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <utility>
@@ -222,14 +223,10 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
     }
 }
 
-}  // namespace detail
-
-namespace detail {
-
 /// Whether a product is so small that a second thread would cost more than it brings.
 [[nodiscard]] inline bool is_small_product(Index rows, Index cols, Index depth) { return rows * cols * depth < 40'000; }
 
-/// result [M, N] (+)= terms k .. k + terms - 1 of each sum, from panels of the right factor that panel_at(number) tells.
+/// result [M, N] (+)= terms k .. k + terms - 1 of each sum, from panels of the right factor at panel_at(number).
 ///
 /// Inlined, as g++ makes its tiles a tenth slower where it is not.
 template <class Real, class Panels>
@@ -306,14 +303,17 @@ void product(Cpu<Real>& device, In<Real> left, Orientation left_orientation, In<
     }
 }
 
-/// Whether pack can lay out a matrix of so many rows.
-template <class Real>
-[[nodiscard]] bool can_pack(Cpu<Real> const&, Index rows) {
-    return rows % detail::panel_width<Real> == 0;
+/// Whether pack can lay out a matrix of so many rows. Of Cpu alone: a backend derived from it may have another product.
+template <class Device>
+    requires std::same_as<Device, Cpu<typename Device::Scalar>>
+[[nodiscard]] bool can_pack(Device const&, Index rows) {
+    return rows % detail::panel_width<typename Device::Scalar> == 0;
 }
 
-/// Lays a matrix [N, K] out for product_with_packed, in as much memory as it takes up itself; so lie rows that
-/// can_pack, whatever they are a part of.
+/// Lays a matrix out for product_with_packed. Some of its rows, where the number of the first and how many they are are
+/// such as can_pack takes, lie as they would alone.
+/// @param matrix  [N, K], N one that can_pack takes
+/// @param packed  N * K elements, overwritten
 template <class Real>
 void pack(Cpu<Real>& device, In<Real> matrix, Real* packed) {
     constexpr Index width = detail::panel_width<Real>;
@@ -325,6 +325,8 @@ void pack(Cpu<Real>& device, In<Real> matrix, Real* packed) {
 }
 
 /// result [M, N] = left [M, K] matrix^T + bias [N], with the bits of product, for a matrix [N, K] that was packed.
+/// @param packed  N * K elements, by pack
+/// @param bias    [N], or empty
 template <class Real>
 void product_with_packed(Cpu<Real>& device, In<Real> left, Real const* packed, Out<Real> result,
                          InVector<Real> bias = {}) {

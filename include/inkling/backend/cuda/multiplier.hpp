@@ -21,7 +21,8 @@
 
 namespace inkling::backend {
 
-/// How products of floats are multiplied; sums, weights and all other numbers are single precision.
+/// How the device's product verb multiplies floats. Sums, weights and all other numbers are single precision, and so is
+/// what attention and readout_argmax multiply for themselves: of two nearly equal tokens another verb may name another.
 enum class CudaPrecision {
     single,  ///< 24 bits of a factor count
     tf32,    ///< 11 bits, by tensor cores
@@ -61,9 +62,10 @@ public:
         check_cublas(cublasSetWorkspace(handle, memory_.data(), workspace_bytes), "cublasSetWorkspace");
     }
 
-    /// @return whether the bias is added: doubles, and shapes that cuBLASLt has nothing for, leave it to the caller
+    /// @return whether the bias is added: doubles, biases at addresses that 16 does not divide, and shapes that cuBLASLt
+    ///         has nothing for leave it to the caller
     [[nodiscard]] bool operator()(ColumnProduct<float> const& product) {
-        if (multiply_with_bias(product)) return true;
+        if (multiply_by_lt(product)) return product.bias == nullptr || adds(product.bias);
         float const one = 1.0F, kept = product.accumulate ? 1.0F : 0.0F;
         check_cublas(cublasGemmEx_64(handle_.get(), product.left_operation, product.right_operation, product.rows,
                                      product.cols, product.depth, &one, product.left, CUDA_R_32F, product.left_stride,
@@ -87,7 +89,7 @@ private:
     /// What a choice depends on.
     struct Shape {
         std::array<Index, 6> sizes;
-        std::array<std::uint32_t, 4> alignments;
+        std::array<std::uint32_t, 3> alignments;
         bool left_transposed, right_transposed, accumulate, bias;
         bool operator==(Shape const&) const = default;
     };
@@ -112,11 +114,15 @@ private:
         cublasLtMatrixLayoutOpaque_t left, right, result;
     };
 
-    /// The largest power of two, up to 256, that divides an address.
+    static constexpr std::uint32_t widest_read = 16;  // bytes that a kernel reads at once
+
+    /// The largest power of two, up to widest_read, that divides an address.
     [[nodiscard]] static std::uint32_t alignment_of(void const* pointer) {
-        auto const address = reinterpret_cast<std::uintptr_t>(pointer);
-        return address == 0 ? 256U : 1U << std::min(8, std::countr_zero(address));
+        return std::uint32_t{1} << std::min(std::countr_zero(widest_read),
+                                            std::countr_zero(reinterpret_cast<std::uintptr_t>(pointer)));
     }
+    /// Whether cuBLASLt may be given a bias: it cannot be told of one that no kernel may read in one piece.
+    [[nodiscard]] static bool adds(void const* bias) { return bias != nullptr && alignment_of(bias) == widest_read; }
     [[nodiscard]] cublasComputeType_t compute_type() const {
         switch (precision_) {
             case CudaPrecision::tf32: return CUBLAS_COMPUTE_32F_FAST_TF32;
@@ -150,7 +156,7 @@ private:
         check_cublas(cublasLtMatmulDescInit(&about.operation, compute_type(), CUDA_R_32F), "cublasLtMatmulDescInit");
         set(about.operation, CUBLASLT_MATMUL_DESC_TRANSA, product.left_operation);
         set(about.operation, CUBLASLT_MATMUL_DESC_TRANSB, product.right_operation);
-        if (product.bias != nullptr) {
+        if (adds(product.bias)) {
             set(about.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
             set(about.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, product.bias);
         }
@@ -177,21 +183,20 @@ private:
             cublasLtMatmulAlgoGetHeuristic(products(), &about.operation, &about.left, &about.right, &about.result,
                                            &about.result, &wish, 1, &found, &count);
         if (status != CUBLAS_STATUS_NOT_SUPPORTED) check_cublas(status, "cublasLtMatmulAlgoGetHeuristic");
-        bool const any = status == CUBLAS_STATUS_SUCCESS && count > 0;
+        bool const any = status == CUBLAS_STATUS_SUCCESS && count > 0 && found.state == CUBLAS_STATUS_SUCCESS;
         return choices_.emplace(shape, any ? std::optional(found.algo) : std::nullopt).first->second;
     }
 
     /// @return false where cuBLASLt has no way to do it
-    [[nodiscard]] bool multiply_with_bias(ColumnProduct<float> const& product) {
+    [[nodiscard]] bool multiply_by_lt(ColumnProduct<float> const& product) {
         Description about = describe(product);
         Shape const shape{{product.rows, product.cols, product.depth, product.left_stride, product.right_stride,
                            product.result_stride},
-                          {alignment_of(product.left), alignment_of(product.right), alignment_of(product.result),
-                           alignment_of(product.bias)},
+                          {alignment_of(product.left), alignment_of(product.right), alignment_of(product.result)},
                           product.left_operation != CUBLAS_OP_N,
                           product.right_operation != CUBLAS_OP_N,
                           product.accumulate,
-                          product.bias != nullptr};
+                          adds(product.bias)};
         auto const chosen = choice(about, shape);
         if (!chosen) return false;
         float const one = 1.0F, kept = product.accumulate ? 1.0F : 0.0F;

@@ -7,7 +7,8 @@
 #include <algorithm>
 
 /// \file
-/// How verbs of every backend read tokens out of vectors: in blocks of rows, by the backend's own products.
+/// How verbs read tokens out of vectors where they need all logits of a row: in blocks of rows, by the backend's own
+/// products.
 
 namespace inkling::backend::detail {
 

@@ -5,6 +5,7 @@
 #include <inkling/backend/thrust/detail/tiles.hpp>
 
 #include <cmath>
+#include <limits>
 
 /// \file
 /// Attention in tiles: a team takes a block of rows past all rows that it has to do with, and what pairs of rows say of
@@ -155,7 +156,7 @@ private:
     /// pairs[i] = exp(score - top) of these keys, and what row i has seen so far.
     INKLING_HOST_DEVICE void take_up(PairOfBlocks const& blocks, Index head, Index i, Shared& shared) const {
         Real* const own = shared.pairs[i];
-        bool const fresh = !(shared.total[i] > Real{0});
+        bool const fresh = blocks.key == 0 || shared.top[i] == -std::numeric_limits<Real>::infinity();
         bool any = !fresh;
         Real top = shared.top[i];
         for (Index j = 0; j < tile_rows; ++j) {
@@ -166,8 +167,9 @@ private:
         }
         Real const keep = fresh ? Real{0} : std::exp(shared.top[i] - top);
         Real total{0};
+        bool const nothing = top == -std::numeric_limits<Real>::infinity();  // yet: a later tile may have more
         for (Index j = 0; j < tile_rows; ++j) {
-            own[j] = blocks.sees(i, j) ? std::exp(own[j] - top) : Real{0};
+            own[j] = blocks.sees(i, j) && !nothing ? std::exp(own[j] - top) : Real{0};
             total += own[j];
         }
         shared.keep[i] = keep;
@@ -340,8 +342,7 @@ struct AttendBiasBackward {
 
 }  // namespace kernels
 
-/// Columns of what attention keeps for its backward pass: of each head the logarithm of the sum that its softmax divides
-/// by.
+/// Columns of what attention keeps for its backward pass: of each head the logarithm of what its softmax divides by.
 template <class Real, class System>
 [[nodiscard]] Index attention_saved_cols(ThrustDevice<Real, System> const&, AttentionShape const& shape) {
     return shape.heads;

@@ -23,10 +23,8 @@ struct CrossEntropyRow {
     Token const* targets;
     double smoothing;
     double factor;
-    Real const* weights;
     double* nll;
-    double* smoothed;
-    Real* row_losses;
+    RowSums<Real> smoothed;
 
     struct Shared {
         FoldRoom<Real> room;
@@ -44,20 +42,17 @@ struct CrossEntropyRow {
                 / static_cast<double>(vocabulary);
         Real const total =
             sum_of(team, shared.room, vocabulary, [=](Index v) { return values[v] = std::exp(values[v] - top); });
-        double const own = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
+        double const own = smoothed.weight(row);
         Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
         Real const weight = static_cast<Real>(own * factor);
         team.each(vocabulary, [&](Index v) {
             Real const slope = (values[v] / total - uniform) * weight;
             values[v] = v == target ? slope - static_cast<Real>((1.0 - smoothing) * own * factor) : slope;
         });
-        team.each(1, [&](Index) {
-            detail::RowLoss const loss(std::log(static_cast<double>(total)), static_cast<double>(shared.chosen - top),
-                                       mean, smoothing);
-            nll[row] = own * loss.nll;
-            smoothed[row] = own * loss.smoothed;
-            if (row_losses != nullptr) row_losses[row] = static_cast<Real>(smoothed[row]);
-        });
+        detail::RowLoss const loss(std::log(static_cast<double>(total)), static_cast<double>(shared.chosen - top), mean,
+                                   smoothing);
+        team.each(1, [&](Index) { nll[row] = own * loss.nll; });
+        smoothed.put(team, loss.smoothed);
     }
 };
 
@@ -139,7 +134,8 @@ struct BestOfTokens {
             logit = more.logit;
             token = more.token;
         } else {
-            others += (1 + more.others) * std::exp(more.logit - logit);
+            Real const share = more.logit == logit ? Real{1} : std::exp(more.logit - logit);  // both may be -inf
+            others += (1 + more.others) * share;
         }
     }
 };
@@ -308,11 +304,10 @@ void readout_cross_entropy(ThrustDevice<Real, System>& device, In<Real> z, In<Re
     double* const nll = device.sums(2 * z.rows + kernels::sum_scratch(z.rows));
     double* const smoothed = nll + z.rows;
     detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
-        Real const* const weights = row_weights.empty() ? nullptr : row_weights.data + first;
-        Real* const rows = row_losses.empty() ? nullptr : row_losses.data + first;
+        kernels::RowSums<Real> const to{smoothed, row_weights, row_losses};
         kernels::for_each_team(device, logits.rows,
-                               kernels::CrossEntropyRow<Real>{logits, targets.data + first, smoothing, factor, weights,
-                                                              nll + first, smoothed + first, rows});
+                               kernels::CrossEntropyRow<Real>{logits, targets.data + first, smoothing, factor,
+                                                              nll + first, to.from(first)});
         detail::read_logits_backward(device, z.row_range(first, logits.rows), table, logits,
                                      detail::rows_of(dz, first, logits.rows), dtable, dbias);
     });
@@ -352,8 +347,8 @@ void readout_divergence(ThrustDevice<Real, System>& device, In<Real> x, In<Real>
     kernels::sum_terms(device, sums, x.rows, sums + x.rows, sum);
 }
 
-/// The most probable token of each row under logits = z table^T + bias; ties go to the lowest token. No more than 32 x 32
-/// logits are held at once.
+/// The most probable token of each row under logits = z table^T + bias; ties go to the lowest token. No more than
+/// 32 x 32 logits are held at once.
 ///
 /// @param tokens             [N]
 /// @param log_probabilities  [N] takes log p of that token, or empty

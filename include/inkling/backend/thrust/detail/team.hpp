@@ -5,8 +5,8 @@
 #include <inkling/core/index.hpp>
 
 /// \file
-/// Threads that work side by side on one piece of a verb: a block of a CUDA device's, and elsewhere one thread that plays
-/// them all. What a verb's teams do is written once and runs on both.
+/// Threads that work side by side on one piece of a verb: a block of a CUDA device's, and elsewhere one thread that
+/// plays them all. What a verb's teams do is written once and runs on both.
 
 namespace inkling::backend::kernels {
 
@@ -97,8 +97,8 @@ struct PlayTeam {
     }
 };
 
-/// Runs body(team, shared) with `count` teams; Body::Shared is a trivial type of what a team's threads share, and is not
-/// initialised. A system that has teams of its own says so by `for_each_team(count, body)`.
+/// Runs body(team, shared) with `count` teams; Body::Shared is a trivial type of what a team's threads share, and is
+/// not initialised. A system that has teams of its own says so by `for_each_team(count, body)`.
 template <class Real, class System, class Body>
 void for_each_team(ThrustDevice<Real, System>& device, Index count, Body const& body) {
     static_assert(sizeof(typename Body::Shared) <= Team::most_shared);

@@ -10,8 +10,9 @@
 
 namespace inkling::backend::kernels {
 
-/// Rows of a block, and columns that a team holds of them at once.
+/// Rows of a block.
 inline constexpr Index tile_rows = 32;
+/// Columns that a team holds of a block at once.
 template <class Real>
 inline constexpr Index tile_cols = sizeof(Real) == sizeof(float) ? 64 : 32;
 
@@ -34,7 +35,8 @@ INKLING_HOST_DEVICE void load(Team const& team, MatrixView<Real const> const& fr
     });
 }
 
-/// pairs[i][j] = row i of x times row j of y, of at most tile_rows each; x_part and y_part are lost.
+/// pairs[i][j] = row i of x times row j of y, of at most tile_rows each and at least one column; x_part and
+/// y_part are lost.
 template <class Real>
 INKLING_HOST_DEVICE void multiply_rows(Team const& team, MatrixView<Real const> const& x,
                                        MatrixView<Real const> const& y, RowsTile<Real>& x_part, RowsTile<Real>& y_part,

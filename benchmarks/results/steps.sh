@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Multi30k: the model of the row difformer, by few steps and many, with every sampler and plan.
+# figure: not yet measured
+# data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
+source benchmarks/results/multi30k.bash
+model=$(dirname "$out")/difformer/seed-$seed
+mkdir -p "$(dirname "$model")"
+learn "$seq2seq" --recipe difformer
+for steps in 2 3 5 10 20 50; do
+    for sampler in "ddpm --plan even" "ddpm --plan adaptive" "ddpm --plan quadratic" "ddim --plan even" "dpm-solver"; do
+        printf 'steps=%s sampler=%s: ' "$steps" "$sampler"
+        # shellcheck disable=SC2086
+        score "$seq2seq" --steps "$steps" --sampler $sampler 2>/dev/null | grep '^bleu='
+    done
+done
