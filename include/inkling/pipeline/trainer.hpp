@@ -188,6 +188,7 @@ public:
             save(plan, budget.seconds());
         }
         if (!asked_to_end()) use_the_best(validates ? held_out : nullptr);
+        settle();
         if (asked_to_end()) {  // while the best were scored, too: another run chooses among them
             report.end = TrainingReport::End::stopped;
             if (guard && guard->requested()) {
@@ -243,6 +244,13 @@ private:
         return options_.stop.stop_requested() || (guard_ != nullptr && guard_->requested());
     }
 
+    /// Waits for the weights: who reads them next may do so by another handle of the device, whose work has no order with
+    /// that of this one.
+    void settle() {
+        Scalar first{};
+        download(device_, static_cast<Scalar const*>(pipeline_->weights().data), std::span<Scalar>(&first, 1));
+    }
+
     /// Sets the weights that are the result: the mean of the best, or the best alone where it scores higher (in a short
     /// run they may lie far apart); without validations the moving average, or what is there. Asked to end meanwhile,
     /// it leaves the mean.
@@ -255,6 +263,7 @@ private:
         }
         best_->load_mean(device_, pipeline_->layout(), pipeline_->weights());
         if (best_->snapshots().size() < 2) return;
+        settle();
         auto const score = scores_bleu() ? held_out_bleu(*held_out) : held_out_loss(*held_out);
         double const single = best_->snapshots().front().score;
         if (score && (scores_bleu() ? *score < single : *score > single))
@@ -384,7 +393,8 @@ private:
         numbers_.push_back({"loss", losses.total()});
         for (objective::Term const& term : losses.terms())
             if (!term.name.empty()) numbers_.push_back({term.name, term.value});
-        if (options_.on_progress)
+        if (options_.on_progress) {
+            settle();
             options_.on_progress({.step = step_,
                                   .steps = options_.steps,
                                   .minutes = options_.minutes,
@@ -393,6 +403,7 @@ private:
                                   .tokens_per_second = rate,
                                   .learning_rate = options_.learning_rate.at(step_),
                                   .losses = numbers_});
+        }
         numbers_.push_back({"seconds", budget.seconds()});
         numbers_.push_back({"learning_rate", options_.learning_rate.at(step_)});
         numbers_.push_back({"gradient_norm", gradient_norm_});
@@ -411,6 +422,7 @@ private:
             if (!loss) return false;
             found.loss = *loss;
             if (scores_bleu()) {
+                settle();
                 auto const bleu = held_out_bleu(held_out);
                 if (!bleu) return false;
                 found.bleu = *bleu;
