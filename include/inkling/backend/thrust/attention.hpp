@@ -55,9 +55,14 @@ INKLING_HOST_DEVICE void add_weighted_rows(Team const& team, Weight const& weigh
         team.each(tile_rows / down * apart, [&](Index call) {
             Index const i = call / apart * down, c = call % apart;
             Real sums[down][across] = {};
-            for (Index j = 0; j < tile_rows; ++j)
+            for (Index first = 0; first < tile_rows; first += tile_terms) {
+                Real part[down][across] = {};
+                for (Index j = first; j < first + tile_terms; ++j)
+                    for (Index r = 0; r < down; ++r)
+                        for (Index s = 0; s < across; ++s) part[r][s] += weight(i + r, j) * x_part[j][c + s * apart];
                 for (Index r = 0; r < down; ++r)
-                    for (Index s = 0; s < across; ++s) sums[r][s] += weight(i + r, j) * x_part[j][c + s * apart];
+                    for (Index s = 0; s < across; ++s) sums[r][s] += part[r][s];
+            }
             for (Index r = 0; r < down && i + r < out.rows; ++r)
                 for (Index s = 0; s < across; ++s) {
                     Index const col = first_col + c + s * apart;
@@ -91,16 +96,21 @@ struct PairOfBlocks {
     }
 };
 
-/// What the score of a pair is: a product of rows times a factor, and a bias by distance where there is one.
+/// What the score of a pair is, but for a factor that is left to the end: a product of rows, and a bias by distance where
+/// there is one.
 template <class Real>
 struct ScoreOfPair {
     Real factor;
     MatrixView<Real const> bias;  ///< [heads, 2 K + 1], or empty
     [[nodiscard]] INKLING_HOST_DEVICE Real operator()(PairOfBlocks const& blocks, Index head, Index i, Index j,
                                                       Real product) const {
-        Real const score = product * factor;
-        if (bias.empty()) return score;
-        return score + bias.row(head)[detail::clipped_distance(blocks.key + j - blocks.query - i, bias.cols)];
+        if (bias.empty()) return product;
+        return product
+            + bias.row(head)[detail::clipped_distance(blocks.key + j - blocks.query - i, bias.cols)] / factor;
+    }
+    /// exp of what a score is above the greatest of its row: of near ones the difference is exact.
+    [[nodiscard]] INKLING_HOST_DEVICE Real above(Real score, Real top) const {
+        return std::exp((score - top) * factor);
     }
 };
 
@@ -111,13 +121,13 @@ struct Attend {
     MatrixView<Real const> q, k, v;
     ScoreOfPair<Real> score;
     MatrixView<Real> out;
-    MatrixView<Real> log_totals;  ///< [Nq, heads] takes log sum_j exp(score_ij), or empty
+    MatrixView<Real> saved;  ///< [Nq, 2 heads] takes of each head the greatest score and the sum of above, or empty
 
     struct Shared {
         RowsTile<Real> x, y;
         PairsTile<Real> pairs;
         Real top[tile_rows];    ///< the greatest score so far
-        Real total[tile_rows];  ///< sum of exp(score - top) so far
+        Real total[tile_rows];  ///< sum of above so far
         Real keep[tile_rows];   ///< what is left of sums when a greater score comes
     };
 
@@ -145,15 +155,16 @@ struct Attend {
         if (seen > 0)
             team.each(to.rows * to.cols,
                       [&](Index i) { to.row(i / to.cols)[i % to.cols] /= shared.total[i / to.cols]; });
-        if (!log_totals.empty())
+        if (!saved.empty())
             team.each(block.rows, [&](Index i) {
-                log_totals.row(block.first + i)[block.head] =
-                    seen > 0 ? shared.top[i] + std::log(shared.total[i]) : Real{0};
+                Real* const to_save = saved.row(block.first + i) + 2 * block.head;
+                to_save[0] = seen > 0 ? shared.top[i] : Real{0};
+                to_save[1] = seen > 0 ? shared.total[i] : Real{1};
             });
     }
 
 private:
-    /// pairs[i] = exp(score - top) of these keys, and what row i has seen so far.
+    /// pairs[i] = above(score, top) of these keys, and what row i has seen so far.
     INKLING_HOST_DEVICE void take_up(PairOfBlocks const& blocks, Index head, Index i, Shared& shared) const {
         Real* const own = shared.pairs[i];
         bool const fresh = blocks.key == 0 || shared.top[i] == -std::numeric_limits<Real>::infinity();
@@ -165,11 +176,11 @@ private:
             if (!any || own[j] > top) top = own[j];
             any = true;
         }
-        Real const keep = fresh ? Real{0} : std::exp(shared.top[i] - top);
+        Real const keep = fresh ? Real{0} : score.above(shared.top[i], top);
         Real total{0};
         bool const nothing = top == -std::numeric_limits<Real>::infinity();  // yet: a later tile may have more
         for (Index j = 0; j < tile_rows; ++j) {
-            own[j] = blocks.sees(i, j) && !nothing ? std::exp(own[j] - top) : Real{0};
+            own[j] = blocks.sees(i, j) && !nothing ? score.above(own[j], top) : Real{0};
             total += own[j];
         }
         shared.keep[i] = keep;
@@ -198,8 +209,8 @@ struct AttentionSlopes {
     AttentionShape shape;
     MatrixView<Real const> q, k, v, dout;
     ScoreOfPair<Real> score;
-    MatrixView<Real const> log_totals;  ///< [Nq, heads]
-    MatrixView<Real const> along;       ///< [Nq, heads], of SlopeAlongOutput
+    MatrixView<Real const> saved;  ///< [Nq, 2 heads], of Attend
+    MatrixView<Real const> along;  ///< [Nq, heads], of SlopeAlongOutput
 
     struct Shared {
         RowsTile<Real> x, y;
@@ -222,7 +233,8 @@ struct AttentionSlopes {
             Real& slope = shared.slopes[i][j];
             if (i < queries && blocks.sees(i, j)) {
                 Index const row = first_query + i;
-                probability = std::exp(score(blocks, head, i, j, probability) - log_totals.row(row)[head]);
+                Real const* const kept = saved.row(row) + 2 * head;
+                probability = score.above(score(blocks, head, i, j, probability), kept[0]) / kept[1];
                 slope = probability * (slope - along.row(row)[head]);
             } else {
                 probability = slope = Real{0};
@@ -342,10 +354,10 @@ struct AttendBiasBackward {
 
 }  // namespace kernels
 
-/// Columns of what attention keeps for its backward pass: of each head the logarithm of what its softmax divides by.
+/// Columns of what attention keeps for its backward pass: of each head the greatest score, and what its softmax divides by.
 template <class Real, class System>
 [[nodiscard]] Index attention_saved_cols(ThrustDevice<Real, System> const&, AttentionShape const& shape) {
-    return shape.heads;
+    return 2 * shape.heads;
 }
 
 /// out [Nq, D] = softmax(q k^T / sqrt(D / heads) + bias) v, head by head, within each sentence of the packed batch.

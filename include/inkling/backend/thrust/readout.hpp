@@ -28,6 +28,7 @@ struct CrossEntropyRow {
 
     struct Shared {
         FoldRoom<Real> room;
+        FoldRoom<double> sums;
         Real chosen;  ///< the target's logit
     };
 
@@ -40,8 +41,10 @@ struct CrossEntropyRow {
         if (smoothing != 0.0)
             mean = static_cast<double>(sum_of(team, shared.room, vocabulary, [=](Index v) { return values[v] - top; }))
                 / static_cast<double>(vocabulary);
-        Real const total =
-            sum_of(team, shared.room, vocabulary, [=](Index v) { return values[v] = std::exp(values[v] - top); });
+        // in double: the 1 of the greatest would swallow what the others add to it, which is all of a small loss
+        double const sum = sum_of(team, shared.sums, vocabulary,
+                                  [=](Index v) { return static_cast<double>(values[v] = std::exp(values[v] - top)); });
+        Real const total = static_cast<Real>(sum);
         double const own = smoothed.weight(row);
         Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
         Real const weight = static_cast<Real>(own * factor);
@@ -49,8 +52,7 @@ struct CrossEntropyRow {
             Real const slope = (values[v] / total - uniform) * weight;
             values[v] = v == target ? slope - static_cast<Real>((1.0 - smoothing) * own * factor) : slope;
         });
-        detail::RowLoss const loss(std::log(static_cast<double>(total)), static_cast<double>(shared.chosen - top), mean,
-                                   smoothing);
+        detail::RowLoss const loss(std::log(sum), static_cast<double>(shared.chosen - top), mean, smoothing);
         team.each(1, [&](Index) { nll[row] = own * loss.nll; });
         smoothed.put(team, loss.smoothed);
     }

@@ -16,6 +16,9 @@ inline constexpr Index tile_rows = 32;
 template <class Real>
 inline constexpr Index tile_cols = sizeof(Real) == sizeof(float) ? 64 : 32;
 
+/// Terms that are summed on their own before they join the sum so far, which then loses less by rounding.
+inline constexpr Index tile_terms = 16;
+
 /// Some columns of a block of rows; the last one is there for no two rows to share a memory bank.
 template <class Real>
 using RowsTile = Real[tile_rows][tile_cols<Real> + 1];
@@ -48,9 +51,14 @@ INKLING_HOST_DEVICE void multiply_rows(Team const& team, MatrixView<Real const> 
         team.each(tile_rows / down * apart, [&](Index call) {
             Index const i = call / apart * down, j = call % apart;
             Real sums[down][across] = {};
-            for (Index c = 0; c < tile_cols<Real>; ++c)
+            for (Index first = 0; first < tile_cols<Real>; first += tile_terms) {
+                Real part[down][across] = {};
+                for (Index c = first; c < first + tile_terms; ++c)
+                    for (Index r = 0; r < down; ++r)
+                        for (Index s = 0; s < across; ++s) part[r][s] += x_part[i + r][c] * y_part[j + s * apart][c];
                 for (Index r = 0; r < down; ++r)
-                    for (Index s = 0; s < across; ++s) sums[r][s] += x_part[i + r][c] * y_part[j + s * apart][c];
+                    for (Index s = 0; s < across; ++s) sums[r][s] += part[r][s];
+            }
             for (Index r = 0; r < down; ++r)
                 for (Index s = 0; s < across; ++s) {
                     Real& to = pairs[i + r][j + s * apart];
