@@ -10,6 +10,6 @@ for steps in 2 3 5 10 20 50; do
     for sampler in "ddpm --plan even" "ddpm --plan adaptive" "ddpm --plan quadratic" "ddim --plan even" "dpm-solver"; do
         printf 'steps=%s sampler=%s: ' "$steps" "$sampler"
         # shellcheck disable=SC2086
-        score "$seq2seq" --steps "$steps" --sampler $sampler 2>/dev/null | grep '^bleu='
+        score "$seq2seq" --steps "$steps" --sampler $sampler | grep '^bleu='
     done
 done

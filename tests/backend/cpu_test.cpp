@@ -23,7 +23,7 @@ TEST_CASE_TEMPLATE("Cpu: every verb gives the same bits on 1, 2, 3 and 5 threads
     };
     auto const want = results(1);
     CHECK(want.size() > 30);
-    for (int const threads : {2, 3, 5}) { check_same_bits(results(threads), want, threads); }
+    for (int const threads : {2, 3, 5}) check_same_bits(results(threads), want, threads);
 }
 
 TEST_CASE("Cpu: sixteen Philox calls side by side are sixteen Philox calls") {

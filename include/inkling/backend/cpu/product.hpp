@@ -61,7 +61,7 @@ template <class Real>
                                              : Strided<Real>{matrix.data, 1, matrix.stride};
 }
 
-/// Two vectors as one whose numbers are theirs by turns, from number `half` of each on.
+/// Two vectors as one whose numbers are theirs by turns, from number `Half` of each on.
 template <Index Half, class Vector, std::size_t... I>
 [[nodiscard]] Vector by_turns(Vector const& a, Vector const& b, std::index_sequence<I...>) {
     return __builtin_shufflevector(a, b, static_cast<int>(Half + I / 2 + (I % 2) * sizeof...(I))...);

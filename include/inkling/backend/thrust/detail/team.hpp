@@ -4,6 +4,8 @@
 #include <inkling/core/host_device.hpp>
 #include <inkling/core/index.hpp>
 
+#include <cstddef>
+
 /// \file
 /// Threads that work side by side on one piece of a verb: a block of a CUDA device's, and elsewhere one thread that
 /// plays them all. What a verb's teams do is written once and runs on both.
