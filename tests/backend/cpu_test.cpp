@@ -100,7 +100,7 @@ TEST_CASE("Cpu: memory that cannot be had is an error that names its size") {
 TEST_CASE_TEMPLATE("Cpu: a product with a packed factor has the bits of the product", Real, float, double) {
     backend::Cpu<Real> device({.threads = 2});
     Index const lanes = backend::detail::panel_width<Real>;
-    for (Index const rows : {1, 3, 14, 15, 130})
+    for (Index const rows : {1, 3, 14, 15, 20, 130})
         for (Index const cols : {lanes, 3 * lanes, 8 * lanes})
             for (Index const depth : {1, 17, 256, 1025, 2100}) {  // sums of more than one block of terms, too
                 CAPTURE(rows);

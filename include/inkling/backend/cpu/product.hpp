@@ -67,16 +67,17 @@ template <Index Half, class Vector, std::size_t... I>
     return __builtin_shufflevector(a, b, static_cast<int>(Half + I / 2 + (I % 2) * sizeof...(I))...);
 }
 
-/// to = the transpose of a square of as many rows as a vector has lanes.
+/// to = the transpose of a square of as many rows as a vector has lanes; rows from `there` on are 0, and not read.
 ///
 /// Rows i and i + n / 2 by turns, log2(n) times over, are the columns.
 template <class Real>
-void transpose_square(Real const* from, Index stride, Real* to, Index to_stride) {
+void transpose_square(Real const* from, Index stride, Real* to, Index to_stride, Index there = VectorOf<Real>::lanes) {
     using Vector = typename VectorOf<Real>::Type;
     constexpr Index lanes = VectorOf<Real>::lanes;
     constexpr auto all = std::make_index_sequence<static_cast<std::size_t>(lanes)>{};
     Vector rows[lanes], mixed[lanes];
-    for (Index i = 0; i < lanes; ++i) rows[i] = *reinterpret_cast<Vector const*>(from + i * stride);
+    for (Index i = 0; i < lanes; ++i)
+        rows[i] = i < there ? *reinterpret_cast<Vector const*>(from + i * stride) : Vector{};
     for (Index step = 1; step < lanes; step *= 2) {
         for (Index i = 0; i < lanes / 2; ++i) {
             mixed[2 * i] = by_turns<0>(rows[i], rows[i + lanes / 2], all);
@@ -171,32 +172,66 @@ void multiply_tile_of(Index rows, Strided<Real> left, Arguments... arguments) {
     }
 }
 
-/// result[rows, width] for one packed panel; `rows` is any number. `tile_step` is the way from one tile of the left
-/// factor to the next.
+/// Rows of a left factor, cut into tiles. The last two share their rows where the last would have so few that the units
+/// were idle.
 template <class Real>
-void multiply_panel(Strided<Real> left, Index tile_step, Index rows, Real const* panel, Index depth, Index width,
-                    Real const* bias, bool accumulate, Real* result, Index stride) {
-    for (Index i = 0; i < rows; i += tile_rows) {
-        Index const count = std::min<Index>(tile_rows, rows - i);
-        Strided<Real> const part{left.data + i / tile_rows * tile_step, left.row, left.col};
+struct Tiles {
+    /// Rows from one packed tile to the next: its squares are of as many rows as a vector has lanes.
+    static constexpr Index packed_rows =
+        (tile_rows + VectorOf<Real>::lanes - 1) / VectorOf<Real>::lanes * VectorOf<Real>::lanes;
+
+    Strided<Real> left;
+    Index rows;
+    bool packed = false;  ///< whether `left` is what pack_rows wrote
+    Index depth = 0;      ///< terms of each row, where it is
+
+    [[nodiscard]] Index count() const { return (rows + tile_rows - 1) / tile_rows; }
+    /// The first row of a tile; of number count(): the end.
+    [[nodiscard]] Index first(Index tile) const {
+        Index const even = std::min(rows, tile * tile_rows), left_over = rows - even;
+        bool const last_is_low = tile > 0 && left_over > 0 && left_over <= tile_rows / 3;
+        return last_is_low ? even - (tile_rows - left_over) / 2 : even;
+    }
+    [[nodiscard]] Strided<Real> operator[](Index tile) const {
+        return {left.data + (packed ? tile * packed_rows * depth : first(tile) * left.row), left.row, left.col};
+    }
+};
+
+/// result[rows, width] for one packed panel.
+template <class Real>
+void multiply_panel(Tiles<Real> const& left, Real const* panel, Index depth, Index width, Real const* bias,
+                    bool accumulate, Real* result, Index stride) {
+    for (Index tile = 0, row = 0, end = 0; tile < left.count(); ++tile, row = end) {
+        end = left.first(tile + 1);
         if (width <= VectorOf<Real>::lanes)
-            multiply_tile_of<1>(count, part, panel, depth, bias, accumulate, result + i * stride, stride, width);
+            multiply_tile_of<1>(end - row, left[tile], panel, depth, bias, accumulate, result + row * stride, stride,
+                                width);
         else
-            multiply_tile_of<2>(count, part, panel, depth, bias, accumulate, result + i * stride, stride, width);
+            multiply_tile_of<2>(end - row, left[tile], panel, depth, bias, accumulate, result + row * stride, stride,
+                                width);
     }
 }
 
-/// Copies rows [0, rows) of the left factor tile by tile, each tile term after term; the copy of tile t starts at
-/// packed[t * tile_rows * depth] and is read with strides (1, tile_rows).
+/// Copies rows whose terms lie one behind the other, each tile term after term: Tiles<Real>::packed_rows * depth
+/// elements a tile.
 ///
-/// Worth it when rows lie a multiple of 1 KiB apart: they would share the few cache lines of one set.
+/// Worth it when rows lie a multiple of 2 KiB apart, for they share the few cache lines of two sets, and enough panels
+/// read the copy.
 template <class Real>
-void pack_rows(Strided<Real> left, Index rows, Index depth, Real* packed) {
-    for (Index i0 = 0; i0 < rows; i0 += tile_rows, packed += tile_rows * depth)
-        for (Index i = i0; i < std::min<Index>(rows, i0 + tile_rows); ++i) {
-            Real const* const from = left.data + i * left.row;
-            for (Index k = 0; k < depth; ++k) packed[k * tile_rows + (i - i0)] = from[k * left.col];
-        }
+[[nodiscard]] Tiles<Real> pack_rows(Tiles<Real> const& rows, Index depth, Real* packed) {
+    constexpr Index lanes = VectorOf<Real>::lanes, apart = Tiles<Real>::packed_rows;
+    Index const whole = depth / lanes * lanes;
+    for (Index tile = 0; tile < rows.count(); ++tile) {
+        Index const count = rows.first(tile + 1) - rows.first(tile);
+        Strided<Real> const from = rows[tile];
+        Real* const to = packed + tile * apart * depth;
+        for (Index i = 0; i < count; i += lanes)
+            for (Index k = 0; k < whole; k += lanes)
+                transpose_square(from.data + i * from.row + k, from.row, to + k * apart + i, apart, count - i);
+        for (Index k = whole; k < depth; ++k)
+            for (Index i = 0; i < count; ++i) to[k * apart + i] = from.data[i * from.row + k];
+    }
+    return {{packed, 1, apart}, rows.rows, true, depth};
 }
 
 /// Elements of scratch that multiply_serial wants.
@@ -216,9 +251,8 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
         for (Index j = 0; j < cols; j += panel_width<Real>) {
             Index const width = std::min(panel_width<Real>, cols - j);
             pack_panel(Strided<Real>{right.data + k * right.row, right.row, right.col}, j, width, terms, scratch);
-            multiply_panel(Strided<Real>{left.data + k * left.col, left.row, left.col}, tile_rows * left.row, rows,
-                           scratch, terms, width, static_cast<Real const*>(nullptr), accumulate || k > 0, result + j,
-                           stride);
+            multiply_panel(Tiles<Real>{{left.data + k * left.col, left.row, left.col}, rows}, scratch, terms, width,
+                           static_cast<Real const*>(nullptr), accumulate || k > 0, result + j, stride);
         }
     }
 }
@@ -238,27 +272,22 @@ template <class Real, class Panels>
     Index const panels = (cols + width - 1) / width;
     Index const row_blocks = (rows + row_block - 1) / row_block;
     bool const small = is_small_product(rows, cols, terms);
-    // Each task is one block of rows and a run of panels; few rows are shared out by panels.
-    Index const runs = small ? 1 : std::clamp<Index>(8 / row_blocks, 1, panels);
+    // Each task is one block of rows and a run of panels; threads share few rows out by panels.
+    Index const runs = small || device.threads() == 1 ? 1 : std::clamp<Index>(8 / row_blocks, 1, panels);
     Index const run = (panels + runs - 1) / runs;
-    bool const aliased = left.col == 1 && run > 1 && left.row * Index{sizeof(Real)} % 1024 == 0;
-    if (aliased) device.reserve_scratch(row_block * terms);
+    Index const apart = left.row * Index{sizeof(Real)};
+    bool const aliased = left.col == 1 && (run > 8 ? apart % 2048 == 0 : run == 8 && apart % 4096 == 0);
+    if (aliased) device.reserve_scratch(row_block / tile_rows * Tiles<Real>::packed_rows * terms);
     device.parallel(row_blocks * runs, small ? row_blocks * runs : 1, [&](Index begin, Index end, int thread) {
         for (Index task = begin; task < end; ++task) {
             Index const i = (task / runs) * row_block;
             Index const count = std::min(row_block, rows - i);
             Index const last = std::min(panels, (task % runs + 1) * run);
-            Strided<Real> part{left.data + i * left.row + k * left.col, left.row, left.col};
-            Index tile_step = tile_rows * left.row;
-            if (aliased) {
-                Real* const copy = device.scratch(thread);
-                pack_rows(part, count, terms, copy);
-                part = {copy, 1, tile_rows};
-                tile_step = tile_rows * terms;
-            }
+            Tiles<Real> part{{left.data + i * left.row + k * left.col, left.row, left.col}, count};
+            if (aliased) part = pack_rows(part, terms, device.scratch(thread));
             for (Index panel = (task % runs) * run; panel < last; ++panel) {
                 Index const j = panel * width;
-                multiply_panel(part, tile_step, count, panel_at(panel), terms, std::min(width, cols - j),
+                multiply_panel(part, panel_at(panel), terms, std::min(width, cols - j),
                                bias == nullptr || k > 0 ? nullptr : bias + j, accumulate || k > 0, result.row(i) + j,
                                result.stride);
             }

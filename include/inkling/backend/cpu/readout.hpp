@@ -30,11 +30,11 @@ void keep_largest(Index size, Real const* numbers, Index count, Token* places, R
     }
 }
 
-/// The logarithm of the sum of exp(logit - top) over a row of logits.
+/// The sum of exp(logit - top) over a row of logits; in double, as a vocabulary is long.
 template <class Real>
-[[nodiscard]] double log_total(Index vocabulary, Real const* logits, Real top) {
-    auto const exponential = [=](auto const& a) { return (a - top).exp(); };
-    return std::log(static_cast<double>(sum_of(vocabulary, exponential, logits)));
+[[nodiscard]] double total_of(Index vocabulary, Real const* logits, Real top) {
+    return sum_in<double>(
+        vocabulary, [=](auto const& a) { return (a - top).exp().template cast<double>(); }, logits);
 }
 
 }  // namespace detail
@@ -64,19 +64,20 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
             Real const top = detail::max_of(vocabulary, values);
             double mean = 0.0;
             if (smoothing != 0.0)
-                mean = static_cast<double>(detail::sum_of(
-                           vocabulary, [=](auto const& a) { return a - top; }, values))
+                mean = detail::sum_in<double>(
+                           vocabulary, [=](auto const& a) { return (a - top).template cast<double>(); }, values)
                     / static_cast<double>(vocabulary);
             double const chosen = static_cast<double>(values[target] - top);
             detail::transform(
                 vocabulary, values, [=](auto const& a) { return (a - top).exp(); }, values);
-            Real const total = detail::sum_of(vocabulary, values);
-            detail::RowLoss const loss(std::log(static_cast<double>(total)), chosen, mean, smoothing);
+            double const sum = detail::sum_in<double>(
+                vocabulary, [](auto const& a) { return a.template cast<double>(); }, values);
+            detail::RowLoss const loss(std::log(sum), chosen, mean, smoothing);
             double const own = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[first + row]);
             sums[2 * (first + row)] = own * loss.nll;
             sums[2 * (first + row) + 1] = own * loss.smoothed;
             if (!row_losses.empty()) row_losses.data[first + row] = static_cast<Real>(own * loss.smoothed);
-            Real const weight = static_cast<Real>(own * factor);
+            Real const weight = static_cast<Real>(own * factor), total = static_cast<Real>(sum);
             detail::transform(
                 vocabulary, values, [=](auto const& a) { return (a / total - uniform) * weight; }, values);
             values[target] -= static_cast<Real>((1.0 - smoothing) * own * factor);
@@ -116,17 +117,13 @@ void readout_divergence(Cpu<Real>& device, In<Real> x, In<Real> y, In<Real> tabl
         detail::read_logits(device, y.row_range(first, rows), table, bias, of_y);
         detail::for_each_row(device, rows, vocabulary, [&](Index row) {
             Real *const a = of_x.row(row), *const b = of_y.row(row), *const p = chances.row(row);
-            auto const total = [&](Real const* logits, Real top) {
-                return detail::sum_of(
-                    vocabulary, [=](auto const& u) { return (u - top).exp(); }, logits);
-            };
             Real const top_a = detail::max_of(vocabulary, a), top_b = detail::max_of(vocabulary, b);
-            Real const total_a = total(a, top_a), total_b = total(b, top_b);
+            double const sum_a = detail::total_of(vocabulary, a, top_a), sum_b = detail::total_of(vocabulary, b, top_b);
+            Real const total_a = static_cast<Real>(sum_a), total_b = static_cast<Real>(sum_b);
             detail::transform(
                 vocabulary, p, [=](auto const& u) { return (u - top_a).exp() / total_a; }, a);
             // log p - log q = (a - top_a) - (b - top_b) + shift
-            Real const shift =
-                static_cast<Real>(std::log(static_cast<double>(total_b)) - std::log(static_cast<double>(total_a)));
+            Real const shift = static_cast<Real>(std::log(sum_b) - std::log(sum_a));
             double const own = detail::sum_in<double>(
                 vocabulary,
                 [=](auto const& s, auto const& u, auto const& v) {
@@ -173,9 +170,8 @@ void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real
             tokens.data[first + row] = static_cast<Token>(found ? best - values : 0);
             if (log_probabilities.empty()) return;
             if (found) *best = -std::numeric_limits<Real>::infinity();  // its 1 would swallow what the others add to it
-            auto const others = detail::sum_of(
-                table.rows, [=](auto const& a) { return (a - top).exp(); }, values);
-            log_probabilities.data[first + row] = static_cast<Real>(-std::log1p(static_cast<double>(others)));
+            log_probabilities.data[first + row] =
+                static_cast<Real>(-std::log1p(detail::total_of(table.rows, values, top)));
         });
     });
 }
@@ -192,7 +188,7 @@ void readout_log_probabilities(Cpu<Real>& device, In<Real> z, In<Real> table, In
             Real const top = detail::max_of(table.rows, values);
             double const chosen = static_cast<double>(values[tokens.data[first + row]] - top);
             log_probabilities.data[first + row] =
-                static_cast<Real>(chosen - detail::log_total(table.rows, values, top));
+                static_cast<Real>(chosen - std::log(detail::total_of(table.rows, values, top)));
         });
     });
 }
@@ -213,9 +209,9 @@ void readout_top(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> b
             Real* const scores = log_probabilities.row(first + row);
             detail::keep_largest(table.rows, values, count, best, scores);
             Real const top = detail::max_of(table.rows, values);
-            double const total = detail::log_total(table.rows, values, top);
+            double const log_total = std::log(detail::total_of(table.rows, values, top));
             for (Index i = 0; i < count; ++i)
-                scores[i] = static_cast<Real>(static_cast<double>(scores[i] - top) - total);
+                scores[i] = static_cast<Real>(static_cast<double>(scores[i] - top) - log_total);
         });
     });
 }

@@ -80,13 +80,14 @@ template <Backend B>
             struct Shape {
                 Index rows, cols, depth, gap;
             };
-            for (auto const [rows, cols, depth, gap] :  // terms, rows and columns beyond any block; rows 1 KiB apart
+            for (auto const [rows, cols, depth, gap] :  // terms, rows and columns beyond any block; rows 2 KiB apart
                  {Shape{3, 5, 1024, 0},
                   {3, 5, 1025, 1},
                   {130, 37, 2050, 0},
                   {300, 140, 70, 0},
                   {257, 65, 256, 0},
-                  {5, 300, 512, 0}})
+                  {45, 300, 512, 0},
+                  {16, 256, 1021, 3}})
                 for (bool const accumulate : {false, true}) {
                     auto const found = product_case(device, rows, cols, depth, l, r, accumulate, true, gap);
                     if (!found.empty()) return found;
@@ -107,8 +108,8 @@ template <Backend B>
 template <Backend B>
 [[nodiscard]] std::string product_row_does_not_depend_on_the_others(B& device) {
     using Real = ScalarOf<B>;
-    for (Index const depth : {7, 64, 256, 1500})
-        for (Index const cols : {5, 32, 100}) {
+    for (Index const depth : {7, 64, 512, 1500})
+        for (Index const cols : {5, 32, 300}) {
             Index const rows = 131;
             DeviceArray<B> const left(device, random<B>(rows * depth, 1));
             DeviceArray<B> const right(device, random<B>(cols * depth, 2));
@@ -118,7 +119,7 @@ template <Backend B>
             product(device, left.matrix(depth), Orientation::plain, right.matrix(depth), Orientation::transposed,
                     all.matrix(cols), false, bias.vector());
             auto const want = all.get(device);
-            for (Index const count : {1, 3, 14, 30, 113}) {
+            for (Index const count : {1, 3, 14, 16, 30, 113}) {
                 Index const first = rows - count;
                 product(device, left.matrix(depth).row_range(first, count), Orientation::plain, right.matrix(depth),
                         Orientation::transposed, part.matrix(cols).row_range(first, count), false, bias.vector());
