@@ -4,7 +4,10 @@
 must have written the same tokens (all but a hundredth, which rounding may decide otherwise) or computed the same loss.
 PyTorch's side is what a user of PyTorch would write: sentences sorted by length and padded to batches as fairseq does,
 source and cross-attention keys and values computed once, scaled_dot_product_attention; eager and torch.compile, in single
-precision and under bfloat16 autocast. What counts is the better of eager and compiled.
+precision and under bfloat16 autocast. What counts is the better of eager and compiled, by a run of each after the first.
+
+A row's share of the peak is the multiply-adds that the text asks for, without padding, over those that the machine does in
+registers in the same time. Peak memory is that of a whole process that does this row alone, libraries included.
 """
 
 import argparse
@@ -31,6 +34,10 @@ class Side:
     def __init__(self, program, threads):
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
     def ask(self, do, **arguments):
         self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
@@ -260,6 +267,38 @@ def median_of(times):
     return statistics.median(times)
 
 
+def multiply_adds_of_layers(sizes, rows, memory_rows=0):
+    """Of as many layers as the sizes say, for a sentence of so many rows that looks at itself and at a memory."""
+    width = sizes["width"]
+    maps = (4 + (2 if memory_rows else 0)) * width * width + 2 * width * sizes["hidden"]
+    return sizes["layers"] * (rows * maps + 2 * rows * (rows + memory_rows) * width)
+
+
+def multiply_adds_of_source(sizes, rows):
+    """Encoder, and keys and values for the layers of the decoder."""
+    width = sizes["width"]
+    return rows * sizes["latent"] * width + multiply_adds_of_layers(sizes, rows) + sizes["layers"] * rows * 2 * width * width
+
+
+def multiply_adds_of_step(sizes, rows, source_rows):
+    width = sizes["width"]
+    ends = 3 * sizes["latent"] * width + 3 * width * width  # both inputs, the output; self-conditioning
+    return rows * ends + multiply_adds_of_layers(sizes, rows, source_rows)
+
+
+def multiply_adds_of_readout(sizes, rows):
+    return rows * sizes["vocabulary"] * sizes["latent"]
+
+
+def peak_memory():
+    """The most that this process has had at once, in MB; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
 class Comparison:
     def __init__(self, arguments, sizes_name, sizes):
         self.arguments, self.sizes_name, self.sizes = arguments, sizes_name, sizes
@@ -269,6 +308,7 @@ class Comparison:
         self.rows = []
 
     def start(self, threads):
+        """Both sides anew: what a row before this one left in memory is gone."""
         torch.set_num_threads(threads)
         self.side = Side(self.arguments.side, threads)
         self.side.ask("make", model=self.model_file, **self.sizes)
@@ -284,59 +324,96 @@ class Comparison:
                     continue
                 yield f"{'compiled' if compiled else 'eager'} {'bf16' if bfloat16 else 'fp32'}", PyTorch(self.model, self.plan, compiled, bfloat16)
 
-    def report(self, name, own, theirs, extra):
-        """own: seconds; theirs: seconds by variant."""
-        for precision in ("fp32", "bf16"):
-            known = {key: times for key, times in theirs.items() if key.endswith(precision)}
-            if not known:
-                continue
-            best = min(known, key=lambda key: median_of(known[key]))
-            ratios = sorted(other / mine for mine, other in zip(own, known[best]))
-            row = {
-                "row": name, "sizes": self.sizes_name, "threads": self.threads, "against": f"PyTorch {best}",
-                "ratio_min": ratios[0], "ratio_median": median_of(ratios), "ratio_max": ratios[-1],
-                "inkling_seconds": median_of(own), "pytorch_seconds": median_of(known[best]), **extra,
-            }
-            self.rows.append(row)
-            print(f"{name:34s} {self.sizes_name:12s} {self.threads} threads  against {best:14s} "
-                  f"{row['ratio_min']:.2f} / {row['ratio_median']:.2f} / {row['ratio_max']:.2f}   "
-                  f"{row['inkling_seconds']:.4f} s : {row['pytorch_seconds']:.4f} s", flush=True)
+    @staticmethod
+    def best_of(variants, run):
+        """The fastest of each precision, by their second runs: the first may compile."""
+        seconds = {}
+        for key, variant in variants.items():
+            for _ in range(2):
+                start = time.perf_counter()
+                run(key, variant)
+                seconds[key] = time.perf_counter() - start
+        return [min((key for key in variants if key.endswith(precision)), key=seconds.get) for precision in ("fp32", "bf16")]
 
-    def writing(self, name, count, length_beam):
+    def by_turns(self, mine, others):
+        """Pairs of seconds: mine(), then each of the others, over and over."""
+        own, theirs = [], {key: [] for key in others}
+        for _ in range(self.arguments.pairs):
+            own.append(mine())
+            for key, run in others.items():
+                start = time.perf_counter()
+                run()
+                theirs[key].append(time.perf_counter() - start)
+        return own, theirs
+
+    def memory_of_pytorch(self, row):
+        """Of a process that does the row once, eager in single precision."""
+        child = subprocess.run([sys.executable, __file__, "--side", self.arguments.side, "--rows", row, "--sizes", self.sizes_name,
+                                "--threads", str(self.threads), "--alone"], stdout=subprocess.PIPE, text=True, check=True)
+        return float(child.stdout)
+
+    def report(self, row, name, multiply_adds, own, theirs, own_memory=0.0):
+        """own: seconds; theirs: seconds by variant."""
+        their_memory = self.memory_of_pytorch(row) if own_memory else 0.0
+        peak = self.side.ask("peak", threads=self.threads)["flops"]
+        for key, times in theirs.items():
+            ratios = sorted(other / mine for mine, other in zip(own, times))
+            row = {
+                "row": name, "sizes": self.sizes_name, "threads": self.threads, "against": f"PyTorch {key}",
+                "ratio_min": ratios[0], "ratio_median": median_of(ratios), "ratio_max": ratios[-1],
+                "inkling_seconds": median_of(own), "pytorch_seconds": median_of(times), "pairs": len(own),
+                "share_of_peak": 2 * multiply_adds / median_of(own) / peak,
+            }
+            memory = ""
+            if own_memory:
+                row |= {"inkling_MB": own_memory, "pytorch_MB": their_memory, "memory_ratio": own_memory / their_memory}
+                memory = f"   {own_memory:.0f} MB : {their_memory:.0f} MB"
+            self.rows.append(row)
+            print(f"{name:34s} {self.sizes_name:10s} {self.threads} threads  against {key:14s} "
+                  f"{row['ratio_min']:.2f} / {row['ratio_median']:.2f} / {row['ratio_max']:.2f}   "
+                  f"{row['inkling_seconds']:.4f} s : {row['pytorch_seconds']:.4f} s   "
+                  f"{100 * row['share_of_peak']:.0f} % of the peak{memory}", flush=True)
+
+    def writing(self, row, name, count, length_beam):
         tokens_per_batch = 4096
         sources = texts_of_real_lengths(count, self.sizes["vocabulary"], 3)
         self.side.ask("texts", sources=sources)
-        ask = lambda: self.side.ask("write", length_beam=length_beam, tokens_per_batch=tokens_per_batch)
         lengths = [max(2, len(source) + 1 + c - length_beam // 2) for source in sources for c in range(length_beam)]
         self.side.ask("noise", candidates=length_beam, lengths=lengths, file=self.noise_file)
         noise = torch.from_numpy(numpy.load(self.noise_file))
         offsets = numpy.concatenate([[0], numpy.cumsum(lengths)]).tolist()
-        expected = ask()["tokens"]
-        theirs = {}
+        write = lambda variant: variant.write(sources, noise, offsets, length_beam, tokens_per_batch)
         variants = dict(self.variants())
-        for key, variant in variants.items():
-            seen = variant.write(sources, noise, offsets, length_beam, tokens_per_batch)
-            if key.endswith("fp32"):
-                total = sum(map(len, expected))
-                same = sum(a == b for mine, other in zip(expected, seen) if len(mine) == len(other) for a, b in zip(mine, other))
-                if same < 0.99 * total:
-                    sys.exit(f"compare: {name}, {key}: {same} of {total} tokens are the same, expected all but a hundredth")
-            theirs[key] = []
-        own, peak = [], 0.0
-        for _ in range(self.arguments.pairs):
-            answer = ask()
-            own.append(answer["seconds"])
-            peak = max(peak, answer["peak_MB"])
-            for key, variant in variants.items():
-                start = time.perf_counter()
-                variant.write(sources, noise, offsets, length_beam, tokens_per_batch)
-                theirs[key].append(time.perf_counter() - start)
-        self.report(name, own, theirs, {"inkling_peak_MB": peak})
+        if self.arguments.alone:
+            return write(variants["eager fp32"])
+        ask = lambda: self.side.ask("write", length_beam=length_beam, tokens_per_batch=tokens_per_batch)
+        expected = ask()["tokens"]
+        total = sum(map(len, expected))
 
-    def training(self, name, tokens_per_batch):
+        def check(key, variant):
+            seen = write(variant)
+            same = sum(a == b for mine, other in zip(expected, seen) if len(mine) == len(other) for a, b in zip(mine, other))
+            if key.endswith("fp32") and same < 0.99 * total:
+                sys.exit(f"compare: {name}, {key}: {same} of {total} tokens are the same, expected all but a hundredth")
+
+        best = self.best_of(variants, check)
+        peaks = []
+
+        def mine():
+            answer = ask()
+            peaks.append(answer["peak_MB"])
+            return answer["seconds"]
+
+        own, theirs = self.by_turns(mine, {key: lambda key=key: write(variants[key]) for key in best})
+        sizes = self.sizes
+        work = sum(multiply_adds_of_source(sizes, len(source) + 1) for source in sources)
+        for at, length in enumerate(lengths):
+            work += len(self.plan) * multiply_adds_of_step(sizes, length, len(sources[at // length_beam]) + 1)
+            work += multiply_adds_of_readout(sizes, length)
+        self.report(row, name, work, own, theirs, max(peaks))
+
+    def training(self, row, name, tokens_per_batch):
         texts = texts_of_real_lengths(2000, self.sizes["vocabulary"], 5)
-        self.check_loss(texts[:32])
-        self.side.ask("texts", sources=texts)
         random = numpy.random.default_rng(7)
         batches, batch, size = [], [], 0
         for i in random.permutation(len(texts)):
@@ -345,15 +422,14 @@ class Comparison:
                 batch, size = [], 0
             batch.append(texts[i])
             size += len(texts[i]) + 2
-        timed = 3
-        own, theirs = [], {}
-        for key, variant in self.variants():
-            theirs[key] = []
+        timed = 4
         variants = dict(self.variants())
-        optimizers = {key: torch.optim.AdamW(variant.model.parameters(), lr=1e-5) for key, variant in variants.items()}
+        optimizers = {}
 
         def update(key, batch, number):
             variant = variants[key]
+            if key not in optimizers:
+                optimizers[key] = torch.optim.AdamW(variant.model.parameters(), lr=1e-5)
             targets = [[SPECIAL_BOS] + text + [SPECIAL_EOS] for text in batch]
             sources = [text + [SPECIAL_EOS] for text in batch]
             tokens = pad(targets)
@@ -368,20 +444,30 @@ class Comparison:
             torch.nn.utils.clip_grad_norm_(variant.model.parameters(), 1.0)
             optimizers[key].step()
 
-        for key in variants:
-            for number in range(2):
-                update(key, batches[number], number)
-        peak = 0.0
-        for _ in range(self.arguments.pairs):
+        def updates(key):
+            for number in range(timed):
+                update(key, batches[number % len(batches)], number)
+
+        if self.arguments.alone:
+            return updates("eager fp32")
+        self.check_loss(texts[:32])
+        self.side.ask("texts", sources=texts)
+        best = self.best_of(variants, lambda key, variant: updates(key))
+        peaks = []
+
+        def mine():
             answer = self.side.ask("train", warm=2, timed=timed, tokens_per_batch=tokens_per_batch)
-            own.append(answer["seconds"])
-            peak = max(peak, answer["peak_MB"])
-            for key in variants:
-                start = time.perf_counter()
-                for number in range(timed):
-                    update(key, batches[number % len(batches)], number)
-                theirs[key].append((time.perf_counter() - start) / timed)
-        self.report(name, own, theirs, {"inkling_peak_MB": peak})
+            peaks.append(answer["peak_MB"])
+            return timed * answer["seconds"]
+
+        own, theirs = self.by_turns(mine, {key: lambda key=key: updates(key) for key in best})
+        sizes, work = self.sizes, 0
+        for number, batch in enumerate(batches[:timed]):
+            for text in batch:
+                step = multiply_adds_of_step(sizes, len(text) + 2, len(text) + 1)
+                work += 3 * (multiply_adds_of_source(sizes, len(text) + 1) + step + multiply_adds_of_readout(sizes, len(text) + 2))
+                work += step if number % 2 == 1 else 0
+        self.report(row, name, work, own, theirs, max(peaks))
 
     def check_loss(self, texts):
         """Both sides must find the same loss for the same noise."""
@@ -406,26 +492,41 @@ class Comparison:
         if abs(loss - answer["loss"]) > 1e-4 * abs(answer["loss"]):
             sys.exit(f"compare: training: the losses are {answer['loss']} and {loss}, expected the same")
 
-    def rounding(self, name, rows):
+    def rounding(self, row, name, rows):
         expected = self.side.ask("readout", rows=rows, file=self.noise_file)["tokens"]
         z = torch.from_numpy(numpy.load(self.noise_file))
         with torch.inference_mode():
-            seen = self.model.readout(z).argmax(-1).tolist()
+            round_off = lambda: self.model.readout(z).argmax(-1)
+            if self.arguments.alone:
+                return round_off()
+            seen = round_off().tolist()
             if sum(a == b for a, b in zip(expected, seen)) < 0.999 * rows:
                 sys.exit(f"compare: {name}: the tokens differ")
-            own, theirs = [], {"eager fp32": []}
-            for _ in range(self.arguments.pairs):
-                own.append(self.side.ask("readout", rows=rows, file=self.noise_file)["seconds"])
-                start = time.perf_counter()
-                self.model.readout(z).argmax(-1)
-                theirs["eager fp32"].append(time.perf_counter() - start)
-        self.report(name, own, theirs, {})
+            peaks = []
+
+            def mine():
+                answer = self.side.ask("readout", rows=rows, file=self.noise_file)
+                peaks.append(answer["peak_MB"])
+                return answer["seconds"]
+
+            own, theirs = self.by_turns(mine, {"eager fp32": round_off})
+        self.report(row, name, multiply_adds_of_readout(self.sizes, rows), own, theirs, max(peaks))
 
 
 SIZES = {
     "difformer": {"vocabulary": 8000, "latent": 128, "width": 512, "layers": 6, "heads": 4, "hidden": 1024},
     "demo": {"vocabulary": 300, "latent": 64, "width": 128, "layers": 2, "heads": 4, "hidden": 512},
-    "rounding": {"vocabulary": 32000, "latent": 128, "width": 128, "layers": 1, "heads": 4, "hidden": 128},
+    "rounding": {"vocabulary": 32000, "latent": 128, "width": 256, "layers": 1, "heads": 4, "hidden": 128},
+}
+
+
+ROWS = {
+    "one": ("one sentence, 20 steps", lambda comparison, *row: comparison.writing(*row, 1, 1)),
+    "some": ("64 sentences", lambda comparison, *row: comparison.writing(*row, 64, 1)),
+    "many": ("{sentences} sentences, length beam 5", lambda comparison, *row: comparison.writing(*row, comparison.arguments.sentences, 5)),
+    "train2k": ("4 updates of 2k tokens", lambda comparison, *row: comparison.training(*row, 2048)),
+    "train8k": ("4 updates of 8k tokens", lambda comparison, *row: comparison.training(*row, 8192)),
+    "rounding": ("rounding, vocabulary 32k", lambda comparison, *row: comparison.rounding(*row, 4096)),
 }
 
 
@@ -433,38 +534,35 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--side", required=True, help="the program compare_side")
     parser.add_argument("--json", help="file for the rows")
-    parser.add_argument("--rows", default="one,some,many,train2k,train8k,rounding")
-    parser.add_argument("--sizes", default="difformer,demo")
+    parser.add_argument("--rows", default=",".join(ROWS), help="of %(default)s")
+    parser.add_argument("--sizes", default="difformer,demo", help="of %(default)s; rounding has sizes of its own")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--sentences", type=int, default=1000, help="of the row many (1000)")
     parser.add_argument("--eager-only", action="store_true", help="without torch.compile")
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)  # PyTorch's side of one row, for its memory
     arguments = parser.parse_args()
-    wanted = arguments.rows.split(",")
-    print(f"PyTorch {torch.__version__}; ratios are PyTorch's time over inkling's, min / median / max of {arguments.pairs} pairs")
+    wanted = [(sizes, row) for sizes in arguments.sizes.split(",") for row in arguments.rows.split(",") if row != "rounding"]
+    if "rounding" in arguments.rows.split(","):
+        wanted.append(("rounding", "rounding"))
+    unknown = [name for sizes, row in wanted for name in (sizes, row) if name not in SIZES | ROWS]
+    if unknown:
+        parser.error(f"there is no row or size '{unknown[0]}'")
+    if not arguments.alone:
+        print(f"PyTorch {torch.__version__}; ratios are PyTorch's time over inkling's, min / median / max of {arguments.pairs} pairs")
     rows = []
-    for sizes_name in arguments.sizes.split(","):
-        comparison = Comparison(arguments, sizes_name, SIZES[sizes_name])
+    for sizes, row in wanted:
         for threads in map(int, arguments.threads.split(",")):
+            comparison = Comparison(arguments, sizes, SIZES[sizes])
             comparison.start(threads)
-            if "one" in wanted:
-                comparison.writing("one sentence, 20 steps", 1, 1)
-            if "some" in wanted:
-                comparison.writing("64 sentences", 64, 1)
-            if "many" in wanted:
-                comparison.writing("1000 sentences, length beam 5", 1000, 5)
-            if "train2k" in wanted:
-                comparison.training("update of 2k tokens", 2048)
-            if "train8k" in wanted:
-                comparison.training("update of 8k tokens", 8192)
-        rows += comparison.rows
-    if "rounding" in wanted:
-        comparison = Comparison(arguments, "rounding", SIZES["rounding"])
-        for threads in map(int, arguments.threads.split(",")):
-            comparison.start(threads)
-            comparison.rounding("rounding, vocabulary 32k", 4096)
-        rows += comparison.rows
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(rows, indent=1) + "\n")
+            name, run = ROWS[row]
+            run(comparison, row, name.format(sentences=arguments.sentences))
+            comparison.side.close()
+            rows += comparison.rows
+            if arguments.json:
+                Path(arguments.json).write_text(json.dumps(rows, indent=1) + "\n")
+    if arguments.alone:
+        print(peak_memory())
 
 
 if __name__ == "__main__":

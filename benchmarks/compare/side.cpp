@@ -46,6 +46,7 @@ public:
         if (what == "loss") return loss(task);
         if (what == "train") return train(task);
         if (what == "readout") return readout(task);
+        if (what == "peak") return {{"flops", machine::fma_peak(task.at("threads"))}};
         fail("there is no task '", what, "'");
     }
 
@@ -210,10 +211,12 @@ private:
         xt::xtensor<float, 2> const seen =
             xt::adapt(z, {static_cast<std::size_t>(rows), static_cast<std::size_t>(width)});
         io::write_npy(task.at("file").get<std::string>(), seen);
+        machine::reset_peak_memory();
         auto const start = std::chrono::steady_clock::now();
         readout_argmax(device, MatrixView<float const>(z.data(), rows, width), pass.matrix(model_->space().readout()),
                        {}, VectorView<Token>(tokens.data(), rows));
-        return {{"seconds", seconds_since(start)}, {"tokens", tokens}};
+        double const seconds = seconds_since(start);
+        return {{"seconds", seconds}, {"peak_MB", machine::peak_memory()}, {"tokens", tokens}};
     }
 
     std::optional<Model> model_;
