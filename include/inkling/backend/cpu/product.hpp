@@ -339,22 +339,50 @@ template <class Device>
     return rows % detail::panel_width<typename Device::Scalar> == 0;
 }
 
+namespace detail {
+
+/// Elements that a matrix [rows, cols] takes as pack lays it out: its last panel is filled up.
+template <class Real>
+[[nodiscard]] Index packed_size(Index rows, Index cols) {
+    constexpr Index width = panel_width<Real>;
+    return (rows + width - 1) / width * width * cols;
+}
+
+/// result [rows, cols] = left columns [first, first + cols) of a packed matrix [N, depth] transposed + bias [N], on the
+/// calling thread, with the bits of product.
+/// @param first  a multiple of the panels' width
+template <class Real>
+void multiply_packed_serial(MatrixView<Real const> left, Real const* packed, Index first, Index cols, Real const* bias,
+                            Real* result, Index stride) {
+    constexpr Index width = panel_width<Real>;
+    Index const depth = left.cols;
+    for (Index k = 0; k < depth; k += depth_block)
+        for (Index j = 0; j < cols; j += width)
+            multiply_panel(Tiles<Real>{{left.data + k, left.stride, 1}, left.rows},
+                           packed + (first + j) * depth + k * width, std::min(depth_block, depth - k),
+                           std::min(width, cols - j), bias == nullptr || k > 0 ? nullptr : bias + first + j, k > 0,
+                           result + j, stride);
+}
+
+}  // namespace detail
+
 /// Lays a matrix out for product_with_packed. Some of its rows, where the number of the first and how many they are are
 /// such as can_pack takes, lie as they would alone.
-/// @param matrix  [N, K], N one that can_pack takes
-/// @param packed  N * K elements, overwritten
+/// @param matrix  [N, K]
+/// @param packed  N * K elements, of N as can_pack takes it; otherwise detail::packed_size; overwritten
 template <class Real>
 void pack(Cpu<Real>& device, In<Real> matrix, Real* packed) {
     constexpr Index width = detail::panel_width<Real>;
-    device.parallel(matrix.rows / width, 4, [&](Index begin, Index end, int) {
+    device.parallel((matrix.rows + width - 1) / width, 4, [&](Index begin, Index end, int) {
         for (Index panel = begin; panel < end; ++panel)
-            detail::pack_panel(detail::strided<Real>(matrix, Orientation::transposed), panel * width, width,
-                               matrix.cols, packed + panel * width * matrix.cols);
+            detail::pack_panel(detail::strided<Real>(matrix, Orientation::transposed), panel * width,
+                               std::min(width, matrix.rows - panel * width), matrix.cols,
+                               packed + panel * width * matrix.cols);
     });
 }
 
 /// result [M, N] = left [M, K] matrix^T + bias [N], with the bits of product, for a matrix [N, K] that was packed.
-/// @param packed  N * K elements, by pack
+/// @param packed  by pack
 /// @param bias    [N], or empty
 template <class Real>
 void product_with_packed(Cpu<Real>& device, In<Real> left, Real const* packed, Out<Real> result,

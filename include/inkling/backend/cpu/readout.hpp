@@ -37,6 +37,48 @@ template <class Real>
         vocabulary, [=](auto const& a) { return (a - top).exp().template cast<double>(); }, logits);
 }
 
+/// Runs body(first row, logits [rows, V]) over blocks of logits = z table^T + bias; lays the table out once for all.
+template <class Real, class Body>
+void for_each_packed_logit_block(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, Body const& body) {
+    Index const vocabulary = table.rows, block = std::min(logit_block(vocabulary), z.rows);
+    Real* const memory = device.outer_scratch(block * vocabulary + packed_size<Real>(vocabulary, table.cols));
+    Real* const packed = memory + block * vocabulary;
+    pack(device, table, packed);
+    for (Index row = 0; row < z.rows; row += block) {
+        Index const rows = std::min(block, z.rows - row);
+        MatrixView<Real> const logits(memory, rows, vocabulary);
+        product_with_packed(device, z.row_range(row, rows), static_cast<Real const*>(packed), logits, bias);
+        body(row, logits);
+    }
+}
+
+/// The best of some tokens of a row, and what the others weigh beside it; before there is any: token `token`.
+template <class Real>
+struct BestToken {
+    Index token;
+    double top = -std::numeric_limits<double>::infinity();
+    double others = 0.0;  ///< the sum of exp(logit - top) over all tokens but the best, where it is asked for
+
+    /// Takes up tokens first .. first + count - 1, which come behind those so far; overwrites their logits.
+    void take(Index first, Index count, Real* logits, bool weigh) {
+        Real const most = max_of(count, logits);
+        if (static_cast<double>(most) > top) {
+            Real* const place = std::find(logits, logits + count, most);
+            *place = -std::numeric_limits<Real>::infinity();  // its 1 would swallow what the others add to it
+            if (weigh) others = (1.0 + others) * std::exp(top - static_cast<double>(most));
+            top = static_cast<double>(most);
+            token = first + (place - logits);
+        }
+        if (weigh) others += total_of(count, logits, static_cast<Real>(top));
+    }
+    /// Of equal ones the first wins.
+    [[nodiscard]] static BestToken merged(BestToken const& first, BestToken const& second) {
+        bool const later = second.top > first.top;
+        BestToken const &more = later ? second : first, &less = later ? first : second;
+        return {more.token, more.top, more.others + (1.0 + less.others) * std::exp(less.top - more.top)};
+    }
+};
+
 }  // namespace detail
 
 /// Cross-entropy of tokens read out of z by logits = z table^T + bias, and its gradients, in one sweep.
@@ -57,7 +99,7 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
     Index const vocabulary = table.rows;
     double* const sums = device.sums(2 * z.rows);
     Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
-    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_packed_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, vocabulary, [&](Index row) {
             Real* const values = logits.row(row);
             Index const target = targets.data[first + row];
@@ -161,19 +203,37 @@ void readout_divergence(Cpu<Real>& device, In<Real> x, In<Real> y, In<Real> tabl
 template <class Real>
 void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, VectorView<Token> tokens,
                     OutVector<Real> log_probabilities = {}) {
-    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
-        detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
-            Real* const values = logits.row(row);
-            Real const top = detail::max_of(table.rows, values);
-            Real* const best = std::find(values, values + table.rows, top);
-            bool const found = best != values + table.rows;  // not where a logit is not a number
-            tokens.data[first + row] = static_cast<Token>(found ? best - values : 0);
-            if (log_probabilities.empty()) return;
-            if (found) *best = -std::numeric_limits<Real>::infinity();  // its 1 would swallow what the others add to it
-            log_probabilities.data[first + row] =
-                static_cast<Real>(-std::log1p(detail::total_of(table.rows, values, top)));
-        });
+    using Best = detail::BestToken<Real>;
+    constexpr Index rows_of_task = 8 * detail::tile_rows, tokens_at_once = 32 * detail::panel_width<Real>,
+                    tokens_of_task = 4 * tokens_at_once;
+    Index const vocabulary = table.rows, slices = (vocabulary + tokens_of_task - 1) / tokens_of_task;
+    Real* const packed = device.shared_scratch(detail::packed_size<Real>(vocabulary, table.cols));
+    pack(device, table, packed);
+    device.reserve_scratch(rows_of_task * tokens_at_once);
+    auto* const best = reinterpret_cast<Best*>(device.sums(z.rows * slices * Index{sizeof(Best) / sizeof(double)}));
+    device.parallel((z.rows + rows_of_task - 1) / rows_of_task * slices, 1, [&](Index begin, Index end, int thread) {
+        Real* const logits = device.scratch(thread);
+        for (Index task = begin; task < end; ++task) {
+            Index const slice = task % slices, row = task / slices * rows_of_task;
+            Index const rows = std::min(rows_of_task, z.rows - row);
+            Index const last = std::min(vocabulary, (slice + 1) * tokens_of_task);
+            for (Index i = row; i < row + rows; ++i) best[i * slices + slice] = {slice * tokens_of_task};
+            for (Index token = slice * tokens_of_task; token < last; token += tokens_at_once) {
+                Index const count = std::min(tokens_at_once, last - token);
+                detail::multiply_packed_serial(z.row_range(row, rows), static_cast<Real const*>(packed), token, count,
+                                               bias.data, logits, tokens_at_once);
+                for (Index i = 0; i < rows; ++i)
+                    best[(row + i) * slices + slice].take(token, count, logits + i * tokens_at_once,
+                                                          !log_probabilities.empty());
+            }
+        }
     });
+    for (Index row = 0; row < z.rows; ++row) {
+        Best own = best[row * slices];
+        for (Index slice = 1; slice < slices; ++slice) own = Best::merged(own, best[row * slices + slice]);
+        tokens.data[row] = static_cast<Token>(own.token);
+        if (!log_probabilities.empty()) log_probabilities.data[row] = static_cast<Real>(-std::log1p(own.others));
+    }
 }
 
 /// log p [N] of one given token a row under logits = z table^T + bias.
@@ -182,7 +242,7 @@ void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real
 template <class Real>
 void readout_log_probabilities(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> bias, TokenView tokens,
                                OutVector<Real> log_probabilities) {
-    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_packed_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
             Real const* const values = logits.row(row);
             Real const top = detail::max_of(table.rows, values);
@@ -202,7 +262,7 @@ void readout_top(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real> b
                  Out<Real> log_probabilities) {
     Index const count = tokens.cols;
     detail::require_top(count, log_probabilities.cols, table.rows);
-    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    detail::for_each_packed_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, table.rows, [&](Index row) {
             Real const* const values = logits.row(row);
             Token* const best = tokens.row(first + row);
@@ -226,7 +286,7 @@ void nearest_other_distance(Cpu<Real>& device, In<Real> table, double* sum) {
         squares[row] = detail::sum_in<double>(
             table.cols, [](auto const& a) { return a.template cast<double>().square(); }, table.row(row));
     });
-    detail::for_each_logit_block(device, table, table, {}, [&](Index first, MatrixView<Real> products) {
+    detail::for_each_packed_logit_block(device, table, table, {}, [&](Index first, MatrixView<Real> products) {
         detail::for_each_row(device, products.rows, count, [&](Index row) {
             Index const own = first + row;
             Real const* const values = products.row(row);
