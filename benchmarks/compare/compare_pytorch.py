@@ -4,7 +4,8 @@
 must have written the same tokens (all but a hundredth, which rounding may decide otherwise) or computed the same loss.
 PyTorch's side is what a user of PyTorch would write: sentences sorted by length and padded to batches as fairseq does,
 source and cross-attention keys and values computed once, scaled_dot_product_attention; eager and torch.compile, in single
-precision and under bfloat16 autocast. What counts is the better of eager and compiled, by a run of each after the first.
+precision and under bfloat16 autocast; inkling writes in both precisions too, and trains in single. What counts is the better
+of eager and compiled, by a run of each after the first.
 
 A row's share of the peak is the multiply-adds that the text asks for, without padding, over those that the machine does in
 registers in the same time. Peak memory is that of a whole process that does this row alone, libraries included.
@@ -310,12 +311,18 @@ class Comparison:
     def start(self, threads):
         """Both sides anew: what a row before this one left in memory is gone."""
         torch.set_num_threads(threads)
-        self.side = Side(self.arguments.side, threads)
+        self.sides = {precision: Side(self.arguments.side, threads) for precision in ("fp32", "bf16")}
+        self.side = self.sides["fp32"]
         self.side.ask("make", model=self.model_file, **self.sizes)
-        opened = self.side.ask("open", model=self.model_file, threads=threads, steps=20)
+        for precision, side in self.sides.items():
+            opened = side.ask("open", model=self.model_file, threads=threads, steps=20, bfloat16=precision == "bf16")
         self.plan = opened["plan"]
         self.model = Difformer(self.sizes, read_model(self.model_file), opened["scale"])
         self.threads = threads
+
+    def close(self):
+        for side in self.sides.values():
+            side.close()
 
     def variants(self):
         for compiled in (False, True):
@@ -336,15 +343,18 @@ class Comparison:
         return [min((key for key in variants if key.endswith(precision)), key=seconds.get) for precision in ("fp32", "bf16")]
 
     def by_turns(self, mine, others):
-        """Pairs of seconds: mine(), then each of the others, over and over."""
-        own, theirs = [], {key: [] for key in others}
+        """Seconds of each of mine and of each of others, one behind the other, over and over. mine return theirs, and MB."""
+        own, theirs, peaks = {key: [] for key in mine}, {key: [] for key in others}, {key: 0.0 for key in mine}
         for _ in range(self.arguments.pairs):
-            own.append(mine())
+            for key, run in mine.items():
+                answer = run()
+                own[key].append(answer["seconds"])
+                peaks[key] = max(peaks[key], answer["peak_MB"])
             for key, run in others.items():
                 start = time.perf_counter()
                 run()
                 theirs[key].append(time.perf_counter() - start)
-        return own, theirs
+        return own, theirs, peaks
 
     def memory_of_pytorch(self, row):
         """Of a process that does the row once, eager in single precision."""
@@ -352,32 +362,34 @@ class Comparison:
                                 "--threads", str(self.threads), "--alone"], stdout=subprocess.PIPE, text=True, check=True)
         return float(child.stdout)
 
-    def report(self, row, name, multiply_adds, own, theirs, own_memory=0.0):
-        """own: seconds; theirs: seconds by variant."""
-        their_memory = self.memory_of_pytorch(row) if own_memory else 0.0
+    def report(self, row, name, multiply_adds, own, theirs, peaks):
+        """own: seconds by precision; theirs: seconds by variant; peaks: MB by precision."""
+        their_memory = self.memory_of_pytorch(row)
         peak = self.side.ask("peak", threads=self.threads)["flops"]
         for key, times in theirs.items():
-            ratios = sorted(other / mine for mine, other in zip(own, times))
+            precision = key[-4:] if key[-4:] in own else "fp32"
+            mine, own_memory = own[precision], peaks[precision]
+            ratios = sorted(other / mine for mine, other in zip(mine, times))
             row = {
-                "row": name, "sizes": self.sizes_name, "threads": self.threads, "against": f"PyTorch {key}",
+                "row": name, "sizes": self.sizes_name, "threads": self.threads, "inkling": precision, "against": f"PyTorch {key}",
                 "ratio_min": ratios[0], "ratio_median": median_of(ratios), "ratio_max": ratios[-1],
-                "inkling_seconds": median_of(own), "pytorch_seconds": median_of(times), "pairs": len(own),
-                "share_of_peak": 2 * multiply_adds / median_of(own) / peak,
+                "inkling_seconds": median_of(mine), "pytorch_seconds": median_of(times), "pairs": len(mine),
+                "share_of_peak": 2 * multiply_adds / median_of(mine) / peak,
             }
-            memory = ""
-            if own_memory:
-                row |= {"inkling_MB": own_memory, "pytorch_MB": their_memory, "memory_ratio": own_memory / their_memory}
-                memory = f"   {own_memory:.0f} MB : {their_memory:.0f} MB"
+            row |= {"inkling_MB": own_memory, "pytorch_MB": their_memory, "memory_ratio": own_memory / their_memory}
             self.rows.append(row)
-            print(f"{name:34s} {self.sizes_name:10s} {self.threads} threads  against {key:14s} "
+            print(f"{name:34s} {self.sizes_name:10s} {self.threads} threads  {precision} against {key:14s} "
                   f"{row['ratio_min']:.2f} / {row['ratio_median']:.2f} / {row['ratio_max']:.2f}   "
                   f"{row['inkling_seconds']:.4f} s : {row['pytorch_seconds']:.4f} s   "
-                  f"{100 * row['share_of_peak']:.0f} % of the peak{memory}", flush=True)
+                  f"{100 * row['share_of_peak']:.0f} % of the peak   {own_memory:.0f} MB : {their_memory:.0f} MB", flush=True)
 
     def writing(self, row, name, count, length_beam):
         tokens_per_batch = 4096
-        sources = texts_of_real_lengths(count, self.sizes["vocabulary"], 3)
-        self.side.ask("texts", sources=sources)
+        sources = texts_of_real_lengths(max(count, 64), self.sizes["vocabulary"], 3)
+        if count == 1:
+            sources = sorted(sources, key=len)[len(sources) // 2 :][:1]  # of the median length
+        for side in self.sides.values():
+            side.ask("texts", sources=sources)
         lengths = [max(2, len(source) + 1 + c - length_beam // 2) for source in sources for c in range(length_beam)]
         self.side.ask("noise", candidates=length_beam, lengths=lengths, file=self.noise_file)
         noise = torch.from_numpy(numpy.load(self.noise_file))
@@ -386,31 +398,29 @@ class Comparison:
         variants = dict(self.variants())
         if self.arguments.alone:
             return write(variants["eager fp32"])
-        ask = lambda: self.side.ask("write", length_beam=length_beam, tokens_per_batch=tokens_per_batch)
-        expected = ask()["tokens"]
+        mine = {precision: lambda side=side: side.ask("write", length_beam=length_beam, tokens_per_batch=tokens_per_batch)
+                for precision, side in self.sides.items()}
+        expected = mine["fp32"]()["tokens"]
         total = sum(map(len, expected))
+        share_of_same = lambda seen: sum(a == b for own, other in zip(expected, seen) if len(own) == len(other)
+                                         for a, b in zip(own, other)) / total
+        shares = {"inkling bf16": share_of_same(mine["bf16"]()["tokens"])}
 
         def check(key, variant):
-            seen = write(variant)
-            same = sum(a == b for mine, other in zip(expected, seen) if len(mine) == len(other) for a, b in zip(mine, other))
-            if key.endswith("fp32") and same < 0.99 * total:
-                sys.exit(f"compare: {name}, {key}: {same} of {total} tokens are the same, expected all but a hundredth")
+            shares[key] = share_of_same(write(variant))
+            if key.endswith("fp32") and shares[key] < 0.99:
+                sys.exit(f"compare: {name}, {key}: {shares[key]:.3f} of the tokens are the same, expected 0.99")
 
         best = self.best_of(variants, check)
-        peaks = []
-
-        def mine():
-            answer = ask()
-            peaks.append(answer["peak_MB"])
-            return answer["seconds"]
-
-        own, theirs = self.by_turns(mine, {key: lambda key=key: write(variants[key]) for key in best})
+        print(f"{name}, share of tokens that are those of inkling in single precision: "
+              + ", ".join(f"{key} {share:.3f}" for key, share in shares.items()))
+        own, theirs, peaks = self.by_turns(mine, {key: lambda key=key: write(variants[key]) for key in best})
         sizes = self.sizes
         work = sum(multiply_adds_of_source(sizes, len(source) + 1) for source in sources)
         for at, length in enumerate(lengths):
             work += len(self.plan) * multiply_adds_of_step(sizes, length, len(sources[at // length_beam]) + 1)
             work += multiply_adds_of_readout(sizes, length)
-        self.report(row, name, work, own, theirs, max(peaks))
+        self.report(row, name, work, own, theirs, peaks)
 
     def training(self, row, name, tokens_per_batch):
         texts = texts_of_real_lengths(2000, self.sizes["vocabulary"], 5)
@@ -453,21 +463,19 @@ class Comparison:
         self.check_loss(texts[:32])
         self.side.ask("texts", sources=texts)
         best = self.best_of(variants, lambda key, variant: updates(key))
-        peaks = []
 
         def mine():
             answer = self.side.ask("train", warm=2, timed=timed, tokens_per_batch=tokens_per_batch)
-            peaks.append(answer["peak_MB"])
-            return timed * answer["seconds"]
+            return answer | {"seconds": timed * answer["seconds"]}
 
-        own, theirs = self.by_turns(mine, {key: lambda key=key: updates(key) for key in best})
+        own, theirs, peaks = self.by_turns({"fp32": mine}, {key: lambda key=key: updates(key) for key in best})
         sizes, work = self.sizes, 0
         for number, batch in enumerate(batches[:timed]):
             for text in batch:
                 step = multiply_adds_of_step(sizes, len(text) + 2, len(text) + 1)
                 work += 3 * (multiply_adds_of_source(sizes, len(text) + 1) + step + multiply_adds_of_readout(sizes, len(text) + 2))
                 work += step if number % 2 == 1 else 0
-        self.report(row, name, work, own, theirs, max(peaks))
+        self.report(row, name, work, own, theirs, peaks)
 
     def check_loss(self, texts):
         """Both sides must find the same loss for the same noise."""
@@ -502,15 +510,9 @@ class Comparison:
             seen = round_off().tolist()
             if sum(a == b for a, b in zip(expected, seen)) < 0.999 * rows:
                 sys.exit(f"compare: {name}: the tokens differ")
-            peaks = []
-
-            def mine():
-                answer = self.side.ask("readout", rows=rows, file=self.noise_file)
-                peaks.append(answer["peak_MB"])
-                return answer["seconds"]
-
-            own, theirs = self.by_turns(mine, {"eager fp32": round_off})
-        self.report(row, name, multiply_adds_of_readout(self.sizes, rows), own, theirs, max(peaks))
+            mine = {"fp32": lambda: self.side.ask("readout", rows=rows, file=self.noise_file)}
+            own, theirs, peaks = self.by_turns(mine, {"eager fp32": round_off})
+        self.report(row, name, multiply_adds_of_readout(self.sizes, rows), own, theirs, peaks)
 
 
 SIZES = {
@@ -557,7 +559,7 @@ def main():
             comparison.start(threads)
             name, run = ROWS[row]
             run(comparison, row, name.format(sentences=arguments.sentences))
-            comparison.side.close()
+            comparison.close()
             rows += comparison.rows
             if arguments.json:
                 Path(arguments.json).write_text(json.dumps(rows, indent=1) + "\n")

@@ -45,6 +45,7 @@ struct GenerateSettings : support::WriteSettings {
     std::string select = "mbr", scorer, sampler, plan = "even";
     Index steps = 20, early_stopping = 0, length_beam = 1, noise_beam = 1;
     double guidance = 1.0;
+    bool bf16 = false;
     std::uint64_t seed = 0;
 };
 
@@ -212,8 +213,10 @@ protected:
                 ", expected 1, as models of ", name(), " always see their source");
         auto steps = sampling(settings);
         steps.guidance = settings.guidance - 1.0;
+        auto const precision = settings.bf16 ? backend::CpuPrecision::bf16 : backend::CpuPrecision::single;
         return Model::template load<text::SentencePieceTokenizer, text::WordTokenizer>(
-            settings.model, {.sampler = std::move(steps), .device = {.threads = settings.threads}});
+            settings.model,
+            {.sampler = std::move(steps), .device = {.threads = settings.threads, .precision = precision}});
     }
 
     /// A fresh model, trained and written. @param make  make(texts) -> Model

@@ -7,6 +7,9 @@
 
 #include "all_results.hpp"
 
+#include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -112,7 +115,7 @@ TEST_CASE_TEMPLATE("Cpu: a product with a packed factor has the bits of the prod
                 MatrixView<Real const> const a(left.data(), rows, depth), b(matrix.data(), cols, depth);
                 std::vector<Real> packed(matrix.size()), want(static_cast<std::size_t>(rows * cols), Real{7});
                 auto got = want;
-                REQUIRE(can_pack(device, cols));
+                REQUIRE(can_pack(device, cols, depth));
                 pack(device, b, packed.data());
                 product(device, a, backend::Orientation::plain, b, backend::Orientation::transposed,
                         MatrixView<Real>(want.data(), rows, cols), false, {bias.data(), cols});
@@ -120,7 +123,68 @@ TEST_CASE_TEMPLATE("Cpu: a product with a packed factor has the bits of the prod
                                     MatrixView<Real>(got.data(), rows, cols), {bias.data(), cols});
                 CHECK(got == want);
             }
-    CHECK(!can_pack(device, lanes + 1));
+    CHECK(!can_pack(device, lanes + 1, 2));
+}
+
+namespace {
+/// The nearest number with 8 significant bits, of two the even one.
+double to_eight_bits(double value) {
+    int exponent = 0;
+    double const fraction = std::frexp(value, &exponent);
+    return std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8);
+}
+}  // namespace
+
+TEST_CASE("Cpu: a product in bfloat16 is that of factors of 8 bits, and a row of it depends on no other") {
+    backend::Cpu<> device({.threads = 2, .precision = backend::CpuPrecision::bf16});
+    Index const lanes = backend::detail::panel_width<float>;
+    for (Index const cols : {lanes, 8 * lanes})
+        for (Index const depth : {2, 18, 256, 1024, 2100}) {
+            CAPTURE(cols);
+            CAPTURE(depth);
+            Index const rows = 35;
+            auto left = testing::random_values<float>(rows * depth, 1);
+            left[0] = 1.00390625F;  // between two numbers of 8 bits
+            auto const matrix = testing::random_values<float>(cols * depth, 2);
+            auto const bias = testing::random_values<float>(cols, 3);
+            REQUIRE(can_pack(device, cols, depth));
+            REQUIRE(packed_density(device) == 2);
+            std::vector<float> packed(matrix.size() / 2);
+            pack(device, MatrixView<float const>(matrix.data(), cols, depth), packed.data());
+            auto const multiplied = [&](Index first, Index count) {
+                std::vector<float> result(static_cast<std::size_t>(count * cols), 7.0F);
+                product_with_packed(device, MatrixView<float const>(left.data() + first * depth, count, depth),
+                                    static_cast<float const*>(packed.data()),
+                                    MatrixView<float>(result.data(), count, cols), {bias.data(), cols});
+                return result;
+            };
+            auto const all = multiplied(0, rows);
+            for (Index i = 0; i < rows; ++i)
+                for (Index j = 0; j < cols; ++j) {
+                    double sum = static_cast<double>(bias[static_cast<std::size_t>(j)]), size = std::abs(sum);
+                    for (Index k = 0; k < depth; ++k) {
+                        double const term =
+                            to_eight_bits(static_cast<double>(left[static_cast<std::size_t>(i * depth + k)]))
+                            * to_eight_bits(static_cast<double>(matrix[static_cast<std::size_t>(j * depth + k)]));
+                        sum += term;
+                        size += std::abs(term);
+                    }
+                    REQUIRE(std::abs(static_cast<double>(all[static_cast<std::size_t>(i * cols + j)]) - sum)
+                            <= 1e-6 * size);
+                }
+            for (Index const count : {1, 3, 16, 20}) {
+                auto const some = multiplied(rows - count, count);
+                CHECK(std::equal(some.begin(), some.end(), all.end() - count * cols));
+            }
+        }
+    CHECK(!can_pack(device, lanes, 3));
+}
+
+TEST_CASE("Cpu: what is not a number, or beyond all numbers, stays so in bfloat16") {
+    for (float const value : {std::numeric_limits<float>::quiet_NaN(), std::bit_cast<float>(0x7F800001U)})
+        CHECK((backend::detail::round_to_bfloat16(value) & 0x7FC0U) == 0x7FC0U);
+    CHECK(backend::detail::round_to_bfloat16(std::numeric_limits<float>::infinity()) == 0x7F80U);
+    CHECK(backend::detail::round_to_bfloat16(-std::numeric_limits<float>::max()) == 0xFF80U);
 }
 
 namespace {

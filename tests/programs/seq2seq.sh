@@ -76,6 +76,7 @@ expect 2 "expected no more than --vector-width, 8" "${train[@]}" --recipe sed --
 expect 2 "--noise-factor was given, which is of other recipes than sed" "${train[@]}" --recipe sed --noise-factor 3 \
     --model none --updates 1
 expect 2 "not in" "${train[@]}" --recipe refine --model none --updates 1
+expect 0 "bleu=" "$program" evaluate --model whole --source valid.source --reference valid.target --bf16 --threads 1
 expect 2 "always see their source" "$program" evaluate --model diffuseq --source valid.source --reference valid.target --guidance 2
 
 # What is chosen of sampler, plan and guidance is what runs: a model that knows little writes something else by each.

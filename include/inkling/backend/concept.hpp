@@ -170,7 +170,8 @@ concept HasReadouts =
 template <class B>
 concept PacksFactors =
     requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, typename B::Scalar* to) {
-        { can_pack(device, Index{}) } -> std::same_as<bool>;
+        { can_pack(device, Index{}, Index{}) } -> std::same_as<bool>;
+        { packed_density(device) } -> std::same_as<Index>;
         pack(device, in, to);
         product_with_packed(device, in, static_cast<typename B::Scalar const*>(to), out, vector);
     };

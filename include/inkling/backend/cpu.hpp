@@ -7,6 +7,7 @@
 #include <inkling/backend/cpu/embedding.hpp>
 #include <inkling/backend/cpu/normalization.hpp>
 #include <inkling/backend/cpu/optimizer.hpp>
+#include <inkling/backend/cpu/packed_product.hpp>
 #include <inkling/backend/cpu/product.hpp>
 #include <inkling/backend/cpu/random.hpp>
 #include <inkling/backend/cpu/readout.hpp>

@@ -23,23 +23,24 @@ public:
     void update(B& device, ParameterLayout const& layout, Scalar const* weights) {
         if constexpr (backend::PacksFactors<B>) {
             ranges_.clear();
-            Index size = 0;
+            density_ = packed_density(device);
+            Index size = 0;  // in Scalars of packed memory
             for (auto const& entry : layout.entries()) {
                 Parameter const& own = entry.parameter;
-                if (!entry.multiplied || !can_pack(device, own.rows)) continue;
+                if (!entry.multiplied || !can_pack(device, own.rows, own.cols)) continue;
                 if (!ranges_.empty() && ranges_.back().end == own.offset)
                     ranges_.back().end += own.size();
                 else
                     ranges_.push_back({own.offset, own.offset + own.size(), size});
-                size += own.size();
+                size += own.size() / density_;
             }
             if (memory_.size() < size) memory_ = typename B::template Buffer<Scalar>(size);
             Scalar* to = memory_.data();
             for (auto const& entry : layout.entries()) {
                 Parameter const& own = entry.parameter;
-                if (!entry.multiplied || !can_pack(device, own.rows)) continue;
+                if (!entry.multiplied || !can_pack(device, own.rows, own.cols)) continue;
                 pack(device, MatrixView<Scalar const>(weights + own.offset, own.rows, own.cols), to);
-                to += own.size();
+                to += own.size() / density_;
             }
         }
     }
@@ -50,7 +51,8 @@ public:
         auto const behind = std::upper_bound(ranges_.begin(), ranges_.end(), matrix.offset,
                                              [](Index offset, auto const& range) { return offset < range.begin; });
         bool const there = behind != ranges_.begin() && matrix.offset + matrix.size() <= std::prev(behind)->end;
-        return there ? memory_.data() + std::prev(behind)->place + matrix.offset - std::prev(behind)->begin : nullptr;
+        return there ? memory_.data() + std::prev(behind)->place + (matrix.offset - std::prev(behind)->begin) / density_
+                     : nullptr;
     }
 
 private:
@@ -61,6 +63,7 @@ private:
     };
     typename B::template Buffer<Scalar> memory_{};
     std::vector<Range> ranges_{};
+    Index density_ = 1;  ///< elements that a Scalar of memory_ holds
 };
 
 }  // namespace inkling::nn

@@ -47,8 +47,18 @@ inline constexpr Index sum_block = 0;
 inline constexpr Index sum_block = 16;
 #endif
 
-/// A matrix read through two strides: element (i, k) lies at data[i * row + k * col].
-template <class Real>
+/// How a term of each factor adds to sums: a number of the left one, as many of the right one as a vector holds.
+struct OneTerm {
+    static constexpr int most_rows = tile_rows;  ///< of a tile, such that its sums stay in registers
+
+    template <class Vector, class Real>
+    [[gnu::always_inline]] static Vector added(Vector sums, Real left, Vector right) {
+        return sums + left * right;
+    }
+};
+
+/// A matrix read through two strides: element (i, k) lies at data[i * row + k * col]. Terms tells how it is multiplied.
+template <class Real, class Terms = OneTerm>
 struct Strided {
     Real const* data;
     Index row;
@@ -116,9 +126,9 @@ void pack_panel(Strided<Real> right, Index first, Index width, Index depth, Real
 
 /// One tile: result[Rows, width] = (or +=) left[Rows, depth] panel[depth, width] (+ bias), each sum in an order that
 /// depends on depth alone.
-template <int Rows, int Vectors, class Real>
-void multiply_tile(Strided<Real> left, Real const* panel, Index depth, Real const* bias, bool accumulate, Real* result,
-                   Index stride, Index width) {
+template <int Rows, int Vectors, class Real, class Terms>
+void multiply_tile(Strided<Real, Terms> left, Real const* panel, Index depth, Real const* bias, bool accumulate,
+                   Real* result, Index stride, Index width) {
     using Vector = typename VectorOf<Real>::Type;
     constexpr Index lanes = VectorOf<Real>::lanes;
     [&]<std::size_t... I>(std::index_sequence<I...>) {
@@ -132,11 +142,11 @@ void multiply_tile(Strided<Real> left, Real const* panel, Index depth, Real cons
             Real const* column = left.data + k * left.col;
             if constexpr (Vectors == 2) {
                 Vector const right_high = *reinterpret_cast<Vector const*>(terms + lanes);
-                ((low[I] += column[Index{I} * left.row] * right_low,
-                  high[I] += column[Index{I} * left.row] * right_high),
+                ((low[I] = Terms::added(low[I], column[Index{I} * left.row], right_low),
+                  high[I] = Terms::added(high[I], column[Index{I} * left.row], right_high)),
                  ...);
             } else {
-                ((low[I] += column[Index{I} * left.row] * right_low), ...);
+                ((low[I] = Terms::added(low[I], column[Index{I} * left.row], right_low)), ...);
             }
             if constexpr (sum_block > 0)
                 if ((k + 1) % std::max<Index>(1, sum_block) == 0)
@@ -163,52 +173,53 @@ void multiply_tile(Strided<Real> left, Real const* panel, Index depth, Real cons
     }(std::make_index_sequence<Rows>{});
 }
 
-/// Chooses the tile with `rows` rows, 1 to tile_rows.
-template <int Vectors, int Rows = tile_rows, class Real, class... Arguments>
-void multiply_tile_of(Index rows, Strided<Real> left, Arguments... arguments) {
+/// Chooses the tile with `rows` rows, 1 to Rows.
+template <int Vectors, int Rows, class Real, class Terms, class... Arguments>
+void multiply_tile_of(Index rows, Strided<Real, Terms> left, Arguments... arguments) {
     if constexpr (Rows >= 1) {
-        if (rows == Rows) return multiply_tile<Rows, Vectors, Real>(left, arguments...);
+        if (rows == Rows) return multiply_tile<Rows, Vectors>(left, arguments...);
         multiply_tile_of<Vectors, Rows - 1>(rows, left, arguments...);
     }
 }
 
 /// Rows of a left factor, cut into tiles. The last two share their rows where the last would have so few that the units
 /// were idle.
-template <class Real>
+template <class Real, class Terms = OneTerm>
 struct Tiles {
+    static constexpr int most_rows = Terms::most_rows;
     /// Rows from one packed tile to the next: its squares are of as many rows as a vector has lanes.
     static constexpr Index packed_rows =
-        (tile_rows + VectorOf<Real>::lanes - 1) / VectorOf<Real>::lanes * VectorOf<Real>::lanes;
+        (most_rows + VectorOf<Real>::lanes - 1) / VectorOf<Real>::lanes * VectorOf<Real>::lanes;
 
-    Strided<Real> left;
+    Strided<Real, Terms> left;
     Index rows;
     bool packed = false;  ///< whether `left` is what pack_rows wrote
     Index depth = 0;      ///< terms of each row, where it is
 
-    [[nodiscard]] Index count() const { return (rows + tile_rows - 1) / tile_rows; }
+    [[nodiscard]] Index count() const { return (rows + most_rows - 1) / most_rows; }
     /// The first row of a tile; of number count(): the end.
     [[nodiscard]] Index first(Index tile) const {
-        Index const even = std::min(rows, tile * tile_rows), left_over = rows - even;
-        bool const last_is_low = tile > 0 && left_over > 0 && left_over <= tile_rows / 3;
-        return last_is_low ? even - (tile_rows - left_over) / 2 : even;
+        Index const even = std::min(rows, tile * most_rows), left_over = rows - even;
+        bool const last_is_low = tile > 0 && left_over > 0 && left_over <= most_rows / 3;
+        return last_is_low ? even - (most_rows - left_over) / 2 : even;
     }
-    [[nodiscard]] Strided<Real> operator[](Index tile) const {
+    [[nodiscard]] Strided<Real, Terms> operator[](Index tile) const {
         return {left.data + (packed ? tile * packed_rows * depth : first(tile) * left.row), left.row, left.col};
     }
 };
 
 /// result[rows, width] for one packed panel.
-template <class Real>
-void multiply_panel(Tiles<Real> const& left, Real const* panel, Index depth, Index width, Real const* bias,
+template <class Real, class Terms>
+void multiply_panel(Tiles<Real, Terms> const& left, Real const* panel, Index depth, Index width, Real const* bias,
                     bool accumulate, Real* result, Index stride) {
     for (Index tile = 0, row = 0, end = 0; tile < left.count(); ++tile, row = end) {
         end = left.first(tile + 1);
         if (width <= VectorOf<Real>::lanes)
-            multiply_tile_of<1>(end - row, left[tile], panel, depth, bias, accumulate, result + row * stride, stride,
-                                width);
+            multiply_tile_of<1, Terms::most_rows>(end - row, left[tile], panel, depth, bias, accumulate,
+                                                  result + row * stride, stride, width);
         else
-            multiply_tile_of<2>(end - row, left[tile], panel, depth, bias, accumulate, result + row * stride, stride,
-                                width);
+            multiply_tile_of<2, Terms::most_rows>(end - row, left[tile], panel, depth, bias, accumulate,
+                                                  result + row * stride, stride, width);
     }
 }
 
@@ -217,13 +228,13 @@ void multiply_panel(Tiles<Real> const& left, Real const* panel, Index depth, Ind
 ///
 /// Worth it when rows lie a multiple of 2 KiB apart, for they share the few cache lines of two sets, and enough panels
 /// read the copy.
-template <class Real>
-[[nodiscard]] Tiles<Real> pack_rows(Tiles<Real> const& rows, Index depth, Real* packed) {
-    constexpr Index lanes = VectorOf<Real>::lanes, apart = Tiles<Real>::packed_rows;
+template <class Real, class Terms>
+[[nodiscard]] Tiles<Real, Terms> pack_rows(Tiles<Real, Terms> const& rows, Index depth, Real* packed) {
+    constexpr Index lanes = VectorOf<Real>::lanes, apart = Tiles<Real, Terms>::packed_rows;
     Index const whole = depth / lanes * lanes;
     for (Index tile = 0; tile < rows.count(); ++tile) {
         Index const count = rows.first(tile + 1) - rows.first(tile);
-        Strided<Real> const from = rows[tile];
+        auto const from = rows[tile];
         Real* const to = packed + tile * apart * depth;
         for (Index i = 0; i < count; i += lanes)
             for (Index k = 0; k < whole; k += lanes)
@@ -263,8 +274,8 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
 /// result [M, N] (+)= terms k .. k + terms - 1 of each sum, from panels of the right factor at panel_at(number).
 ///
 /// Inlined, as g++ makes its tiles a tenth slower where it is not.
-template <class Real, class Panels>
-[[gnu::always_inline]] inline void multiply_panels(Cpu<Real>& device, Strided<Real> left, Index k, Index terms,
+template <class Real, class Terms, class Panels>
+[[gnu::always_inline]] inline void multiply_panels(Cpu<Real>& device, Strided<Real, Terms> left, Index k, Index terms,
                                                    Panels const& panel_at, MatrixView<Real> result, bool accumulate,
                                                    Real const* bias) {
     constexpr Index width = panel_width<Real>, row_block = 8 * tile_rows;
@@ -277,13 +288,15 @@ template <class Real, class Panels>
     Index const run = (panels + runs - 1) / runs;
     Index const apart = left.row * Index{sizeof(Real)};
     bool const aliased = left.col == 1 && (run > 8 ? apart % 2048 == 0 : run == 8 && apart % 4096 == 0);
-    if (aliased) device.reserve_scratch(row_block / tile_rows * Tiles<Real>::packed_rows * terms);
+    using Part = Tiles<Real, Terms>;
+    if (aliased)
+        device.reserve_scratch((row_block + Part::most_rows - 1) / Part::most_rows * Part::packed_rows * terms);
     device.parallel(row_blocks * runs, small ? row_blocks * runs : 1, [&](Index begin, Index end, int thread) {
         for (Index task = begin; task < end; ++task) {
             Index const i = (task / runs) * row_block;
             Index const count = std::min(row_block, rows - i);
             Index const last = std::min(panels, (task % runs + 1) * run);
-            Tiles<Real> part{{left.data + i * left.row + k * left.col, left.row, left.col}, count};
+            Part part{{left.data + i * left.row + k * left.col, left.row, left.col}, count};
             if (aliased) part = pack_rows(part, terms, device.scratch(thread));
             for (Index panel = (task % runs) * run; panel < last; ++panel) {
                 Index const j = panel * width;
@@ -329,71 +342,6 @@ void product(Cpu<Real>& device, In<Real> left, Orientation left_orientation, In<
         });
         auto const panel_at = [&](Index panel) -> Real const* { return packed + panel * width * terms; };
         detail::multiply_panels(device, a, k, terms, panel_at, MatrixView<Real>(result), accumulate, bias.data);
-    }
-}
-
-/// Whether pack can lay out a matrix of so many rows. Of Cpu alone: a backend derived from it may have another product.
-template <class Device>
-    requires std::same_as<Device, Cpu<typename Device::Scalar>>
-[[nodiscard]] bool can_pack(Device const&, Index rows) {
-    return rows % detail::panel_width<typename Device::Scalar> == 0;
-}
-
-namespace detail {
-
-/// Elements that a matrix [rows, cols] takes as pack lays it out: its last panel is filled up.
-template <class Real>
-[[nodiscard]] Index packed_size(Index rows, Index cols) {
-    constexpr Index width = panel_width<Real>;
-    return (rows + width - 1) / width * width * cols;
-}
-
-/// result [rows, cols] = left columns [first, first + cols) of a packed matrix [N, depth] transposed + bias [N], on the
-/// calling thread, with the bits of product.
-/// @param first  a multiple of the panels' width
-template <class Real>
-void multiply_packed_serial(MatrixView<Real const> left, Real const* packed, Index first, Index cols, Real const* bias,
-                            Real* result, Index stride) {
-    constexpr Index width = panel_width<Real>;
-    Index const depth = left.cols;
-    for (Index k = 0; k < depth; k += depth_block)
-        for (Index j = 0; j < cols; j += width)
-            multiply_panel(Tiles<Real>{{left.data + k, left.stride, 1}, left.rows},
-                           packed + (first + j) * depth + k * width, std::min(depth_block, depth - k),
-                           std::min(width, cols - j), bias == nullptr || k > 0 ? nullptr : bias + first + j, k > 0,
-                           result + j, stride);
-}
-
-}  // namespace detail
-
-/// Lays a matrix out for product_with_packed. Some of its rows, where the number of the first and how many they are are
-/// such as can_pack takes, lie as they would alone.
-/// @param matrix  [N, K]
-/// @param packed  N * K elements, of N as can_pack takes it; otherwise detail::packed_size; overwritten
-template <class Real>
-void pack(Cpu<Real>& device, In<Real> matrix, Real* packed) {
-    constexpr Index width = detail::panel_width<Real>;
-    device.parallel((matrix.rows + width - 1) / width, 4, [&](Index begin, Index end, int) {
-        for (Index panel = begin; panel < end; ++panel)
-            detail::pack_panel(detail::strided<Real>(matrix, Orientation::transposed), panel * width,
-                               std::min(width, matrix.rows - panel * width), matrix.cols,
-                               packed + panel * width * matrix.cols);
-    });
-}
-
-/// result [M, N] = left [M, K] matrix^T + bias [N], with the bits of product, for a matrix [N, K] that was packed.
-/// @param packed  by pack
-/// @param bias    [N], or empty
-template <class Real>
-void product_with_packed(Cpu<Real>& device, In<Real> left, Real const* packed, Out<Real> result,
-                         InVector<Real> bias = {}) {
-    constexpr Index width = detail::panel_width<Real>;
-    Index const depth = left.cols;
-    for (Index k = 0; k < depth; k += detail::depth_block) {
-        auto const panel_at = [&](Index panel) { return packed + (panel * depth + k) * width; };
-        detail::multiply_panels(device, detail::strided<Real>(left, Orientation::plain), k,
-                                std::min(detail::depth_block, depth - k), panel_at, MatrixView<Real>(result), false,
-                                bias.data);
     }
 }
 

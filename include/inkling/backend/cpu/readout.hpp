@@ -2,7 +2,7 @@
 
 #include <inkling/backend/cpu/detail/map.hpp>
 #include <inkling/backend/cpu/normalization.hpp>
-#include <inkling/backend/cpu/product.hpp>
+#include <inkling/backend/cpu/packed_product.hpp>
 #include <inkling/backend/detail/formulas.hpp>
 #include <inkling/backend/detail/readouts.hpp>
 
@@ -43,11 +43,12 @@ void for_each_packed_logit_block(Cpu<Real>& device, In<Real> z, In<Real> table, 
     Index const vocabulary = table.rows, block = std::min(logit_block(vocabulary), z.rows);
     Real* const memory = device.outer_scratch(block * vocabulary + packed_size<Real>(vocabulary, table.cols));
     Real* const packed = memory + block * vocabulary;
-    pack(device, table, packed);
+    pack_panels(device, MatrixView<Real const>(table), packed);
     for (Index row = 0; row < z.rows; row += block) {
         Index const rows = std::min(block, z.rows - row);
         MatrixView<Real> const logits(memory, rows, vocabulary);
-        product_with_packed(device, z.row_range(row, rows), static_cast<Real const*>(packed), logits, bias);
+        multiply_packed(device, strided<Real>(z.row_range(row, rows), Orientation::plain), z.cols,
+                        static_cast<Real const*>(packed), logits, bias.data);
         body(row, logits);
     }
 }
@@ -208,7 +209,7 @@ void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real
                     tokens_of_task = 4 * tokens_at_once;
     Index const vocabulary = table.rows, slices = (vocabulary + tokens_of_task - 1) / tokens_of_task;
     Real* const packed = device.shared_scratch(detail::packed_size<Real>(vocabulary, table.cols));
-    pack(device, table, packed);
+    detail::pack_panels(device, MatrixView<Real const>(table), packed);
     device.reserve_scratch(rows_of_task * tokens_at_once);
     auto* const best = reinterpret_cast<Best*>(device.sums(z.rows * slices * Index{sizeof(Best) / sizeof(double)}));
     device.parallel((z.rows + rows_of_task - 1) / rows_of_task * slices, 1, [&](Index begin, Index end, int thread) {
