@@ -6,8 +6,11 @@
 #include <inkling/backend/cpu.hpp>
 #include <inkling/inkling.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace inkling;
@@ -69,9 +72,10 @@ void shared_out(benchmark::internal::Benchmark* benchmark) {
     times(benchmark);
     benchmark->ArgNames({"sentences", "threads"});
     int const all = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    for (int const threads : {1, all})
-        if (threads == 1 || all > 1)
-            for (int const count : {1, 8, 64, 512, 1024}) benchmark->Args({count, threads});
+    for (int const count : {1, 8, 64, 512, 1024}) {
+        benchmark->Args({count, 1});
+        if (all > 1) benchmark->Args({count, all});
+    }
 }
 
 BENCHMARK(length)->Apply(times)->Arg(16)->Arg(64)->Arg(256)->Arg(1024);

@@ -1,14 +1,17 @@
 """The same model, weights, tokens, noise and steps in inkling and in PyTorch, timed by turns in one run.
 
 `./dev bench compare [--json FILE] [--rows a,b] [--pairs 5] [--threads 1,2]` calls this. Before a time is printed, both sides
-must have written the same tokens (all but a hundredth, which rounding may decide otherwise) or computed the same loss.
+must have written the same tokens in single precision (all but a hundredth, which rounding may decide otherwise) or computed the
+same loss; in bfloat16, whose tokens differ more, nine tenths must be those of inkling's single precision, on either side.
 PyTorch's side is what a user of PyTorch would write: sentences sorted by length and padded to batches as fairseq does,
 source and cross-attention keys and values computed once, scaled_dot_product_attention; eager and torch.compile, in single
 precision and under bfloat16 autocast; inkling writes in both precisions too, and trains in single. What counts is the better
 of eager and compiled, by a run of each after the first.
 
 A row's share of the peak is the multiply-adds that the text asks for, without padding, over those that the machine does in
-registers in the same time. Peak memory is that of a whole process that does this row alone, libraries included.
+registers in the same time, in single precision: products in bfloat16 can pass it. That of a training is approximate, as each side
+draws batches of its own. Peak memory is that of a whole process, libraries included: PyTorch's does this row once and nothing
+else, inkling's has made and loaded the model before.
 """
 
 import argparse
@@ -309,7 +312,8 @@ class Comparison:
         self.rows = []
 
     def start(self, threads):
-        """Both sides anew: what a row before this one left in memory is gone."""
+        """Both sides anew: what a row before this one left in memory, or among compiled functions, is gone."""
+        torch._dynamo.reset()
         torch.set_num_threads(threads)
         self.sides = {precision: Side(self.arguments.side, threads) for precision in ("fp32", "bf16")}
         self.side = self.sides["fp32"]
@@ -359,7 +363,7 @@ class Comparison:
     def memory_of_pytorch(self, row):
         """Of a process that does the row once, eager in single precision."""
         child = subprocess.run([sys.executable, __file__, "--side", self.arguments.side, "--rows", row, "--sizes", self.sizes_name,
-                                "--threads", str(self.threads), "--alone"], stdout=subprocess.PIPE, text=True, check=True)
+                                "--threads", str(self.threads), "--sentences", str(self.arguments.sentences), "--alone"], stdout=subprocess.PIPE, text=True, check=True)
         return float(child.stdout)
 
     def report(self, row, name, multiply_adds, own, theirs, peaks):
@@ -370,18 +374,18 @@ class Comparison:
             precision = key[-4:] if key[-4:] in own else "fp32"
             mine, own_memory = own[precision], peaks[precision]
             ratios = sorted(other / mine for mine, other in zip(mine, times))
-            row = {
+            result = {
                 "row": name, "sizes": self.sizes_name, "threads": self.threads, "inkling": precision, "against": f"PyTorch {key}",
                 "ratio_min": ratios[0], "ratio_median": median_of(ratios), "ratio_max": ratios[-1],
                 "inkling_seconds": median_of(mine), "pytorch_seconds": median_of(times), "pairs": len(mine),
                 "share_of_peak": 2 * multiply_adds / median_of(mine) / peak,
             }
-            row |= {"inkling_MB": own_memory, "pytorch_MB": their_memory, "memory_ratio": own_memory / their_memory}
-            self.rows.append(row)
+            result |= {"inkling_MB": own_memory, "pytorch_MB": their_memory, "memory_ratio": own_memory / their_memory}
+            self.rows.append(result)
             print(f"{name:34s} {self.sizes_name:10s} {self.threads} threads  {precision} against {key:14s} "
-                  f"{row['ratio_min']:.2f} / {row['ratio_median']:.2f} / {row['ratio_max']:.2f}   "
-                  f"{row['inkling_seconds']:.4f} s : {row['pytorch_seconds']:.4f} s   "
-                  f"{100 * row['share_of_peak']:.0f} % of the peak   {own_memory:.0f} MB : {their_memory:.0f} MB", flush=True)
+                  f"{result['ratio_min']:.2f} / {result['ratio_median']:.2f} / {result['ratio_max']:.2f}   "
+                  f"{result['inkling_seconds']:.4f} s : {result['pytorch_seconds']:.4f} s   "
+                  f"{100 * result['share_of_peak']:.0f} % of the peak   {own_memory:.0f} MB : {their_memory:.0f} MB", flush=True)
 
     def writing(self, row, name, count, length_beam):
         tokens_per_batch = 4096
@@ -408,10 +412,12 @@ class Comparison:
 
         def check(key, variant):
             shares[key] = share_of_same(write(variant))
-            if key.endswith("fp32") and shares[key] < 0.99:
-                sys.exit(f"compare: {name}, {key}: {shares[key]:.3f} of the tokens are the same, expected 0.99")
 
         best = self.best_of(variants, check)
+        for key, share in shares.items():
+            least = 0.99 if key.endswith("fp32") else 0.9
+            if share < least:
+                sys.exit(f"compare: {name}, {key}: {share:.3f} of the tokens are the same, expected {least}")
         print(f"{name}, share of tokens that are those of inkling in single precision: "
               + ", ".join(f"{key} {share:.3f}" for key, share in shares.items()))
         own, theirs, peaks = self.by_turns(mine, {key: lambda key=key: write(variants[key]) for key in best})
@@ -518,7 +524,7 @@ class Comparison:
 SIZES = {
     "difformer": {"vocabulary": 8000, "latent": 128, "width": 512, "layers": 6, "heads": 4, "hidden": 1024},
     "demo": {"vocabulary": 300, "latent": 64, "width": 128, "layers": 2, "heads": 4, "hidden": 512},
-    "rounding": {"vocabulary": 32000, "latent": 128, "width": 256, "layers": 1, "heads": 4, "hidden": 128},
+    "rounding": {"vocabulary": 32000, "latent": 128, "width": 256, "layers": 1, "heads": 4, "hidden": 128},  # a width that is not latent's is projected, as the sides expect
 }
 
 
@@ -547,7 +553,7 @@ def main():
     wanted = [(sizes, row) for sizes in arguments.sizes.split(",") for row in arguments.rows.split(",") if row != "rounding"]
     if "rounding" in arguments.rows.split(","):
         wanted.append(("rounding", "rounding"))
-    unknown = [name for sizes, row in wanted for name in (sizes, row) if name not in SIZES | ROWS]
+    unknown = [name for names, known in ((arguments.sizes, SIZES), (arguments.rows, ROWS)) for name in names.split(",") if name not in known]
     if unknown:
         parser.error(f"there is no row or size '{unknown[0]}'")
     if not arguments.alone:

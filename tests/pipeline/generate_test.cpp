@@ -123,6 +123,32 @@ TEST_CASE("a saved and loaded pipeline generates the same, bit for bit") {
     CHECK(loaded.configuration() == pipeline.configuration());
 }
 
+TEST_CASE("weights that were written show in the next generation, also through a view from before the last one") {
+    TemporaryFolder const folder;
+    Pipeline const pipeline = tiny::talkative();
+    auto const sources = tiny::sentences(3);
+    pipeline.save(folder / "model.inkling");
+    auto loaded = Pipeline::load<text::WordTokenizer>(
+        folder / "model.inkling", {.sampler = pipeline.options().sampler, .device = {.threads = 1}});
+    auto const surety = [&](Pipeline const& one) { return all_of(one, sources)[0].mean_log_probability; };
+    double const before = surety(loaded);
+    auto const weights = loaded.weights();
+    auto const add = [&](float more) {
+        for (auto const& entry : loaded.layout().entries())
+            if (entry.multiplied) weights.data[entry.parameter.offset] += more;
+    };
+    add(0.5F);
+    double const between = surety(loaded);
+    CHECK(between != before);
+    add(0.5F);
+    CHECK(surety(loaded) != between);
+    loaded.save(folder / "again.inkling");
+    auto const again = Pipeline::load<text::WordTokenizer>(
+        folder / "again.inkling", {.sampler = pipeline.options().sampler, .device = {.threads = 1}});
+    CHECK(surety(again) == surety(loaded));
+    CHECK(surety(again) == surety(loaded));  // by then `again` has its weights laid out
+}
+
 template <int Kind>
 struct NoSchedule {
     [[nodiscard]] double alpha_bar(double t) const {

@@ -45,6 +45,9 @@ public:
         }
     }
 
+    /// Whether there is nothing packed, be it that nothing can be.
+    [[nodiscard]] bool empty() const { return ranges_.empty(); }
+
     /// A matrix, or several that lie one behind the other, as packed; null where they are not.
     /// @param matrix  begins where a weight of the layout does
     [[nodiscard]] Scalar const* find(Parameter const& matrix) const {

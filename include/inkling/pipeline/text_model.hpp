@@ -37,8 +37,12 @@ public:
     [[nodiscard]] nn::ParameterLayout const& layout() const { return layout_; }
     [[nodiscard]] Space const& space() const { return space_; }
     [[nodiscard]] Model const& model() const { return model_; }
-    /// All weights, in the backend's memory.
-    [[nodiscard]] VectorView<Scalar> weights() { return {weights_.data(), layout_.size()}; }
+    /// All weights, in the backend's memory. Whoever may write them may do so at any time: from now on every generation
+    /// lays them out anew, where it does. Ask a const pipeline in order to read.
+    [[nodiscard]] VectorView<Scalar> weights() {
+        weights_may_change_ = true;
+        return {weights_.data(), layout_.size()};
+    }
     [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
     /// Where every token lives now, z0 [V, D] row-major, without a space's own noise: for train::embedding_health and
     /// train::Recoverability. Waits for the device.
@@ -91,7 +95,8 @@ protected:
     /// A worker whose packed weights are those of now.
     [[nodiscard]] typename Workers<Device>::Loan borrow_worker() const {
         auto worker = workers_.borrow(options_.device);
-        worker->packed.update(worker->device, layout_, weights_.data());
+        if (weights_may_change_ || worker->packed.empty())
+            worker->packed.update(worker->device, layout_, weights_.data());
         return worker;
     }
     /// A pass over the model, in the worker's memory from its beginning on.
@@ -123,10 +128,13 @@ protected:
     mutable Workers<Device> workers_{};
 
 private:
+    bool weights_may_change_ = false;
+
     void make_room() { weights_ = typename Device::template Buffer<Scalar>(layout_.size()); }
     void set_weights(std::vector<Scalar> const& values) {
         Device device(options_.device);
         upload(device, std::span<Scalar const>(values), weights_.data());
+        workers_ = {};  // which may have others laid out
     }
 };
 
