@@ -143,6 +143,12 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     auto argmax = log_probabilities.get(device);
     for (Token const token : tokens.get(device)) argmax.push_back(static_cast<Real>(token));
     results.emplace_back("readout_argmax", argmax);
+    Index const many = 5000;  // more than is looked at at once
+    auto const long_table = values(many * cols, 22);
+    readout_argmax(device, in, long_table.matrix(cols), {}, tokens.vector(), log_probabilities.vector());
+    argmax = log_probabilities.get(device);
+    for (Token const token : tokens.get(device)) argmax.push_back(static_cast<Real>(token));
+    results.emplace_back("readout_argmax of many tokens", argmax);
     testing::DeviceArray<Device, Token> best(device, rows * 3);
     auto scores = values(rows * 3, 24);
     readout_top(device, in, table.matrix(cols), {}, best.matrix(3), scores.matrix(3));

@@ -101,11 +101,12 @@ TEST_CASE("Cpu: memory that cannot be had is an error that names its size") {
 }
 
 TEST_CASE_TEMPLATE("Cpu: a product with a packed factor has the bits of the product", Real, float, double) {
-    backend::Cpu<Real> device({.threads = 2});
+    backend::Cpu<Real> several({.threads = 2}), one({.threads = 1});
     Index const lanes = backend::detail::panel_width<Real>;
     for (Index const rows : {1, 3, 14, 15, 20, 130})
-        for (Index const cols : {lanes, 3 * lanes, 8 * lanes})
-            for (Index const depth : {1, 17, 256, 1025, 2100}) {  // sums of more than one block of terms, too
+        for (Index const cols : {lanes, 3 * lanes, 10 * lanes})
+            for (Index const depth : {1, 17, 512, 1025, 2100}) {    // sums of more than one block of terms, too
+                auto& device = cols == 10 * lanes ? one : several;  // which copies rows that lie 2 KiB apart
                 CAPTURE(rows);
                 CAPTURE(cols);
                 CAPTURE(depth);
@@ -123,7 +124,8 @@ TEST_CASE_TEMPLATE("Cpu: a product with a packed factor has the bits of the prod
                                     MatrixView<Real>(got.data(), rows, cols), {bias.data(), cols});
                 CHECK(got == want);
             }
-    CHECK(!can_pack(device, lanes + 1, 2));
+    CHECK(!can_pack(one, lanes + 1, 2));
+    CHECK(!can_pack(one, lanes, 0));
 }
 
 namespace {
@@ -136,10 +138,12 @@ double to_eight_bits(double value) {
 }  // namespace
 
 TEST_CASE("Cpu: a product in bfloat16 is that of factors of 8 bits, and a row of it depends on no other") {
-    backend::Cpu<> device({.threads = 2, .precision = backend::CpuPrecision::bf16});
+    backend::Cpu<> several({.threads = 2, .precision = backend::CpuPrecision::bf16});
+    backend::Cpu<> one({.threads = 1, .precision = backend::CpuPrecision::bf16});
     Index const lanes = backend::detail::panel_width<float>;
-    for (Index const cols : {lanes, 8 * lanes})
+    for (Index const cols : {lanes, 10 * lanes})
         for (Index const depth : {2, 18, 256, 1024, 2100}) {
+            auto& device = cols == 10 * lanes ? one : several;  // which copies rows that lie 2 KiB apart
             CAPTURE(cols);
             CAPTURE(depth);
             Index const rows = 35;
@@ -177,7 +181,21 @@ TEST_CASE("Cpu: a product in bfloat16 is that of factors of 8 bits, and a row of
                 CHECK(std::equal(some.begin(), some.end(), all.end() - count * cols));
             }
         }
-    CHECK(!can_pack(device, lanes, 3));
+    CHECK(!can_pack(one, lanes, 3));
+}
+
+TEST_CASE("Cpu: tokens that cannot be leave the most probable one and its probability as they are") {
+    backend::Cpu<> device({.threads = 1});
+    Index const vocabulary = 10'000;
+    std::vector<float> const z{1.0F}, table(static_cast<std::size_t>(vocabulary), 0.0F);
+    std::vector<float> bias(table.size(), -std::numeric_limits<float>::infinity());
+    bias[7000] = bias[9000] = 1.0F;
+    Token token = -1;
+    float log_probability = 1.0F;
+    readout_argmax(device, {z.data(), 1, 1}, {table.data(), vocabulary, 1}, {bias.data(), vocabulary}, {&token, 1},
+                   {&log_probability, 1});
+    CHECK(token == 7000);
+    CHECK(log_probability == doctest::Approx(-std::log(2.0)));
 }
 
 TEST_CASE("Cpu: what is not a number, or beyond all numbers, stays so in bfloat16") {

@@ -167,6 +167,7 @@ concept HasReadouts =
     && requires(B& device, VectorIn<B> vector, VectorOut<B> vector_out) { average(device, 0.5, vector, vector_out); };
 
 /// What a backend may have besides: products that are faster where the right factor was laid out for them beforehand.
+/// Packed memory is counted in Scalars, each of which holds packed_density elements of the matrix.
 template <class B>
 concept PacksFactors =
     requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector, typename B::Scalar* to) {

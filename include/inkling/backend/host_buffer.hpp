@@ -30,7 +30,7 @@ public:
         if (size == 0) return;
         data_ = static_cast<T*>(::operator new(bytes(), alignment(), std::nothrow));
         require(data_ != nullptr, "inkling::backend::HostBuffer: out of memory, ", bytes(), " bytes asked for");
-#ifdef __linux__
+#ifdef MADV_HUGEPAGE  // a wish: where it is not granted, pages are small
         if (is_large()) ::madvise(data_, bytes() / huge_page * huge_page, MADV_HUGEPAGE);
 #endif
     }

@@ -20,7 +20,7 @@ namespace inkling::backend {
 /// are single precision.
 enum class CpuPrecision {
     single,  ///< 24 bits of a factor count
-    bf16,    ///< 8 bits: half the memory, and twice as fast where the processor has AVX512-BF16
+    bf16,    ///< 8 bits: packed weights take half the memory, their products half the time with AVX512-BF16
 };
 
 /// The CPU, through Eigen and our own products; Real is float or double (double for gradient checks).

@@ -21,9 +21,12 @@ template <class Real>
     return (rows + width - 1) / width * width * cols;
 }
 
-/// result [rows, cols] = left columns [first, first + cols) of a packed matrix [N, depth] transposed + bias [N], on the
-/// calling thread, with the bits of product.
-/// @param first  a multiple of the panels' width
+/// result [rows, cols] = left [rows, depth] times columns [first, first + cols) of the transpose of a matrix [N, depth]
+/// that pack_panels laid out + bias [N], on the calling thread, with the bits of product.
+/// @param left    at least one column
+/// @param first   a multiple of the panels' width
+/// @param bias    null: none
+/// @param stride  elements from one row of the result to the next
 template <class Real>
 void multiply_packed_serial(MatrixView<Real const> left, Real const* packed, Index first, Index cols, Real const* bias,
                             Real* result, Index stride) {
@@ -48,7 +51,8 @@ void pack_panels(Cpu<Real>& device, MatrixView<Real const> matrix, Real* packed)
     });
 }
 
-/// result [M, N] = left [M, K] times the transpose of what pack_panels laid out + bias [N].
+/// result [M, N] = left [M, K] times the transpose of what pack_panels laid out + bias [N], which may be null.
+/// @param depth  K, of pairs where Terms are such; at least 1
 template <class Real, class Terms>
 void multiply_packed(Cpu<Real>& device, Strided<Real, Terms> left, Index depth, Real const* packed,
                      MatrixView<Real> result, Real const* bias) {
@@ -77,7 +81,7 @@ template <class Real>
 template <class Device>
     requires std::same_as<Device, Cpu<typename Device::Scalar>>
 [[nodiscard]] bool can_pack(Device const& device, Index rows, Index cols) {
-    return rows % detail::panel_width<typename Device::Scalar> == 0 && cols % packed_density(device) == 0;
+    return rows % detail::panel_width<typename Device::Scalar> == 0 && cols > 0 && cols % packed_density(device) == 0;
 }
 
 /// Lays a matrix out for product_with_packed, in the precision of the device. Some of its rows, where the number of the
@@ -96,7 +100,7 @@ void pack(Cpu<Real>& device, In<Real> matrix, Real* packed) {
 }
 
 /// result [M, N] = left [M, K] matrix^T + bias [N] for a matrix [N, K] that was packed: in single precision with the bits
-/// of product; in bfloat16 both factors are rounded to 8 bits, and sums are single. A row depends on no other.
+/// of product; in bfloat16 both factors are rounded to 8 significant bits, and sums are single. A row depends on no other.
 /// @param packed  by pack, with a device of this precision
 /// @param bias    [N], or empty
 template <class Real>

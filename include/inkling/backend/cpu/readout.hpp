@@ -70,12 +70,14 @@ struct BestToken {
             top = static_cast<double>(most);
             token = first + (place - logits);
         }
-        if (weigh) others += total_of(count, logits, static_cast<Real>(top));
+        if (weigh && token_is_possible()) others += total_of(count, logits, static_cast<Real>(top));
     }
+    [[nodiscard]] bool token_is_possible() const { return top != -std::numeric_limits<double>::infinity(); }
     /// Of equal ones the first wins.
     [[nodiscard]] static BestToken merged(BestToken const& first, BestToken const& second) {
         bool const later = second.top > first.top;
         BestToken const &more = later ? second : first, &less = later ? first : second;
+        if (!less.token_is_possible()) return more;
         return {more.token, more.top, more.others + (1.0 + less.others) * std::exp(less.top - more.top)};
     }
 };
@@ -197,7 +199,8 @@ void readout_divergence(Cpu<Real>& device, In<Real> x, In<Real> y, In<Real> tabl
     for (Index row = 0; row < x.rows; ++row) *sum += sums[row];
 }
 
-/// The most probable token of each row under logits = z table^T + bias; ties go to the lowest token.
+/// The most probable token of each row under logits = z table^T + bias; ties go to the lowest token. A row of logits
+/// that are not all numbers has some token of the vocabulary.
 ///
 /// @param tokens             [N]
 /// @param log_probabilities  [N] takes log p of that token, or empty
@@ -211,6 +214,7 @@ void readout_argmax(Cpu<Real>& device, In<Real> z, In<Real> table, InVector<Real
     Real* const packed = device.shared_scratch(detail::packed_size<Real>(vocabulary, table.cols));
     detail::pack_panels(device, MatrixView<Real const>(table), packed);
     device.reserve_scratch(rows_of_task * tokens_at_once);
+    static_assert(sizeof(Best) % sizeof(double) == 0 && alignof(Best) <= alignof(double));
     auto* const best = reinterpret_cast<Best*>(device.sums(z.rows * slices * Index{sizeof(Best) / sizeof(double)}));
     device.parallel((z.rows + rows_of_task - 1) / rows_of_task * slices, 1, [&](Index begin, Index end, int thread) {
         Real* const logits = device.scratch(thread);

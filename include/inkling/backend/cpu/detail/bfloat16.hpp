@@ -13,7 +13,8 @@
 #endif
 
 /// \file
-/// Numbers of 8 bits, bfloat16, two side by side in the place of one float: the even term in its lower half.
+/// bfloat16, the upper half of a float with 8 significant bits: two side by side in the place of one float, the even term
+/// in its lower half.
 
 namespace inkling::backend::detail {
 
