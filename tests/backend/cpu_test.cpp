@@ -98,6 +98,8 @@ TEST_CASE("Cpu: memory that cannot be had is an error that names its size") {
     backend::HostBuffer<float> second = std::move(first);
     CHECK(second.data() == place);
     CHECK(second.size() == 5);
+    backend::HostBuffer<float> const large(Index{1} << 20);  // from 4 MiB on buffers can lie in huge pages
+    CHECK(reinterpret_cast<std::uintptr_t>(large.data()) % (std::uintptr_t{2} << 20) == 0);
 }
 
 TEST_CASE_TEMPLATE("Cpu: a product with a packed factor has the bits of the product", Real, float, double) {

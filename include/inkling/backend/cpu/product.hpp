@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <utility>
@@ -226,8 +225,7 @@ void multiply_panel(Tiles<Real, Terms> const& left, Real const* panel, Index dep
 /// Copies rows whose terms lie one behind the other, each tile term after term: Tiles<Real>::packed_rows * depth
 /// elements a tile.
 ///
-/// Worth it when rows lie a multiple of 2 KiB apart, for they share the few cache lines of two sets, and enough panels
-/// read the copy.
+/// worth_copying tells when that pays.
 template <class Real, class Terms>
 [[nodiscard]] Tiles<Real, Terms> pack_rows(Tiles<Real, Terms> const& rows, Index depth, Real* packed) {
     constexpr Index lanes = VectorOf<Real>::lanes, apart = Tiles<Real, Terms>::packed_rows;
@@ -268,6 +266,12 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
     }
 }
 
+/// Whether rows that lie so many bytes apart are to be copied for a run of panels: those of a multiple of 2 KiB share a
+/// few sets of the first cache, those of 4 KiB fewer, and the copy pays when enough panels read it. Found by timing.
+[[nodiscard]] inline bool worth_copying(Index bytes_apart, Index panels) {
+    return bytes_apart % 4096 == 0 ? panels >= 8 : bytes_apart % 2048 == 0 && panels > 8;
+}
+
 /// Whether a product is so small that a second thread would cost more than it brings.
 [[nodiscard]] inline bool is_small_product(Index rows, Index cols, Index depth) { return rows * cols * depth < 40'000; }
 
@@ -286,8 +290,7 @@ template <class Real, class Terms, class Panels>
     // Each task is one block of rows and a run of panels; threads share few rows out by panels.
     Index const runs = small || device.threads() == 1 ? 1 : std::clamp<Index>(8 / row_blocks, 1, panels);
     Index const run = (panels + runs - 1) / runs;
-    Index const apart = left.row * Index{sizeof(Real)};
-    bool const aliased = left.col == 1 && (run > 8 ? apart % 2048 == 0 : run == 8 && apart % 4096 == 0);
+    bool const aliased = left.col == 1 && worth_copying(left.row * Index{sizeof(Real)}, run);
     using Part = Tiles<Real, Terms>;
     if (aliased)
         device.reserve_scratch((row_block + Part::most_rows - 1) / Part::most_rows * Part::packed_rows * terms);

@@ -44,13 +44,13 @@ void for_each_packed_logit_block(Cpu<Real>& device, In<Real> z, In<Real> table, 
     Real* const memory = device.outer_scratch(block * vocabulary + packed_size<Real>(vocabulary, table.cols));
     Real* const packed = memory + block * vocabulary;
     pack_panels(device, MatrixView<Real const>(table), packed);
-    for (Index row = 0; row < z.rows; row += block) {
-        Index const rows = std::min(block, z.rows - row);
-        MatrixView<Real> const logits(memory, rows, vocabulary);
-        multiply_packed(device, strided<Real>(z.row_range(row, rows), Orientation::plain), z.cols,
-                        static_cast<Real const*>(packed), logits, bias.data);
-        body(row, logits);
-    }
+    for_each_logit_block(
+        z.rows, vocabulary, memory,
+        [&](Index first, MatrixView<Real> logits) {
+            multiply_packed(device, strided<Real>(z.row_range(first, logits.rows), Orientation::plain), z.cols,
+                            static_cast<Real const*>(packed), logits, bias.data);
+        },
+        body);
 }
 
 /// The best of some tokens of a row, and what the others weigh beside it; before there is any: token `token`.

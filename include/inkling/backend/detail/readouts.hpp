@@ -33,16 +33,15 @@ template <class Real>
     return gradient.empty() ? gradient : gradient.row_range(first, rows);
 }
 
-/// Runs body(first row, logits [rows, V]) over blocks of logits = z table^T + bias.
-template <class Device, class Body, class Real = typename Device::Scalar>
-void for_each_logit_block(Device& device, In<Real> z, In<Real> table, InVector<Real> bias, Body const& body) {
-    Index const block = logit_block(table.rows);
-    Real* const memory = device.outer_scratch(std::min(block, z.rows) * table.rows);
-    for (Index row = 0; row < z.rows; row += block) {
-        Index const rows = std::min(block, z.rows - row);
-        MatrixView<Real> const logits(memory, rows, table.rows);
-        read_logits(device, z.row_range(row, rows), table, bias, logits);
-        body(row, logits);
+/// Runs read(first row, logits [rows, V]) and then body(first row, logits) over blocks of so many rows.
+/// @param memory  of as many logits as a block has: the smaller of logit_block(vocabulary) and rows, times V
+template <class Real, class Read, class Body>
+void for_each_logit_block(Index rows, Index vocabulary, Real* memory, Read const& read, Body const& body) {
+    Index const block = logit_block(vocabulary);
+    for (Index first = 0; first < rows; first += block) {
+        MatrixView<Real> const logits(memory, std::min(block, rows - first), vocabulary);
+        read(first, logits);
+        body(first, logits);
     }
 }
 

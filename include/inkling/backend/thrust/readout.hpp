@@ -286,6 +286,17 @@ struct NearestOther {
     }
 };
 
+/// Runs body(first row, logits [rows, V]) over blocks of logits = z table^T + bias.
+template <class Real, class System, class Body>
+void for_each_logit_block(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
+                          Body const& body) {
+    Real* const memory = device.outer_scratch(std::min(detail::logit_block(table.rows), z.rows) * table.rows);
+    auto const read = [&](Index first, MatrixView<Real> logits) {
+        detail::read_logits(device, z.row_range(first, logits.rows), table, bias, logits);
+    };
+    detail::for_each_logit_block(z.rows, table.rows, memory, read, body);
+}
+
 }  // namespace kernels
 
 /// Cross-entropy of tokens read out of z by logits = z table^T + bias, and its gradients, in one sweep.
@@ -305,7 +316,7 @@ void readout_cross_entropy(ThrustDevice<Real, System>& device, In<Real> z, In<Re
                            OutVector<Real> row_losses = {}) {
     double* const nll = device.sums(2 * z.rows + kernels::sum_scratch(z.rows));
     double* const smoothed = nll + z.rows;
-    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         kernels::RowSums<Real> const to{smoothed, row_weights, row_losses};
         kernels::for_each_team(device, logits.rows,
                                kernels::CrossEntropyRow<Real>{logits, targets.data + first, smoothing, factor,
@@ -371,7 +382,7 @@ void readout_argmax(ThrustDevice<Real, System>& device, In<Real> z, In<Real> tab
 template <class Real, class System>
 void readout_log_probabilities(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
                                TokenView tokens, OutVector<Real> log_probabilities) {
-    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         kernels::for_each_team(
             device, logits.rows,
             kernels::LogProbabilityRow<Real>{logits, tokens.data + first, log_probabilities.data + first});
@@ -387,7 +398,7 @@ template <class Real, class System>
 void readout_top(ThrustDevice<Real, System>& device, In<Real> z, In<Real> table, InVector<Real> bias,
                  MatrixView<Token> tokens, Out<Real> log_probabilities) {
     detail::require_top(tokens.cols, log_probabilities.cols, table.rows);
-    detail::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
+    kernels::for_each_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         kernels::for_each_team(device, logits.rows,
                                kernels::TopRow<Real>{logits, tokens.row_range(first, logits.rows),
                                                      log_probabilities.row_range(first, logits.rows)});
@@ -401,7 +412,7 @@ void nearest_other_distance(ThrustDevice<Real, System>& device, In<Real> table, 
     double* const squares = device.sums(2 * count + kernels::sum_scratch(count));
     double* const nearest = squares + count;
     kernels::for_each_team(device, count, kernels::SquaredLength<Real>{table, squares});
-    detail::for_each_logit_block(device, table, table, InVector<Real>{}, [&](Index first, MatrixView<Real> products) {
+    kernels::for_each_logit_block(device, table, table, InVector<Real>{}, [&](Index first, MatrixView<Real> products) {
         kernels::for_each_team(device, products.rows, kernels::NearestOther<Real>{products, first, squares, nearest});
     });
     kernels::sum_terms(device, nearest, count, nearest + count, sum);

@@ -50,7 +50,7 @@ struct BfloatPairs {
 
     template <class Vector>
     [[gnu::always_inline]] static Vector added(Vector sums, float left, Vector right) {
-#if defined(__AVX512BF16__) && defined(__AVX512F__)
+#ifdef __AVX512BF16__
         return (Vector)_mm512_dpbf16_ps((__m512)sums, (__m512bh)_mm512_set1_ps(left), (__m512bh)right);
 #else
         typedef std::uint32_t Bits __attribute__((vector_size(vector_bytes)));
