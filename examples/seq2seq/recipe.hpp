@@ -4,8 +4,7 @@
 #include "../support/vectors.hpp"
 
 #include <inkling/backend/cpu.hpp>
-
-#include <nlohmann/json.hpp>
+#include <inkling/io/json.hpp>
 
 #include <array>
 #include <cstdint>
@@ -130,7 +129,7 @@ template <class Model>
 class RecipeOf : public Recipe {
 public:
     [[nodiscard]] bool wrote(io::ModelFile const& file) const final {
-        auto const settings = nlohmann::json::parse(file.description().configuration);
+        auto const settings = io::parse_json(file.description().configuration);
         auto const same = [&](char const* part, nlohmann::json const& own) {
             return settings.is_object() && pipeline::same_names(settings.value(part, nlohmann::json()), own);
         };

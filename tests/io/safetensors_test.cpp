@@ -172,6 +172,8 @@ TEST_CASE("safetensors: hostile headers are refused, and the message says why") 
               "the number 2 stands at 'shape' where a list of sizes is expected"},
              {R"({"a":)" + tensor("F32", "[-2]", "[0,8]") + "}", "the number -2 stands at 'shape'"},
              {R"({"a":)" + tensor("F32", "[2.0]", "[0,8]") + "}", "the number 2.0 stands at 'shape'"},
+             {R"({"a":)" + tensor("F32", "[1e999]", "[0,8]") + "}",
+              "a number too large for anything stands at 'shape'"},
              {R"({"a":)" + tensor("F32", "[[2]]", "[0,8]") + "}", "a list stands at 'shape'"},
              {R"({"a":)" + tensor("F32", "[true]", "[0,8]") + "}", "a truth value stands at 'shape'"},
              {R"({"a":)" + tensor("F32", "[18446744073709551615]", "[0,8]") + "}", "which is too large"},

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstddef>
+#include <initializer_list>
 #include <iterator>
 #include <limits>
 #include <stdexcept>
@@ -21,14 +22,14 @@ public:
 
 namespace detail {
 
-inline std::string to_text(std::string_view part) { return std::string(part); }
-inline std::string to_text(char part) { return std::string(1, part); }
+inline void append_part(std::string& joined, std::string_view part) { joined += part; }
+inline void append_part(std::string& joined, char part) { joined += part; }
 
 template <class Number>
     requires std::is_arithmetic_v<Number>
-std::string to_text(Number part) {
+void append_part(std::string& joined, Number part) {
     if constexpr (std::is_same_v<Number, bool>) {
-        return part ? "true" : "false";
+        joined += part ? "true" : "false";
     } else if constexpr (std::is_floating_point_v<Number>) {
         // six decimals where they tell the number, else as many digits as it takes, whatever the locale
         char digits[std::numeric_limits<Number>::max_exponent10 - std::numeric_limits<Number>::min_exponent10 + 60];
@@ -39,11 +40,37 @@ std::string to_text(Number part) {
         std::string const exact = as_text(std::chars_format::fixed);
         std::size_t const point = exact.find('.');
         bool const short_enough = point == std::string::npos || exact.size() - point - 1 <= 6;
-        return short_enough ? as_text(std::chars_format::fixed, 6) : as_text();
+        joined += short_enough ? as_text(std::chars_format::fixed, 6) : as_text();
     } else {
-        return std::to_string(part);
+        joined += std::to_string(part);
     }
 }
+
+/// A part of a message that forgot its type, so that one function joins the parts of all messages; refers to the part.
+class MessagePart {
+public:
+    template <class Part>
+    explicit MessagePart(Part const& part)
+        : part_(&part),
+          append_([](std::string& joined, void const* it) { append_part(joined, *static_cast<Part const*>(it)); }) {}
+    explicit MessagePart(char const* text)  // literals of all lengths
+        : part_(text),
+          append_([](std::string& joined, void const* it) { append_part(joined, static_cast<char const*>(it)); }) {}
+
+    void append_to(std::string& joined) const { append_(joined, part_); }
+
+private:
+    void const* part_;
+    void (*append_)(std::string&, void const*);
+};
+
+inline std::string join(std::initializer_list<MessagePart> parts) {
+    std::string joined;
+    for (MessagePart const& part : parts) part.append_to(joined);
+    return joined;
+}
+
+[[noreturn]] inline void throw_error(std::initializer_list<MessagePart> parts) { throw Error(join(parts)); }
 
 }  // namespace detail
 
@@ -52,15 +79,13 @@ std::string to_text(Number part) {
 /// A number with a fraction has six decimals where they read back as the same number, else the fewest digits that do.
 template <class... Parts>
 [[nodiscard]] std::string message(Parts const&... parts) {
-    std::string joined;
-    (joined.append(detail::to_text(parts)), ...);
-    return joined;
+    return detail::join({detail::MessagePart(parts)...});
 }
 
 /// Throws Error with the joined parts as its message.
 template <class... Parts>
 [[noreturn]] void fail(Parts const&... parts) {
-    throw Error(message(parts...));
+    detail::throw_error({detail::MessagePart(parts)...});
 }
 
 /// Throws Error with the joined parts as its message unless `condition` holds; the parts are joined only on failure.

@@ -6,6 +6,7 @@
 #include <inkling/io/atomic_file.hpp>
 #include <inkling/io/element_type.hpp>
 #include <inkling/io/file_lock.hpp>
+#include <inkling/io/json.hpp>
 #include <inkling/io/lines.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/io/named_tensors.hpp>

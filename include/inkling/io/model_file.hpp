@@ -3,11 +3,10 @@
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/core/shape.hpp>
+#include <inkling/io/json.hpp>
 #include <inkling/io/named_tensors.hpp>
 #include <inkling/io/safetensors.hpp>
 #include <inkling/io/sealed_file.hpp>
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -93,7 +92,8 @@ private:
                          "the checkpoint of a training: the run that wrote it, called again, goes "
                          "on from it and writes a model when it ends"}});
         description_.configuration = metadata_("inkling_configuration");
-        if (!nlohmann::json::accept(description_.configuration)) fail_("its 'inkling_configuration' is no valid JSON");
+        if (parse_json(description_.configuration).is_discarded())
+            fail_("its 'inkling_configuration' is no valid JSON");
         description_.tokenizer_kind = metadata_("inkling_tokenizer_kind");
         if (!file_.contains(tokenizer_name)) fail_("lacks the tensor '", tokenizer_name, "'");
         TensorView const& tokenizer = file_.at(tokenizer_name);
@@ -128,7 +128,7 @@ private:
 inline void save_model(std::filesystem::path const& path, ModelDescription const& description,
                        std::span<NamedTensor const> weights) {
     std::string const where = "inkling::io::save_model: file '" + path.string() + "': ";
-    require(nlohmann::json::accept(description.configuration), where, "the configuration is no valid JSON");
+    require(!parse_json(description.configuration).is_discarded(), where, "the configuration is no valid JSON");
     auto tensors = detail::tensors_to_write(weights, where);
     for (TensorToWrite const& tensor : tensors)
         require(tensor.name != ModelFile::tokenizer_name, where, "no weight can be called '", ModelFile::tokenizer_name,

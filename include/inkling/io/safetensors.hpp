@@ -117,11 +117,11 @@ private:
             fail_("has a zero byte at byte ", zero - text.begin(),
                   " of its header, expected JSON and behind it only spaces");
 
-        detail::SafetensorsHeader header;
-        auto const* const first = reinterpret_cast<char const*>(text.data());
-        if (!nlohmann::json::sax_parse(first, first + text.size(), &header))
-            fail_("has a bad header: ", header.problem);
-
+        auto header = [&] {
+            try {
+                return detail::SafetensorsHeader({reinterpret_cast<char const*>(text.data()), text.size()});
+            } catch (Error const& error) { fail_("has a bad header: ", error.what()); }
+        }();
         auto& records = header.tensors;
         std::stable_sort(records.begin(), records.end(), [](auto const& a, auto const& b) {
             return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
@@ -200,9 +200,15 @@ inline void write_safetensors(std::filesystem::path const& path, std::span<Tenso
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return size_of(tensors[a].type) > size_of(tensors[b].type); });
 
-    nlohmann::ordered_json::object_t header;  // a list of pairs: adding one does not search it
-    header.reserve(tensors.size() + 1);
-    if (!metadata.empty()) header.emplace_back("__metadata__", metadata);
+    auto const json_of = [&](auto const& value) {
+        try {
+            return nlohmann::json(value).dump();
+        } catch (nlohmann::json::type_error const&) {
+            fail(where, "a tensor's name or the metadata is not valid UTF-8");
+        }
+    };
+    std::string text = "{";
+    if (!metadata.empty()) text += "\"__metadata__\":" + json_of(metadata);
     std::set<std::string_view> names;
     std::uint64_t position = 0;
     for (std::size_t const i : order) {
@@ -215,16 +221,11 @@ inline void write_safetensors(std::filesystem::path const& path, std::span<Tenso
                 where, "tensor '", tensor.name, "' has ", tensor.bytes.size(), " bytes, which is not what type ",
                 name_of(tensor.type), " and shape ", shape_text(tensor.shape), " need");
         auto const end = position + tensor.bytes.size();
-        header.emplace_back(
-            tensor.name,
-            nlohmann::ordered_json{
-                {"dtype", name_of(tensor.type)}, {"shape", tensor.shape}, {"data_offsets", {position, end}}});
+        text += message(text.size() > 1 ? "," : "", json_of(tensor.name), ":{\"dtype\":\"", name_of(tensor.type),
+                        "\",\"shape\":", json_of(tensor.shape), ",\"data_offsets\":[", position, ',', end, "]}");
         position = end;
     }
-    std::string text;
-    try {
-        text = nlohmann::ordered_json(std::move(header)).dump();
-    } catch (nlohmann::json::type_error const&) { fail(where, "a tensor's name or the metadata is not valid UTF-8"); }
+    text += '}';
     text.append((8 - text.size() % 8) % 8, ' ');
     require(text.size() <= Safetensors::longest_header, where, "its header would have ", text.size(),
             " bytes, expected at most ", Safetensors::longest_header);

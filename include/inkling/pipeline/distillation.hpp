@@ -3,6 +3,7 @@
 #include <inkling/core/error.hpp>
 #include <inkling/core/hash.hpp>
 #include <inkling/io/atomic_file.hpp>
+#include <inkling/io/json.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/text/concept.hpp>
 
@@ -71,7 +72,7 @@ public:
         if (!std::filesystem::exists(state_)) return;
         std::ifstream in(state_);
         std::string const content{std::istreambuf_iterator<char>(in), {}};
-        auto const json = nlohmann::json::parse(content, nullptr, false);
+        auto const json = io::parse_json(content);
         bool const whole = json.is_object() && json.contains("teacher") && json["teacher"].is_string()
             && json.contains("sources") && json["sources"].is_string() && json.contains("lines")
             && json["lines"].is_number_unsigned() && json.contains("left_out") && json["left_out"].is_number_unsigned()

@@ -3,6 +3,7 @@
 #include <inkling/decode/beam_search.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
+#include <inkling/io/json.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/device_batch.hpp>
@@ -201,7 +202,7 @@ public:
         auto const file = io::ModelFile::open(path);
         auto const& description = file.description();
         std::string const where = "inkling::TextAutoregression::load: file '" + path.string() + "'";
-        auto const json = nlohmann::json::parse(description.configuration);
+        auto const json = io::parse_json(description.configuration);
         require(json.is_object() && json.contains("embedding") && json.contains("autoregressive"), where,
                 ": the configuration lacks 'embedding' or 'autoregressive' (is it a model of text diffusion?)");
         Options options{.device = std::move(device)};

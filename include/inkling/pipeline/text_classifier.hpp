@@ -1,6 +1,7 @@
 #pragma once
 
 #include <inkling/features/classifier.hpp>
+#include <inkling/io/json.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/pipeline/configuration.hpp>
 #include <inkling/pipeline/feature_batches.hpp>
@@ -58,7 +59,7 @@ struct ClassifierKind {
     /// @throws Error when the file is no model file, or none of a classifier
     [[nodiscard]] static ClassifierKind of(std::filesystem::path const& path) { return of(io::ModelFile::open(path)); }
     [[nodiscard]] static ClassifierKind of(io::ModelFile const& file) {
-        auto const json = nlohmann::json::parse(file.description().configuration);
+        auto const json = io::parse_json(file.description().configuration);
         auto const word = [&](char const* name) {
             require(json.is_object() && json.contains("classifier") && json.at("classifier").is_object()
                         && json.at("classifier").contains(name) && json.at("classifier").at(name).is_string(),
@@ -219,7 +220,7 @@ public:
         ClassifierKind const seen = ClassifierKind::of(file), ours = kind();
         require(seen == ours, where, ": is of a classifier with the source '", seen.source, "' and the pool '",
                 seen.pool, "', expected '", ours.source, "' and '", ours.pool, "'");
-        auto const json = nlohmann::json::parse(file.description().configuration).at("classifier");
+        auto const json = io::parse_json(file.description().configuration).at("classifier");
         for (char const* const name : {"source_settings", "pool_settings", "classes", "seed", "pipeline"})
             require(json.contains(name), where, ": the configuration lacks '/classifier/", name, "'");
         Options options;

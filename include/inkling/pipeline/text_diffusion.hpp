@@ -5,6 +5,7 @@
 #include <inkling/decode/step_data.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
+#include <inkling/io/json.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/pipeline/candidate_lengths.hpp>
 #include <inkling/pipeline/configuration.hpp>
@@ -226,7 +227,7 @@ public:
         auto const file = io::ModelFile::open(path);
         auto const& description = file.description();
         std::string const where = "inkling::TextDiffusion::load: file '" + path.string() + "'";
-        auto const json = nlohmann::json::parse(description.configuration);
+        auto const json = io::parse_json(description.configuration);
         require(
             json.is_object() && json.contains("embedding") && json.contains("denoiser") && json.contains("schedule"),
             where, ": the configuration lacks 'embedding', 'denoiser' or 'schedule'");

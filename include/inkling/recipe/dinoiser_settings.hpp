@@ -6,6 +6,7 @@
 #include <inkling/decode/selection.hpp>
 #include <inkling/denoiser/bottleneck_decoder.hpp>
 #include <inkling/embedding/unit_sphere.hpp>
+#include <inkling/io/json.hpp>
 #include <inkling/objective/annealed_levels.hpp>
 #include <inkling/objective/clipped_levels.hpp>
 #include <inkling/objective/diffuseq.hpp>
@@ -219,7 +220,7 @@ namespace detail {
         auto const found = json.find(name);
         if (found == json.end()) continue;
         nlohmann::json inner = *found;
-        if (inner.is_string()) inner = nlohmann::json::parse(inner.get<std::string>(), nullptr, false);
+        if (inner.is_string()) inner = io::parse_json(inner.get<std::string>());
         require(inner.is_object(), where, ": the setting '", name, "' is ", found->dump(), ", expected a JSON object");
         for (auto const& [own, value] : inner.items()) json[prefix + own] = value;
     }

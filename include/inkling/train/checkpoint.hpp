@@ -2,6 +2,7 @@
 
 #include <inkling/backend/concept.hpp>
 #include <inkling/core/error.hpp>
+#include <inkling/io/json.hpp>
 #include <inkling/io/sealed_file.hpp>
 #include <inkling/nn/parameters.hpp>
 #include <inkling/train/adamw.hpp>
@@ -49,7 +50,7 @@ inline constexpr char const* array_prefix = "inkling.run.";  ///< in front of th
 
 /// @throws Error, beginning with `where`, unless the text is a JSON object
 [[nodiscard]] inline nlohmann::json parse_object(std::string_view text, std::string const& where, char const* what) {
-    auto parsed = nlohmann::json::parse(text, nullptr, false);
+    auto parsed = io::parse_json(text);
     require(parsed.is_object(), where, what, " is no JSON object");
     return parsed;
 }
@@ -172,7 +173,7 @@ public:
     /// @param options  the JSON object that this run would store
     /// @throws Error that names each setting that differs, with both values
     void require_options(std::string_view options) const {
-        std::string const text = detail::differences(nlohmann::json::parse(state_.options),
+        std::string const text = detail::differences(io::parse_json(state_.options),
                                                      detail::parse_object(options, where_, "the run's options"));
         require(text.empty(), where_,
                 "was written by a run with other options or text (remove it to start anew): ", text);

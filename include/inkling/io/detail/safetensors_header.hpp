@@ -11,9 +11,9 @@
 #include <cstdint>
 #include <limits>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,123 +30,34 @@ struct TensorRecord {
 };
 
 /// Takes the header of a safetensors file apart while it is parsed: what is not exactly of the expected form stops it
-/// at once, so that a hostile header costs no more memory than its own size a few times over.
+/// at once, and no value is kept, so that a hostile header costs no more memory than its own size a few times over.
 ///
 /// The form: {"__metadata__": {text: text, ...}, name: {"dtype": text, "shape": [n, ...], "data_offsets": [n, n]}, ...}
-class SafetensorsHeader : public nlohmann::json::json_sax_t {
+class SafetensorsHeader {
 public:
     std::map<std::string, std::string> metadata;
     std::vector<TensorRecord> tensors;  ///< in the order of the header
-    std::string problem;                ///< why parsing stopped; empty when all is well
 
-    bool null() override { return refuse_("null"); }
-    bool boolean(bool) override { return refuse_("a truth value"); }
-    bool number_integer(number_integer_t number) override { return refuse_("the number " + std::to_string(number)); }
-    bool number_float(number_float_t, string_t const& text) override { return refuse_("the number " + text); }
-    bool binary(binary_t&) override { return refuse_("binary data"); }
-
-    bool number_unsigned(number_unsigned_t number) override {
-        if (place_ == Place::shape) {
-            if (number > static_cast<number_unsigned_t>(std::numeric_limits<Index>::max()))
-                return stop_("tensor '" + record_.name + "' has a size of " + std::to_string(number)
-                             + ", which is too large");
-            if (record_.shape.size() == most_dimensions)
-                return stop_("tensor '" + record_.name + "' has more than " + std::to_string(most_dimensions)
-                             + " dimensions");
-            record_.shape.push_back(static_cast<Index>(number));
-            return true;
-        }
-        if (place_ == Place::offsets) {
-            if (offsets_seen_ == 2) return stop_("tensor '" + record_.name + "' has more than two data offsets");
-            (offsets_seen_++ == 0 ? record_.begin : record_.end) = number;
-            return true;
-        }
-        return refuse_("the number " + std::to_string(number));
-    }
-
-    bool string(string_t& text) override {
-        if (place_ == Place::metadata_value) {
-            if (!metadata.emplace(key_, text).second) return stop_("the metadata key '" + key_ + "' is there twice");
-            place_ = Place::metadata_key;
-            return true;
-        }
-        if (place_ == Place::dtype) {
-            auto const type = element_type_named(text);
-            if (!type) return stop_("tensor '" + record_.name + "' is of the unknown element type '" + text + "'");
-            record_.type = *type;
-            place_ = Place::field;
-            return true;
-        }
-        return refuse_("the text '" + text + "'");
-    }
-
-    bool start_object(std::size_t) override {
-        switch (place_) {
-            case Place::start: place_ = Place::name; return true;
-            case Place::metadata: place_ = Place::metadata_key; return true;
-            case Place::tensor: place_ = Place::field; return true;
-            default: return refuse_("an object");
-        }
-    }
-
-    bool key(string_t& text) override {
-        key_ = text;
-        switch (place_) {
-            case Place::name:
-                if (!names_.insert(text).second) return stop_("the name '" + text + "' is there twice");
-                if (text == "__metadata__") {
-                    place_ = Place::metadata;
-                } else {
-                    record_ = {};
-                    record_.name = text;
-                    has_dtype_ = has_shape_ = has_offsets_ = false;
-                    offsets_seen_ = 0;
-                    place_ = Place::tensor;
-                }
-                return true;
-            case Place::metadata_key: place_ = Place::metadata_value; return true;
-            case Place::field:
-                if (text == "dtype") return enter_(has_dtype_, Place::dtype);
-                if (text == "shape") return enter_(has_shape_, Place::before_shape);
-                if (text == "data_offsets") return enter_(has_offsets_, Place::before_offsets);
-                return stop_("tensor '" + record_.name + "' has an unknown field '" + text + "'");
-            default: return refuse_("the key '" + text + "'");
-        }
-    }
-
-    bool end_object() override {
-        switch (place_) {
-            case Place::name: place_ = Place::end; return true;
-            case Place::metadata_key: place_ = Place::name; return true;
-            default: break;  // Place::field: the parser sees to it that no other object is open
-        }
-        if (!has_dtype_ || !has_shape_ || !has_offsets_)
-            return stop_("tensor '" + record_.name + "' lacks its field '"
-                         + (!has_dtype_       ? "dtype"
-                                : !has_shape_ ? "shape"
-                                              : "data_offsets")
-                         + "'");
-        if (offsets_seen_ != 2) return stop_("tensor '" + record_.name + "' lacks a data offset");
-        tensors.push_back(std::move(record_));
-        place_ = Place::name;
-        return true;
-    }
-
-    bool start_array(std::size_t) override {
-        switch (place_) {
-            case Place::before_shape: place_ = Place::shape; return true;
-            case Place::before_offsets: place_ = Place::offsets; return true;
-            default: return refuse_("a list");
-        }
-    }
-
-    bool end_array() override {
-        place_ = Place::field;
-        return true;
-    }
-
-    bool parse_error(std::size_t position, std::string const&, nlohmann::detail::exception const&) override {
-        return stop_("it is no valid JSON at byte " + std::to_string(position));
+    /// @param text  without a zero byte, which the parser would take for the end
+    /// @throws Error, saying nothing but what is wrong with it
+    explicit SafetensorsHeader(std::string_view text) {
+        using Event = nlohmann::json::parse_event_t;
+        try {
+            [[maybe_unused]] auto const nothing =
+                nlohmann::json::parse(text, [this](int, Event event, nlohmann::json& value) {
+                    switch (event) {
+                        case Event::object_start: start_object_(); return true;
+                        case Event::key: key_is_(value.get_ref<std::string const&>()); return true;
+                        case Event::object_end: end_object_(); return false;
+                        case Event::array_start: start_array_(); return true;
+                        case Event::array_end: place_ = Place::field; return false;
+                        case Event::value: take_(value); return false;
+                    }
+                    return false;
+                });
+        } catch (nlohmann::json::parse_error const& error) {
+            fail("it is no valid JSON at byte ", error.byte);
+        } catch (nlohmann::json::out_of_range const&) { refuse_("a number too large for anything"); }
     }
 
 private:
@@ -168,19 +79,112 @@ private:
 
     static constexpr std::size_t most_dimensions = 64;
 
-    bool stop_(std::string why) {
-        problem = std::move(why);
-        return false;
+    void take_(nlohmann::json const& value) {
+        if (value.is_number_unsigned() && (place_ == Place::shape || place_ == Place::offsets))
+            take_number_(value.get<std::uint64_t>());
+        else if (value.is_string() && (place_ == Place::metadata_value || place_ == Place::dtype))
+            take_text_(value.get_ref<std::string const&>());
+        else if (value.is_string())
+            refuse_("the text '" + value.get_ref<std::string const&>() + "'");
+        else
+            refuse_(value.is_number() ? "the number " + value.dump() : value.is_null() ? "null" : "a truth value");
     }
 
-    bool enter_(bool& seen, Place place) {
-        if (seen) return stop_("tensor '" + record_.name + "' has its field '" + key_ + "' twice");
+    void take_number_(std::uint64_t number) {
+        if (place_ == Place::shape) {
+            require(number <= static_cast<std::uint64_t>(std::numeric_limits<Index>::max()), "tensor '", record_.name,
+                    "' has a size of ", number, ", which is too large");
+            require(record_.shape.size() < most_dimensions, "tensor '", record_.name, "' has more than ",
+                    most_dimensions, " dimensions");
+            record_.shape.push_back(static_cast<Index>(number));
+        } else {
+            require(offsets_seen_ < 2, "tensor '", record_.name, "' has more than two data offsets");
+            (offsets_seen_++ == 0 ? record_.begin : record_.end) = number;
+        }
+    }
+
+    void take_text_(std::string const& text) {
+        if (place_ == Place::metadata_value) {
+            require(metadata.emplace(key_, text).second, "the metadata key '", key_, "' is there twice");
+            place_ = Place::metadata_key;
+        } else {
+            auto const type = element_type_named(text);
+            require(type.has_value(), "tensor '", record_.name, "' is of the unknown element type '", text, "'");
+            record_.type = *type;
+            place_ = Place::field;
+        }
+    }
+
+    void start_object_() {
+        switch (place_) {
+            case Place::start: place_ = Place::name; break;
+            case Place::metadata: place_ = Place::metadata_key; break;
+            case Place::tensor: place_ = Place::field; break;
+            default: refuse_("an object");
+        }
+    }
+
+    void key_is_(std::string const& key) {
+        key_ = key;
+        switch (place_) {
+            case Place::name:
+                require(names_.insert(key).second, "the name '", key, "' is there twice");
+                if (key == "__metadata__") {
+                    place_ = Place::metadata;
+                } else {
+                    record_ = {};
+                    record_.name = key;
+                    has_dtype_ = has_shape_ = has_offsets_ = false;
+                    offsets_seen_ = 0;
+                    place_ = Place::tensor;
+                }
+                break;
+            case Place::metadata_key: place_ = Place::metadata_value; break;
+            case Place::field:
+                if (key == "dtype")
+                    enter_(has_dtype_, Place::dtype);
+                else if (key == "shape")
+                    enter_(has_shape_, Place::before_shape);
+                else if (key == "data_offsets")
+                    enter_(has_offsets_, Place::before_offsets);
+                else
+                    fail("tensor '", record_.name, "' has an unknown field '", key, "'");
+                break;
+            default: refuse_("the key '" + key + "'");
+        }
+    }
+
+    void end_object_() {
+        switch (place_) {
+            case Place::name: place_ = Place::end; return;
+            case Place::metadata_key: place_ = Place::name; return;
+            default: break;  // Place::field: the parser sees to it that no other object is open
+        }
+        require(has_dtype_ && has_shape_ && has_offsets_, "tensor '", record_.name, "' lacks its field '",
+                !has_dtype_       ? "dtype"
+                    : !has_shape_ ? "shape"
+                                  : "data_offsets",
+                "'");
+        require(offsets_seen_ == 2, "tensor '", record_.name, "' lacks a data offset");
+        tensors.push_back(std::move(record_));
+        place_ = Place::name;
+    }
+
+    void start_array_() {
+        switch (place_) {
+            case Place::before_shape: place_ = Place::shape; break;
+            case Place::before_offsets: place_ = Place::offsets; break;
+            default: refuse_("a list");
+        }
+    }
+
+    void enter_(bool& seen, Place place) {
+        require(!seen, "tensor '", record_.name, "' has its field '", key_, "' twice");
         seen = true;
         place_ = place;
-        return true;
     }
 
-    bool refuse_(std::string const& seen) {
+    [[noreturn]] void refuse_(std::string const& seen) const {
         char const* expected = "nothing more";
         switch (place_) {
             case Place::start: expected = "an object"; break;
@@ -197,7 +201,7 @@ private:
             case Place::offsets: expected = "an offset of 0 or more"; break;
             case Place::end: break;
         }
-        return stop_(seen + " stands at '" + key_ + "' where " + expected + " is expected");
+        fail(seen, " stands at '", key_, "' where ", expected, " is expected");
     }
 
     Place place_ = Place::start;
