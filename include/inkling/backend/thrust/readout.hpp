@@ -16,6 +16,23 @@ namespace inkling::backend {
 
 namespace kernels {
 
+/// sum_v exp(l_v - top), in double: the 1 of the greatest would swallow what the others add to it, which is all of a
+/// small loss. put(v, e) sees each exponential.
+template <class Real, class Put>
+[[nodiscard]] INKLING_HOST_DEVICE double exponential_sum(Team const& team, FoldRoom<double>& room, Index vocabulary,
+                                                         Real const* logits, Real top, Put const& put) {
+    return sum_of(team, room, vocabulary, [=](Index v) {
+        Real const exponential = std::exp(logits[v] - top);
+        put(v, exponential);
+        return static_cast<double>(exponential);
+    });
+}
+template <class Real>
+[[nodiscard]] INKLING_HOST_DEVICE double exponential_sum(Team const& team, FoldRoom<double>& room, Index vocabulary,
+                                                         Real const* logits, Real top) {
+    return exponential_sum(team, room, vocabulary, logits, top, [](Index, Real) {});
+}
+
 /// Logits of a row become the slopes of the loss, which goes to nll [N] and smoothed [N].
 template <class Real>
 struct CrossEntropyRow {
@@ -39,11 +56,10 @@ struct CrossEntropyRow {
         Real const top = greatest(team, shared.room, vocabulary, values);
         double mean = 0.0;
         if (smoothing != 0.0)
-            mean = static_cast<double>(sum_of(team, shared.room, vocabulary, [=](Index v) { return values[v] - top; }))
+            mean = sum_of(team, shared.sums, vocabulary, [=](Index v) { return static_cast<double>(values[v] - top); })
                 / static_cast<double>(vocabulary);
-        // in double: the 1 of the greatest would swallow what the others add to it, which is all of a small loss
-        double const sum = sum_of(team, shared.sums, vocabulary,
-                                  [=](Index v) { return static_cast<double>(values[v] = std::exp(values[v] - top)); });
+        double const sum =
+            exponential_sum(team, shared.sums, vocabulary, values, top, [=](Index v, Real e) { values[v] = e; });
         Real const total = static_cast<Real>(sum);
         double const own = smoothed.weight(row);
         Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
@@ -76,12 +92,10 @@ struct DivergenceRow {
         Real *const a = of_x.row(row), *const b = of_y.row(row);
         Real const top_a = greatest(team, shared.room, vocabulary, a),
                    top_b = greatest(team, shared.room, vocabulary, b);
-        auto const total_of = [&](Real const* logits, Real top) {
-            return sum_of(team, shared.room, vocabulary, [=](Index v) { return std::exp(logits[v] - top); });
-        };
-        Real const total_a = total_of(a, top_a), total_b = total_of(b, top_b);
-        Real const shift =
-            static_cast<Real>(std::log(static_cast<double>(total_b)) - std::log(static_cast<double>(total_a)));
+        double const sum_a = exponential_sum(team, shared.sums, vocabulary, a, top_a),
+                     sum_b = exponential_sum(team, shared.sums, vocabulary, b, top_b);
+        Real const total_a = static_cast<Real>(sum_a), total_b = static_cast<Real>(sum_b),
+                   shift = static_cast<Real>(std::log(sum_b) - std::log(sum_a));
         auto const chance = [=](Index v) { return std::exp(a[v] - top_a) / total_a; };
         auto const apart = [=](Index v) { return (a[v] - top_a) - (b[v] - top_b) + shift; };  // log p - log q
         double const own =
@@ -111,14 +125,6 @@ struct MoreProbable {
         return b.logit > a.logit || (b.logit == a.logit && b.token < a.token) ? b : a;
     }
 };
-
-/// log sum_v exp(l_v - top).
-template <class Real>
-[[nodiscard]] INKLING_HOST_DEVICE double log_total(Team const& team, FoldRoom<Real>& room, Index vocabulary,
-                                                   Real const* logits, Real top) {
-    return std::log(
-        static_cast<double>(sum_of(team, room, vocabulary, [=](Index v) { return std::exp(logits[v] - top); })));
-}
 
 /// The most probable of some tokens, and the sum of exp(logit - its own) over the others.
 template <class Real>
@@ -200,13 +206,16 @@ struct LogProbabilityRow {
     Token const* tokens;
     Real* log_probabilities;
 
-    using Shared = FoldRoom<Real>;
+    struct Shared {
+        FoldRoom<Real> room;
+        FoldRoom<double> sums;
+    };
 
-    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& room) const {
+    INKLING_HOST_DEVICE void operator()(Team const& team, Shared& shared) const {
         Index const row = team.index;
         Real const* const values = logits.row(row);
-        Real const top = greatest(team, room, logits.cols, values);
-        double const total = log_total(team, room, logits.cols, values, top);
+        Real const top = greatest(team, shared.room, logits.cols, values);
+        double const total = std::log(exponential_sum(team, shared.sums, logits.cols, values, top));
         team.each(1, [&](Index) {
             log_probabilities[row] = static_cast<Real>(static_cast<double>(values[tokens[row]] - top) - total);
         });
@@ -223,13 +232,14 @@ struct TopRow {
     struct Shared {
         FoldRoom<Scored<Real>> best;
         FoldRoom<Real> room;
+        FoldRoom<double> sums;
     };
 
     INKLING_HOST_DEVICE void operator()(Team const& team, Shared& shared) const {
         Index const row = team.index;
         Real const* const values = logits.row(row);
         Real const top = greatest(team, shared.room, logits.cols, values);
-        double const total = log_total(team, shared.room, logits.cols, values, top);
+        double const total = std::log(exponential_sum(team, shared.sums, logits.cols, values, top));
         constexpr Index none = std::numeric_limits<Index>::max();
         Scored<Real> last{std::numeric_limits<Real>::infinity(), -1};
         for (Index place = 0; place < tokens.cols; ++place) {
