@@ -123,6 +123,11 @@ void add_post_training(CLI::App& command, TrainSettings& settings) {
         ->capture_default_str();
 }
 
+void add_precision(CLI::App& command, GenerateSettings& settings) {
+    command.add_flag("--bf16", settings.bf16,
+                     "multiply weights in bfloat16: half the memory of products, twice as fast with AVX512-BF16");
+}
+
 void add_generation(CLI::App& command, GenerateSettings& settings) {
     support::add_writing(command, settings);
     command.add_option("--sampler", settings.sampler, "how noise is walked back; the recipe's own if not given")
@@ -134,8 +139,7 @@ void add_generation(CLI::App& command, GenerateSettings& settings) {
                     "of fit-plan")
         ->capture_default_str();
     command.add_option("--early-stopping", settings.early_stopping, "cleanest steps left out")->capture_default_str();
-    command.add_flag("--bf16", settings.bf16,
-                     "multiply weights in bfloat16: half the memory of products, twice as fast with AVX512-BF16");
+    add_precision(command, settings);
     command
         .add_option("--guidance", settings.guidance,
                     "how far away from text without its source; 1: not. For models trained with --drop-source")
@@ -187,6 +191,7 @@ int main(int count, char** arguments) {
     plan_command->add_option("--output", generating.output, "file to write")->required();
     plan_command->add_option("--steps", generating.steps, "of the even plan that is measured, 200 if not given");
     plan_command->add_option("--threads", generating.threads, support::threads_help)->capture_default_str();
+    add_precision(*plan_command, generating);
     support::add_distillation(*distill_command, search);
     rescore_command->add_option("--scorer", rescoring.scorer, "model file of autoregressive")->required();
     rescore_command->add_option("--source", rescoring.source, "source lines")->required();

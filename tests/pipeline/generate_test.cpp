@@ -149,6 +149,35 @@ TEST_CASE("weights that were written show in the next generation, also through a
     CHECK(surety(again) == surety(loaded));  // by then `again` has its weights laid out
 }
 
+TEST_CASE("set_weights: others show in the next generation; what cannot be weights is refused and changes nothing") {
+    TemporaryFolder const folder;
+    tiny::talkative().save(folder / "model.inkling");
+    auto const load = [&] {
+        return Pipeline::load<text::WordTokenizer>(folder / "model.inkling", {.device = {.threads = 1}});
+    };
+    auto pipeline = load();
+    auto const sources = tiny::sentences(3);
+    auto const before = all_of(pipeline, sources);  // which lays its weights out
+    auto const view = std::as_const(pipeline).weights();
+    std::vector<float> const own(view.data, view.data + view.size);
+    std::vector<float> other = own;
+    for (auto const& entry : pipeline.layout().entries())
+        if (entry.multiplied) other[static_cast<std::size_t>(entry.parameter.offset)] += 0.5F;
+    auto fresh = load();
+    fresh.set_weights(other);
+    pipeline.set_weights(other);
+    auto const after = all_of(pipeline, sources);
+    check_same(after, all_of(fresh, sources));
+    CHECK(after[0].mean_log_probability != before[0].mean_log_probability);
+
+    CHECK_THROWS_WITH_AS(pipeline.set_weights(std::span(own).subspan(1)), doctest::Contains(" weights, expected "),
+                         Error);
+    other[3] = std::numeric_limits<float>::infinity();
+    CHECK_THROWS_WITH_AS(pipeline.set_weights(other), doctest::Contains("weight 3 is inf, expected a finite number"),
+                         Error);
+    check_same(all_of(pipeline, sources), after);
+}
+
 template <int Kind>
 struct NoSchedule {
     [[nodiscard]] double alpha_bar(double t) const {

@@ -76,7 +76,6 @@ expect 2 "expected no more than --vector-width, 8" "${train[@]}" --recipe sed --
 expect 2 "--noise-factor was given, which is of other recipes than sed" "${train[@]}" --recipe sed --noise-factor 3 \
     --model none --updates 1
 expect 2 "not in" "${train[@]}" --recipe refine --model none --updates 1
-expect 0 "bleu=" "$program" evaluate --model whole --source valid.source --reference valid.target --bf16 --threads 1
 expect 2 "always see their source" "$program" evaluate --model diffuseq --source valid.source --reference valid.target --guidance 2
 
 # What is chosen of sampler, plan and guidance is what runs: a model that knows little writes something else by each.
@@ -84,6 +83,9 @@ expect 0 "model written to young" "${train[@]}" --model young --ema 0.9 --update
 "$program" generate --model young <source.txt >plain
 expect 0 "plan written to plan" "$program" fit-plan --model young --source source.txt --output plan --steps 20
 [[ $(wc -l <plan) == 50 ]] || say "a plan of $(wc -l <plan) parts, expected 50"
+expect 0 "plan written to rounded" "$program" fit-plan --model young --source source.txt --output rounded --steps 20 --bf16
+cmp -s plan rounded && say "--bf16 changes nothing"
+expect 0 "bleu=" "$program" evaluate --model whole --source valid.source --reference valid.target --bf16
 for other in "--sampler ddim" "--sampler cedi" "--sampler dpm-solver" "--plan adaptive" "--plan plan" "--guidance 3" "--seed 1"; do
     read -ra words <<<"$other"
     "$program" generate --model young "${words[@]}" <source.txt >changed || say "$other is refused"

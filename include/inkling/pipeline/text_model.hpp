@@ -11,6 +11,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <span>
@@ -44,6 +46,19 @@ public:
         return {weights_.data(), layout_.size()};
     }
     [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
+    /// Takes other weights; unlike a view to write through, this leaves what is laid out for generation until next time.
+    /// @param values  [layout().size()], on the host, in the layout's order
+    /// @throws Error when there are more or fewer, or one is not finite; nothing is changed then
+    void set_weights(std::span<Scalar const> values) {
+        require(static_cast<Index>(values.size()) == layout_.size(),
+                "inkling::pipeline::TextModel::set_weights: ", values.size(), " weights, expected ", layout_.size());
+        auto const bad = std::find_if(values.begin(), values.end(), [](Scalar value) { return !std::isfinite(value); });
+        require(bad == values.end(), "inkling::pipeline::TextModel::set_weights: weight ", bad - values.begin(), " is ",
+                bad == values.end() ? Scalar{0} : *bad, ", expected a finite number");
+        Device device(options_.device);
+        upload(device, values, weights_.data());
+        workers_ = {};  // which may have others laid out
+    }
     /// Where every token lives now, z0 [V, D] row-major, without a space's own noise: for train::embedding_health and
     /// train::Recoverability. Waits for the device.
     [[nodiscard]] std::vector<float> embeddings() const {
@@ -131,11 +146,6 @@ private:
     bool weights_may_change_ = false;
 
     void make_room() { weights_ = typename Device::template Buffer<Scalar>(layout_.size()); }
-    void set_weights(std::vector<Scalar> const& values) {
-        Device device(options_.device);
-        upload(device, std::span<Scalar const>(values), weights_.data());
-        workers_ = {};  // which may have others laid out
-    }
 };
 
 }  // namespace inkling::pipeline

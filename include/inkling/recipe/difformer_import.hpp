@@ -13,7 +13,6 @@
 
 #include <concepts>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -132,9 +131,7 @@ template <class Pipeline>
                       "inkling::recipe::import_difformer");
     Pipeline pipeline(std::move(tokenizer), difformer_options<Pipeline>(settings, decoding));
     using Scalar = typename Pipeline::Scalar;
-    auto const values = read_difformer_weights<Scalar>(io::Safetensors::open(weights), pipeline.layout());
-    typename Pipeline::Device device(pipeline.options().device);
-    upload(device, std::span<Scalar const>(values), pipeline.weights().data);
+    pipeline.set_weights(read_difformer_weights<Scalar>(io::Safetensors::open(weights), pipeline.layout()));
     return pipeline;
 }
 

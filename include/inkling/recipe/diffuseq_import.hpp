@@ -9,7 +9,6 @@
 
 #include <concepts>
 #include <filesystem>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -66,9 +65,7 @@ template <Backend B>
                       "inkling::recipe::import_diffuseq");
     OfficialDiffuSeq<B> pipeline(std::move(tokenizer), diffuseq_options<B>(settings, decoding));
     using Scalar = typename B::Scalar;
-    auto const values = read_diffuseq_weights<Scalar>(io::Safetensors::open(weights), pipeline.layout());
-    B device(pipeline.options().device);
-    upload(device, std::span<Scalar const>(values), pipeline.weights().data);
+    pipeline.set_weights(read_diffuseq_weights<Scalar>(io::Safetensors::open(weights), pipeline.layout()));
     return pipeline;
 }
 

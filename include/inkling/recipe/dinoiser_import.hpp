@@ -9,7 +9,6 @@
 
 #include <concepts>
 #include <filesystem>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -84,9 +83,7 @@ template <Backend B>
             " tokens, expected the model's ", settings.vocabulary);
     OfficialDinoiser<B> pipeline(std::move(tokenizer), dinoiser_options<B>(settings, decoding));
     using Scalar = typename B::Scalar;
-    auto const values = read_dinoiser_weights<Scalar>(io::Safetensors::open(weights), pipeline.layout());
-    B device(pipeline.options().device);
-    upload(device, std::span<Scalar const>(values), pipeline.weights().data);
+    pipeline.set_weights(read_dinoiser_weights<Scalar>(io::Safetensors::open(weights), pipeline.layout()));
     return pipeline;
 }
 
