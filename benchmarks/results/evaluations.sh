@@ -8,7 +8,7 @@ mkdir -p "$(dirname "$model")"
 learn "$seq2seq" --recipe difformer
 while read -r steps lengths noises; do
     plan=even
-    if ((steps == 2)); then plan=adaptive; fi
+    if ((steps == 2)); then plan=adaptive; fi  # the better one there, as the row steps shows
     printf 'evaluations=%s steps=%s lengths=%s noises=%s: ' "$((steps * lengths * noises))" "$steps" "$lengths" "$noises"
     score "$seq2seq" --steps "$steps" --plan "$plan" --length-beam "$lengths" --noise-beam "$noises" | grep '^bleu='
 done <<'BEAMS'

@@ -6,8 +6,7 @@ tested=(--source "$data/multi30k/test2016.de" --reference "$data/multi30k/test20
 seed=${seed:-1}                       # `seed=2 ./dev results NAME` is another run
 threads=${threads:-0}
 model=$out/seed-$seed
-updates=${updates:-4000}
-budget=(--updates "$updates" --validate-every 500 --hidden 768 --seed "$seed" --threads "$threads")
+budget=(--updates "${row_updates:-4000}" --validate-every 500 --hidden 768 --seed "$seed" --threads "$threads")
 
 # learn PROGRAM [ARGUMENTS]: trains the row's model; goes on where it was stopped.
 learn() { "$1" train "${texts[@]}" "${budget[@]}" --model "$model" "${@:2}"; }

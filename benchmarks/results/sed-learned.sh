@@ -2,7 +2,7 @@
 # Multi30k: SED's parts on pairs, with vectors that begin at random and are trained with the model.
 # figure: not yet measured
 # data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
-updates=2000  # each costs two, as both passes of self-conditioning are trained
+row_updates=2000  # each costs two, as both passes of self-conditioning are trained
 source benchmarks/results/multi30k.bash
 learn "$seq2seq" --recipe sed --random-vectors --train-vectors
 for guidance in 1 2 4; do score "$seq2seq" --guidance "$guidance"; done

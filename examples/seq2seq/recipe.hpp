@@ -6,6 +6,8 @@
 #include <inkling/backend/cpu.hpp>
 #include <inkling/io/json.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <array>
 #include <cstdint>
 #include <cstdio>

@@ -523,6 +523,10 @@ TEST_CASE("model file: what is no model, or a newer one, is refused") {
     for (char const* const odd : {"", "x", "1x", "0", "-1", " 1", "99999999999"})
         CHECK(says(refusal(with("inkling_format", odd), {tokenizer}), "expected a whole number of 1 or more"));
     CHECK(says(refusal(with("inkling_configuration", "{"), {tokenizer}), "'inkling_configuration' is no valid JSON"));
+    CHECK(
+        says(refusal(with("inkling_configuration", "{}" + std::string(1, '\0') + "{"), {tokenizer}), "no valid JSON"));
+    CHECK(says(refusal(with("inkling_configuration", std::string(2'000'000, '[')), {tokenizer}),
+               "'inkling_configuration' has 2000000 bytes, expected at most 1048576"));
     CHECK(says(refusal({{"inkling_format", "1"}}, {tokenizer}), "its metadata lack 'inkling_configuration'"));
     CHECK(says(refusal(with("", ""), {}), "lacks the tensor 'inkling.tokenizer'"));
     CHECK(says(refusal(with("", ""), {io::tensor_to_write<float>("inkling.tokenizer", {1}, floats)}),
@@ -565,6 +569,8 @@ TEST_CASE("model file: a model that cannot be written leaves the old file") {
     using Weights = std::vector<io::NamedTensor>;
     CHECK_THROWS_WITH_AS(io::save_model(folder / "m", {"no JSON", "word", ""}, {}),
                          doctest::Contains("the configuration is no valid JSON"), Error);
+    CHECK_THROWS_WITH_AS(io::save_model(folder / "m", {std::string(2'000'000, ' ') + "{}", "word", ""}, {}),
+                         doctest::Contains("the configuration has 2000002 bytes, expected at most 1048576"), Error);
     CHECK_THROWS_WITH_AS(
         io::save_model(folder / "m", {"{}", "word", ""}, Weights{{"inkling.tokenizer", {1}, flat.data()}}),
         doctest::Contains("no weight can be called"), Error);

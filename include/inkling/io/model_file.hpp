@@ -39,6 +39,8 @@ struct ModelDescription {
 ///     file.load_weights(destinations);
 class ModelFile {
 public:
+    static constexpr std::size_t longest_configuration = std::size_t{1} << 20;  ///< bytes of JSON; read, it takes more
+
     static constexpr int format = 1;  ///< the version written, and the newest that is read
     static constexpr char const* format_key = "inkling_format";
 
@@ -92,6 +94,9 @@ private:
                          "the checkpoint of a training: the run that wrote it, called again, goes "
                          "on from it and writes a model when it ends"}});
         description_.configuration = metadata_("inkling_configuration");
+        if (description_.configuration.size() > longest_configuration)
+            fail_("its 'inkling_configuration' has ", description_.configuration.size(), " bytes, expected at most ",
+                  longest_configuration);
         if (parse_json(description_.configuration).is_discarded())
             fail_("its 'inkling_configuration' is no valid JSON");
         description_.tokenizer_kind = metadata_("inkling_tokenizer_kind");
@@ -123,11 +128,13 @@ private:
 };
 
 /// Writes a model file, wholly or not at all: an old file of that name stays until the new one is complete.
-/// @throws Error when the configuration is no JSON, a weight is called "inkling.tokenizer", or as write_safetensors
+/// @throws Error when the configuration is no JSON or longer than 1 MB, a weight is called "inkling.tokenizer", or as write_safetensors
 ///         does
 inline void save_model(std::filesystem::path const& path, ModelDescription const& description,
                        std::span<NamedTensor const> weights) {
     std::string const where = "inkling::io::save_model: file '" + path.string() + "': ";
+    require(description.configuration.size() <= ModelFile::longest_configuration, where, "the configuration has ",
+            description.configuration.size(), " bytes, expected at most ", ModelFile::longest_configuration);
     require(!parse_json(description.configuration).is_discarded(), where, "the configuration is no valid JSON");
     auto tensors = detail::tensors_to_write(weights, where);
     for (TensorToWrite const& tensor : tensors)

@@ -207,6 +207,7 @@ inline void write_safetensors(std::filesystem::path const& path, std::span<Tenso
             fail(where, "a tensor's name or the metadata is not valid UTF-8");
         }
     };
+    // By hand, as json would sort the names, and ordered_json is all of its templates once more.
     std::string text = "{";
     if (!metadata.empty()) text += "\"__metadata__\":" + json_of(metadata);
     std::set<std::string_view> names;

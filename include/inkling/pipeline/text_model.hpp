@@ -46,15 +46,21 @@ public:
         return {weights_.data(), layout_.size()};
     }
     [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
-    /// Takes other weights; unlike a view to write through, this leaves what is laid out for generation until next time.
+    /// Takes other weights, while nothing generates; the next generation lays them out, once for all calls as long as no
+    /// view to write through was asked for. Waits for the device.
     /// @param values  [layout().size()], on the host, in the layout's order
-    /// @throws Error when there are more or fewer, or one is not finite; nothing is changed then
+    /// @throws Error when there are more or fewer, or naming one that is not finite; nothing is changed then
     void set_weights(std::span<Scalar const> values) {
         require(static_cast<Index>(values.size()) == layout_.size(),
                 "inkling::pipeline::TextModel::set_weights: ", values.size(), " weights, expected ", layout_.size());
-        auto const bad = std::find_if(values.begin(), values.end(), [](Scalar value) { return !std::isfinite(value); });
-        require(bad == values.end(), "inkling::pipeline::TextModel::set_weights: weight ", bad - values.begin(), " is ",
-                bad == values.end() ? Scalar{0} : *bad, ", expected a finite number");
+        for (auto const& entry : layout_.entries()) {
+            auto const own = values.subspan(static_cast<std::size_t>(entry.parameter.offset),
+                                            static_cast<std::size_t>(entry.parameter.size()));
+            auto const bad = std::find_if(own.begin(), own.end(), [](Scalar value) { return !std::isfinite(value); });
+            if (bad != own.end())
+                fail("inkling::pipeline::TextModel::set_weights: weight '", entry.name, "' has ", *bad, " as element ",
+                     bad - own.begin(), ", expected finite numbers");
+        }
         Device device(options_.device);
         upload(device, values, weights_.data());
         workers_ = {};  // which may have others laid out

@@ -73,7 +73,7 @@ template <Backend B>
 ///     for (Generated const& one : model.generate_with(sources, {.beams = decoding.beams}, decoding.selection())) ...
 ///
 /// @param weights  the state_dict as a safetensors file
-/// @throws Error when the tokenizer is of another vocabulary, and as read_dinoiser_weights does
+/// @throws Error when the tokenizer is of another vocabulary, a weight is not finite, and as read_dinoiser_weights does
 template <Backend B>
 [[nodiscard]] OfficialDinoiser<B> import_dinoiser(DinoiserSettings const& settings, DinoiserDecoding const& decoding,
                                                   std::filesystem::path const& weights,

@@ -52,6 +52,7 @@ template <Backend B>
         {"weights of a read-out count its rows", laws::weights_of_a_readout_count_its_rows<B>},
         {"weighted rows and cosines are their formulas", laws::weighted_rows_and_cosines_are_their_formulas<B>},
         {"bent errors are squares near 0 and lines beyond", laws::bent_errors_are_squares_near_0_and_lines_beyond<B>},
+        {"a nearly certain token has a small loss", laws::a_nearly_certain_token_has_a_small_loss<B>},
         {"the nearest other row is not the row itself", laws::the_nearest_other_row_is_not_the_row_itself<B>},
         {"read-out argmax names the most probable token", laws::readout_argmax_names_the_most_probable_token<B>},
         {"read-out top names the most probable tokens", laws::readout_top_names_the_most_probable_tokens<B>},

@@ -16,8 +16,8 @@ namespace inkling::backend {
 
 namespace kernels {
 
-/// sum_v exp(l_v - top), in double: the 1 of the greatest would swallow what the others add to it, which is all of a
-/// small loss. put(v, e) sees each exponential.
+/// sum_v exp(l_v - top) over logits [vocabulary], in double: the 1 of the greatest would swallow what the others add to
+/// it, which is all of a small loss. put(v, e) sees each exponential, and may write to l_v.
 template <class Real, class Put>
 [[nodiscard]] INKLING_HOST_DEVICE double exponential_sum(Team const& team, FoldRoom<double>& room, Index vocabulary,
                                                          Real const* logits, Real top, Put const& put) {
@@ -131,7 +131,7 @@ template <class Real>
 struct BestOfTokens {
     Real logit;
     Index token;  ///< below 0: of none yet
-    Real others;
+    Real others;  ///< in Real: no more than tokens_of_slice numbers are added one by one, all of them smaller than 1
 
     INKLING_HOST_DEVICE void take_up(BestOfTokens const& more) {
         if (more.token < 0) return;

@@ -2,7 +2,6 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
-#include <inkling/io/detail/shape.hpp>
 #include <inkling/io/element_type.hpp>
 
 #include <nlohmann/json.hpp>
@@ -30,7 +29,8 @@ struct TensorRecord {
 };
 
 /// Takes the header of a safetensors file apart while it is parsed: what is not exactly of the expected form stops it
-/// at once, and no value is kept, so that a hostile header costs no more memory than its own size a few times over.
+/// at once, and the parser keeps no value, so that a hostile header costs no more than what stands here: some ten times
+/// its own size, for metadata of many short names.
 ///
 /// The form: {"__metadata__": {text: text, ...}, name: {"dtype": text, "shape": [n, ...], "data_offsets": [n, n]}, ...}
 class SafetensorsHeader {
@@ -46,8 +46,10 @@ public:
             [[maybe_unused]] auto const nothing =
                 nlohmann::json::parse(text, [this](int, Event event, nlohmann::json& value) {
                     switch (event) {
-                        case Event::object_start: start_object_(); return true;
-                        case Event::key: key_is_(value.get_ref<std::string const&>()); return true;
+                        case Event::object_start: start_object_(); return true;  // else no more of it would be told
+                        case Event::key:
+                            key_is_(value.get_ref<std::string const&>());
+                            return place_ != Place::metadata_value;  // or each of them would have a node
                         case Event::object_end: end_object_(); return false;
                         case Event::array_start: start_array_(); return true;
                         case Event::array_end: place_ = Place::field; return false;

@@ -301,6 +301,51 @@ template <Backend B>
     return {};
 }
 
+/// Where one token is nearly certain, what little the others add is all of its loss, and none of it is lost.
+template <Backend B>
+[[nodiscard]] std::string a_nearly_certain_token_has_a_small_loss(B& device) {
+    using Real = ScalarOf<B>;
+    Index const vocabulary = 10'000, rows = 3, sure = 4321;
+    double const ahead = 20.0, ahead_of_other = 19.0;  // its logit; that of all others is 0
+    auto const others = [&](double gap) { return static_cast<double>(vocabulary - 1) * std::exp(-gap); };
+    double const loss = std::log1p(others(ahead)), other_loss = std::log1p(others(ahead_of_other));
+    double const divergence = (other_loss - loss) + others(ahead) / (1.0 + others(ahead)) * (ahead_of_other - ahead);
+    std::vector<Real> column(static_cast<std::size_t>(vocabulary)), x(rows, static_cast<Real>(ahead)),
+        y(rows, static_cast<Real>(ahead_of_other));
+    column[static_cast<std::size_t>(sure)] = Real{1};
+    DeviceArray<B> const table(device, column), z(device, x), other(device, y);
+    DeviceArray<B, Token> const targets(device, std::vector<Token>(rows, static_cast<Token>(sure)));
+    DeviceArray<B, Token> best(device, rows), two(device, rows * 2);
+    DeviceArray<B> given(device, rows), of_best(device, rows), of_two(device, rows * 2);
+    DeviceArray<B, double> sums(device, std::vector<double>{-1.0, -1.0, -1.0});
+    readout_cross_entropy(device, z.matrix(1), table.matrix(1), {}, targets.vector(), 0.0, 1.0, sums.data());
+    readout_divergence(device, z.matrix(1), other.matrix(1), table.matrix(1), {}, 1.0, sums.data() + 2);
+    readout_log_probabilities(device, z.matrix(1), table.matrix(1), {}, targets.vector(), given.vector());
+    readout_argmax(device, z.matrix(1), table.matrix(1), {}, best.vector(), of_best.vector());
+    readout_top(device, z.matrix(1), table.matrix(1), {}, two.matrix(2), of_two.matrix(2));
+    // relative, but for the V roundings of a sum in double that is 1 and a little
+    auto const slack = [&](double size) { return unit<B>() * 512 * size + static_cast<double>(vocabulary) * 0x1p-53; };
+    double const count = static_cast<double>(rows);
+    std::vector<double> const log_p(rows, -loss);
+    std::vector<double> log_p_of_two, slack_of_two;
+    for (Index i = 0; i < rows; ++i)
+        for (double const size : {loss, loss + ahead}) {
+            log_p_of_two.push_back(-size);
+            slack_of_two.push_back(slack(size));
+        }
+    auto const got = sums.get(device);
+    return first_of(
+        {far_apart<double>("readout_cross_entropy of a nearly certain token", {got[0], got[1]},
+                           {count * loss, count * loss}, {count * slack(loss)}),
+         far_apart<double>("readout_divergence of nearly certain tokens", {got[2]}, {count * divergence},
+                           {count * slack(other_loss)}),
+         far_apart("readout_log_probabilities of a nearly certain token", given.get(device), log_p, {slack(loss)}),
+         far_apart("readout_argmax, log probability of a nearly certain token", of_best.get(device), log_p,
+                   {slack(loss)}),
+         far_apart("readout_top, log probability of a nearly certain token", of_two.get(device), log_p_of_two,
+                   slack_of_two)});
+}
+
 template <Backend B>
 [[nodiscard]] std::string the_nearest_other_row_is_not_the_row_itself(B& device) {
     for (Index const rows : {2, 37, 500}) {
