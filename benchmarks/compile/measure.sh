@@ -10,7 +10,7 @@ printf '#include <inkling/backend/cpu.hpp>\n#include <inkling/inkling.hpp>\n' >"
 
 measure() {
     local seconds TIMEFORMAT=%U
-    seconds=$( { time "$compiler" "${flags[@]}" "${@:2}"; } 2>&1)
+    { seconds=$( { time "$compiler" "${flags[@]}" "${@:2}" 2>&3; } 2>&1); } 3>&2  # what the compiler says is for the user
     printf '%-52s %6.1f s\n' "$1" "$seconds"
 }
 measure "headers, nothing of them used" -fsyntax-only "$scratch/headers.cpp"

@@ -8,8 +8,6 @@
 #include <inkling/io/safetensors.hpp>
 #include <inkling/io/sealed_file.hpp>
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <span>
@@ -73,14 +71,9 @@ public:
     /// @throws Error as load_tensors does, and naming a weight that is not finite; nothing has been written to any
     ///         destination then
     void load_weights(std::span<TensorDestination const> destinations) const {
-        for (TensorDestination const& destination : destinations) {
-            auto const values = file_.at(destination.name).to<float>();
-            auto const bad =
-                std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
-            if (bad != values.end())
-                fail_("weight '", destination.name, "' has ", *bad, " as element ", bad - values.begin(),
-                      ", expected finite numbers");
-        }
+        for (TensorDestination const& destination : destinations)
+            require_finite(std::span<float const>(file_.at(destination.name).to<float>()), destination.name,
+                           "inkling::io::ModelFile: file '" + file_.name() + "': ");
         detail::load_tensors(file_, destinations, UnusedTensors::refuse, tokenizer_name);
     }
 
@@ -128,8 +121,8 @@ private:
 };
 
 /// Writes a model file, wholly or not at all: an old file of that name stays until the new one is complete.
-/// @throws Error when the configuration is no JSON or longer than 1 MB, a weight is called "inkling.tokenizer", or as write_safetensors
-///         does
+/// @throws Error when the configuration is no JSON or longer than 1 MB, a weight is called "inkling.tokenizer", or as
+///         write_safetensors does
 inline void save_model(std::filesystem::path const& path, ModelDescription const& description,
                        std::span<NamedTensor const> weights) {
     std::string const where = "inkling::io::save_model: file '" + path.string() + "': ";

@@ -7,6 +7,7 @@
 #include <inkling/io/safetensors.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <map>
@@ -38,6 +39,17 @@ enum class UnusedTensors {
     refuse,  ///< throw an Error that names some: the model has other sizes or parts than the file
     ignore,  ///< leave them be, as an importer that needs a part of a checkpoint does
 };
+
+/// @param where  what a message begins with
+/// @param name   of the weight whose numbers these are
+/// @throws Error naming the first number that is not finite
+template <class T>
+void require_finite(std::span<T const> values, std::string_view name, std::string_view where) {
+    auto const bad = std::find_if(values.begin(), values.end(), [](T value) { return !std::isfinite(value); });
+    if (bad != values.end())
+        fail(where, "weight '", name, "' has ", *bad, " as element ", bad - values.begin(),
+             ", expected finite numbers");
+}
 
 namespace detail {
 

@@ -2,6 +2,7 @@
 
 #include <inkling/core/error.hpp>
 #include <inkling/io/model_file.hpp>
+#include <inkling/io/named_tensors.hpp>
 #include <inkling/nn/parameters.hpp>
 #include <inkling/nn/pass.hpp>
 #include <inkling/pipeline/embeddings.hpp>
@@ -11,8 +12,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <span>
@@ -53,14 +52,10 @@ public:
     void set_weights(std::span<Scalar const> values) {
         require(static_cast<Index>(values.size()) == layout_.size(),
                 "inkling::pipeline::TextModel::set_weights: ", values.size(), " weights, expected ", layout_.size());
-        for (auto const& entry : layout_.entries()) {
-            auto const own = values.subspan(static_cast<std::size_t>(entry.parameter.offset),
-                                            static_cast<std::size_t>(entry.parameter.size()));
-            auto const bad = std::find_if(own.begin(), own.end(), [](Scalar value) { return !std::isfinite(value); });
-            if (bad != own.end())
-                fail("inkling::pipeline::TextModel::set_weights: weight '", entry.name, "' has ", *bad, " as element ",
-                     bad - own.begin(), ", expected finite numbers");
-        }
+        for (auto const& entry : layout_.entries())
+            io::require_finite(values.subspan(static_cast<std::size_t>(entry.parameter.offset),
+                                              static_cast<std::size_t>(entry.parameter.size())),
+                               entry.name, "inkling::pipeline::TextModel::set_weights: ");
         Device device(options_.device);
         upload(device, values, weights_.data());
         workers_ = {};  // which may have others laid out

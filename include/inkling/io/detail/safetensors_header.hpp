@@ -29,8 +29,7 @@ struct TensorRecord {
 };
 
 /// Takes the header of a safetensors file apart while it is parsed: what is not exactly of the expected form stops it
-/// at once, and the parser keeps no value, so that a hostile header costs no more than what stands here: some ten times
-/// its own size, for metadata of many short names.
+/// at once, and the parser keeps no value, so that a hostile header costs no more than what is kept here.
 ///
 /// The form: {"__metadata__": {text: text, ...}, name: {"dtype": text, "shape": [n, ...], "data_offsets": [n, n]}, ...}
 class SafetensorsHeader {
