@@ -1,5 +1,5 @@
-// How the time and the memory of generating grow with the length of a sentence, with the number of sentences, of words that
-// there are, and of steps: every benchmark changes one of them.
+// How the time and the memory of generating grow with the length of a sentence, with the number of sentences, of words
+// that there are, and of steps: every benchmark changes one of them.
 
 #include "machine.hpp"
 

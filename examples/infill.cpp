@@ -5,9 +5,9 @@
 //   infill write --model lines.inkling --count 10
 //   infill evaluate --model lines.inkling --lines test.txt
 //
-// A gap is marked ___ or, with the number of tokens that may be written there, ___(3). Files may be compressed with gzip.
-// Vectors of the tokens are learned first, unless --vectors names some. A training that was stopped goes on when the same
-// command is run again.
+// A gap is marked ___ or, with the number of tokens that may be written there, ___(3). Files may be compressed with
+// gzip. Vectors of the tokens are learned first, unless --vectors names some. A training that was stopped goes on when
+// the same command is run again.
 
 #include "support/make_table.hpp"
 #include "support/translation.hpp"
@@ -176,7 +176,7 @@ GenerateOptions options_of(FillSettings const& settings, Index first) {
 }
 
 void print(std::vector<Generated> const& lines) {
-    for (Generated const& line : lines) std::cout << line.text << '\n';
+    for (Generated const& one : lines) std::cout << one.line() << '\n';
     std::cout.flush();
     require(std::cout.good(), "standard output cannot be written");
 }

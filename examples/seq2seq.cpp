@@ -85,8 +85,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     longest->description("longest sentence in tokens, longer pairs are skipped; 0: 256, diffuseq 32");
     longest->default_str("");
     support::add_learning(command, settings);
-    for (char const* const scored :
-         {"--valid-lines", "--average-best"})  // dinoiser learns lengths last, and its loss moves
+    for (char const* const scored : {"--valid-lines", "--average-best"})  // dinoiser learns lengths after all else
         command.get_option(scored)->group(only("difformer, sed, diffuseq"));
     command.add_flag("--without-self-conditioning", settings.without_self_conditioning, "no last estimate is seen")
         ->group(only("difformer, sed, dinoiser"));
@@ -139,8 +138,7 @@ void add_generation(CLI::App& command, GenerateSettings& settings) {
     command.add_option("--steps", settings.steps, "denoising steps")->capture_default_str();
     command
         .add_option("--plan", settings.plan,
-                    "where they lie, for ddpm and ddim: even, adaptive, quadratic, or a file "
-                    "of fit-plan")
+                    "where they lie, for ddpm and ddim: even, adaptive, quadratic, or a file of fit-plan")
         ->capture_default_str();
     command.add_option("--early-stopping", settings.early_stopping, "cleanest steps left out")->capture_default_str();
     add_precision(command, settings);

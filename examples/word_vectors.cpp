@@ -1,5 +1,5 @@
-// Vectors of one's own for embedding::Pretrained, where there are none to import: skip-gram over made-up sentences, then
-// the bottleneck that makes them narrow and the norm that SED asks for.
+// Vectors of one's own for embedding::Pretrained, where there are none to import: skip-gram over made-up sentences,
+// then the bottleneck that makes them narrow and the norm that SED asks for.
 //
 // ctest: nearest to 'red': (green|black|white)
 

@@ -1,5 +1,6 @@
-// One side of compare_pytorch.py: does what it is told on standard input, a JSON object a line, and answers each with one.
-// Nothing is measured here that a user's program would not do: text is written by TextDiffusion, weights by Trainer.
+// One side of compare_pytorch.py: does what it is told on standard input, a JSON object a line, and answers each with
+// one. Nothing is measured here that a user's program would not do: text is written by TextDiffusion, weights by
+// Trainer.
 
 #include "../machine.hpp"
 

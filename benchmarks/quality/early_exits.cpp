@@ -1,6 +1,6 @@
-// What sentences would have been, had they stopped once their tokens stood still, or had candidates that are little like
-// the others been dropped on the way; and how many evaluations of the denoiser that would have saved. Called by the row
-// early-exits: early_exits MODEL SOURCES REFERENCES, of the recipe difformer.
+// What sentences would have been, had they stopped once their tokens stood still, or had candidates that are little
+// like the others been dropped on the way; and how many evaluations of the denoiser that would have saved. Called by
+// the row early-exits: early_exits MODEL SOURCES REFERENCES, of the recipe difformer.
 
 #include <inkling/backend/cpu.hpp>
 #include <inkling/inkling.hpp>

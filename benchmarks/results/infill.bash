@@ -1,4 +1,5 @@
-# Sourced by the rows that fill gaps in Multi30k's English captions: what they share, so that they differ in their vectors alone.
+# Sourced by the rows that fill gaps in Multi30k's English captions: what they share, so that they differ in their
+# vectors alone.
 
 seed=${seed:-1}                       # `seed=2 ./dev results NAME` is another run
 threads=${threads:-0}

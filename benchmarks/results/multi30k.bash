@@ -1,4 +1,5 @@
-# Sourced by the rows of Multi30k, German to English: what they share, so that they differ in nothing but what they are about.
+# Sourced by the rows of Multi30k, German to English: what they share, so that they differ in nothing but what they are
+# about.
 
 texts=(--source "$data/multi30k/train.de" --target "$data/multi30k/train.en"
     --valid-source "$data/multi30k/val.de" --valid-target "$data/multi30k/val.en")

@@ -17,7 +17,8 @@ class Dinoiser final : public RecipeOf<Model> {
 public:
     [[nodiscard]] std::string_view name() const override { return "dinoiser"; }
 
-    /// In two stages: all but the lengths, and then nothing but them, for a tenth of the minutes or a tenth more updates.
+    /// In two stages: all but the lengths, and then nothing but them, for a tenth of the minutes or a tenth more
+    /// updates.
     void train(TrainSettings settings) const override {
         if (settings.latent == 0) settings.latent = 16;
         if (settings.longest == 0) settings.longest = 256;

@@ -149,11 +149,8 @@ public:
         support::write_lines(writer(model, settings, std::move(choice)));
     }
     void evaluate(GenerateSettings const& settings) const final {
-        bool const plan_is_file =
-            settings.plan != "even" && settings.plan != "adaptive" && settings.plan != "quadratic";
         if (!settings.output.empty())
-            support::refuse_to_replace({settings.scorer, plan_is_file ? settings.plan : ""}, settings.output,
-                                       "--output");
+            support::refuse_to_replace({settings.scorer, settings.plan}, settings.output, "--output");
         auto choice = make_choice(settings);
         auto const model = load(settings);
         support::evaluate(settings, writer(model, settings, std::move(choice)));

@@ -29,8 +29,8 @@ struct SkipGramOptions {
     std::function<bool(inkling::Index, inkling::Index)> on_progress{};
 };
 
-/// A vector for each token, by how well it tells the tokens around it from others: tokens that are used alike come to lie
-/// alike. Single-threaded, and the same for the same seed.
+/// A vector for each token, by how well it tells the tokens around it from others: tokens that are used alike come to
+/// lie alike. Single-threaded, and the same for the same seed.
 ///
 /// Source: Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality",
 /// arXiv:1310.4546, section 2.2.

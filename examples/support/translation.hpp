@@ -226,10 +226,7 @@ public:
     std::vector<std::string> write(std::function<void(Index, Index)> on_progress = {}) {
         auto const generated = generate_(sources_, done_, std::move(on_progress));
         std::vector<std::string> lines(size_);
-        for (std::size_t i = 0; i < generated.size(); ++i) {
-            lines[numbers_[i]] = generated[i].text;
-            std::ranges::replace(lines[numbers_[i]], '\n', ' ');  // which SentencePiece may write byte by byte
-        }
+        for (std::size_t i = 0; i < generated.size(); ++i) lines[numbers_[i]] = generated[i].line();
         done_ += static_cast<Index>(sources_.size());
         sources_.clear();
         numbers_.clear();

@@ -2,9 +2,9 @@
 
 /// \file
 /// Everything but the backends, text/sentencepiece_tokenizer.hpp (SentencePiece), text/wordpiece_tokenizer.hpp
-/// (utf8proc), io/npy.hpp and decode/listener.hpp (both xtensor): include the backend you run on, and what you want of these, beside it. It needs nlohmann-json (model
-/// files, safetensors) and zlib (compressed text); schedules, metrics, samplers and text alone need the standard
-/// library only.
+/// (utf8proc), io/npy.hpp and decode/listener.hpp (both xtensor): include the backend you run on, and what you want of
+/// these, beside it. It needs nlohmann-json (model files, safetensors) and zlib (compressed text); schedules, metrics,
+/// samplers and text alone need the standard library only.
 
 #include <inkling/core/core.hpp>
 #include <inkling/decode/decode.hpp>

@@ -1,4 +1,5 @@
-# Compiles `source` with each of `compilers`; it must fail, and the output must hold what the source's opening lines expect.
+# Compiles `source` with each of `compilers`; it must fail, and the output must hold what the source's opening lines
+# expect.
 file(STRINGS "${source}" opening LIMIT_COUNT 10 REGEX "^// expect(-gcc|-clang)?: ")
 if(NOT opening)
     message(FATAL_ERROR "${source}: the first ten lines lack '// expect: <what the compiler must say>'")

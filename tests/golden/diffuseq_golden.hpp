@@ -158,6 +158,7 @@ struct Official {
 
 template <Backend B>
 void check_forward(json const& entry) {
+    using Scalar = typename B::Scalar;
     Official<B> official(entry);
     auto const& file = official.file;
     auto const& model = official.model;
@@ -172,12 +173,14 @@ void check_forward(json const& entry) {
     for (Index const t : file.template get<Index>("in/t"))
         labels.push_back(model.time_label(
             {.time = static_cast<double>(t) / static_cast<double>(official.settings.diffusion_steps)}));
-    official.compare("time labels", labels, file.template get<double>("out/model_t"), forward_tolerance);
-    auto const device_labels = inkling::pipeline::to_device<double>(pass, std::span<double const>(labels));
+    auto const official_labels = file.template get<double>("out/model_t");  // in float32
+    official.compare("time labels", labels, official_labels, forward_tolerance);
+    auto const device_labels = inkling::pipeline::to_device<double>(pass, std::span<double const>(official_labels));
     auto const features = pass.take(official.sentences, model.options().time_width);
     time_features(official.device, VectorView<double const>(device_labels), features);
     // The official angles are float32, one unit in the last place of the largest label off what double says.
-    double const angle_rounding = *std::max_element(labels.begin(), labels.end()) * 0x1p-23;
+    double const angle_rounding =
+        std::same_as<Scalar, double> ? *std::max_element(labels.begin(), labels.end()) * 0x1p-23 : 0.0;
     official.compare("time features", official.host(features), official.numbers("out/timestep_sinusoid"),
                      std::max(forward_tolerance, angle_rounding));
     auto const time = model.embed_times(pass, device_labels);
@@ -354,10 +357,9 @@ void check_loss(json const& entry) {
     Row row(official.name, official.said("losses"), loss_tolerance);
     auto const against = [&](std::string const& array, std::size_t example, double got) {
         auto const want = file.template get<double>("loss/" + array);
-        double const whole = file.template get<double>("loss/per_example/loss")[example];
-        row.add(array,
-                want.size() == 1 ? worst_relative_error(std::vector<double>{got}, want)
-                                 : error_of_part(got, want[example], whole));
+        auto with_ours = want;  // the others stay as they are: an error is told against the array's largest
+        with_ours[want.size() == 1 ? 0 : example] = got;
+        row.add(array, worst_relative_error(with_ours, want));
     };
     evaluate(weights, gradients.data(), [&](auto const& losses, auto const& values, auto& pass) {
         std::size_t const own =

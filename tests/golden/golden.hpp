@@ -97,27 +97,6 @@ double worst_relative_error(Got const& got, Want const& want, Mask const& mask =
     return detail::against(worst, largest);
 }
 
-/// |got - want| / |want|; over a hundredth of the whole where `want` is a smaller part of it. A cross-entropy near 0 is
-/// a difference of numbers as large as logits: its rounding in float32 is that of these.
-inline double error_of_part(double got, double want, double whole) {
-    return detail::against(detail::distance(got, want), std::max(std::abs(want), 0.01 * std::abs(whole)));
-}
-
-/// The largest |got - want| over the largest |want|, or over a hundredth where all are nearer to 0: log-probabilities
-/// of tokens that a model is sure of, which are no more exact than the logits of about 10 that they are differences of.
-/// In float32 that is 1e-6, as is a hundredth of the tolerance of trajectories.
-template <class Got, class Want>
-double worst_log_probability_error(Got const& got, Want const& want) {
-    if (std::size(got) != std::size(want)) return std::numeric_limits<double>::infinity();
-    double worst = 0.0, largest = 0.01;
-    for (std::size_t i = 0; i < std::size(got); ++i) {
-        auto const g = static_cast<double>(got[i]), w = static_cast<double>(want[i]);
-        worst = std::max(worst, detail::distance(g, w));
-        largest = std::max(largest, std::abs(w));
-    }
-    return worst / largest;
-}
-
 /// The largest |got - want| / |want| of any element, |got| where want is 0. Infinite as above.
 template <class Got, class Want>
 double worst_relative_error_by_element(Got const& got, Want const& want) {

@@ -164,9 +164,6 @@ struct PaddedCase {
     void compare(std::string const& what, auto const& got, auto const& want, double tolerance) const {
         check(name, said(what), worst_relative_error(got, want), tolerance);
     }
-    void compare_scores(std::string const& what, auto const& got, auto const& want, double tolerance) const {
-        check(name, said(what), worst_log_probability_error(got, want), tolerance);
-    }
     void compare_exact(std::string const& what, auto const& got, auto const& want) const {
         check(name, said(what), worst_absolute_error(got, want), 0.0);
     }

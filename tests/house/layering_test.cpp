@@ -65,8 +65,8 @@ std::vector<std::string> policy_includes(std::vector<Header> const& headers) {
 }
 
 /// One line for each include by which pipeline/ would know a schedule, a sampler, an objective or a learning rate by
-/// its own name. trainer_defaults.hpp is there to name some; schedule/discrete.hpp is the table of any schedule, schedule/gaussian.hpp the maths of any level, and
-/// objective/levels.hpp what says how levels are drawn.
+/// its own name. trainer_defaults.hpp is there to name some; schedule/discrete.hpp is the table of any schedule,
+/// schedule/gaussian.hpp the maths of any level, and objective/levels.hpp what says how levels are drawn.
 std::vector<std::string> pipeline_includes(std::vector<Header> const& headers) {
     constexpr std::array<std::string_view, 9> no_policies{"schedule/concept.hpp",
                                                           "schedule/discrete.hpp",

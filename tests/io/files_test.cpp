@@ -560,7 +560,8 @@ TEST_CASE("model file: any changed byte, a weight that is no number, and the che
         changed[at] = static_cast<char>(changed[at] ^ 1);
         put(folder / "m", changed);
         CAPTURE(at);
-        // But for the names of the checksum itself and of what nobody reads: without a checksum a file is taken as it is.
+        // But for the names of the checksum itself and of what nobody reads: without a checksum a file is taken as it
+        // is.
         bool const of_the_key = at >= whole.find("inkling_checksum") && at < whole.find("inkling_checksum") + 16;
         if (!of_the_key) CHECK_THROWS_AS((void)io::ModelFile::open(folder / "m"), Error);
     }

@@ -36,6 +36,7 @@ struct Setting {
     std::vector<double> weights = std::vector<double>(static_cast<std::size_t>(layout.size()));
     std::vector<double> z0 = testing::random_values<double>(target.rows() * width, 1);
     std::vector<double> z0_hat = testing::random_values<double>(target.rows() * width, 2);
+    std::vector<double> error_factors;  ///< [3, 3], or none
     std::vector<double> dweights, dz0, dz0_hat;
     std::vector<objective::Term> terms;
 
@@ -52,11 +53,14 @@ struct Setting {
         nn::Pass<Device> pass{device, workspace, weights.data(), training ? dweights.data() : nullptr};
         objective::Losses<Device> losses(pass);
         View const slopes = clean(dz0, z0), slopes_hat = clean(dz0_hat, z0_hat);
-        chosen.evaluate(
-            pass, space,
-            objective::Prediction<Device>{target.tokens(), target.segments(), View(z0.data(), target.rows(), width),
-                                          View(z0_hat.data(), target.rows(), width), slopes, slopes_hat},
-            losses);
+        objective::Prediction<Device> prediction{target.tokens(),
+                                                 target.segments(),
+                                                 View(z0.data(), target.rows(), width),
+                                                 View(z0_hat.data(), target.rows(), width),
+                                                 slopes,
+                                                 slopes_hat};
+        if (!error_factors.empty()) prediction.error_factors = View(error_factors.data(), 3, 3);
+        chosen.evaluate(pass, space, prediction, losses);
         losses.collect(pass);
         terms.assign(losses.terms().begin(), losses.terms().end());
         return losses.total();
@@ -105,6 +109,29 @@ TEST_CASE("regression is the mean square over all tokens and dimensions") {
           == doctest::Approx(2.0 * sum / static_cast<double>(setting.z0.size())));
     setting.z0_hat = setting.z0;
     CHECK(setting.run(objective::Regression{}, false) == 0.0);
+}
+
+TEST_CASE("a sentence's factor multiplies its errors, and factors of 1 are as good as none") {
+    Setting setting;
+    double const plain = setting.run(objective::Regression{}, true);
+    auto const dz0 = setting.dz0, dz0_hat = setting.dz0_hat;
+    setting.error_factors = {1, 1, 0, 1, 1, 0, 1, 1, 0};
+    CHECK(setting.run(objective::Regression{}, true) == plain);
+    CHECK(setting.dz0 == dz0);
+    CHECK(setting.dz0_hat == dz0_hat);
+
+    std::vector<double> const factors{3, 0.5, 2};
+    for (std::size_t s = 0; s < 3; ++s) setting.error_factors[3 * s] = factors[s];
+    double const scaled = setting.run(objective::Regression{}, true);
+    auto const slopes = setting.dz0, slopes_hat = setting.dz0_hat;
+    double sum = 0.0;
+    for (std::size_t i = 0; i < setting.z0.size(); ++i) {
+        std::size_t const row = i / width, sentence = row < 2 ? 0 : row < 5 ? 1 : 2;
+        sum += std::pow(factors[sentence] * (setting.z0[i] - setting.z0_hat[i]), 2);
+        CHECK(slopes[i] == doctest::Approx(factors[sentence] * factors[sentence] * dz0[i]));
+        CHECK(slopes_hat[i] == doctest::Approx(factors[sentence] * factors[sentence] * dz0_hat[i]));
+    }
+    CHECK(scaled == doctest::Approx(sum / static_cast<double>(setting.z0.size())));
 }
 
 TEST_CASE("an estimate that says nothing costs log V, in the anchor loss of z0_hat and the rounding loss of z0") {

@@ -509,6 +509,8 @@ TEST_CASE("options and texts that cannot be are refused before anything is train
     CHECK_SAYS(fit([](Options& o) { o.generate.beams.length_beam = 0; }), "length_beam is 0");
     CHECK_SAYS(fit([](Options& o) { o.objective.label_smoothing = 1.5; }), "label_smoothing is 1.5");
     CHECK_SAYS(fit([](Options& o) { o.log_every = 0; }), "inkling::Trainer: log_every is 0");
+    std::stop_source never;
+    CHECK_SAYS(fit([&](Options& o) { o.generate.stop = never.get_token(); }), "generate.stop is set, expected none");
 
     auto const refuses = [&](text::ParallelCorpus const& training, text::ParallelCorpus const* held_out = nullptr) {
         return Trainer<Pipeline>(pipeline, thirty()).fit(training, held_out);

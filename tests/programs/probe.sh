@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The promises of examples/probe, held by running it: probe.sh PROGRAM, with infill beside it. Prints what is broken, and
-# fails then.
+# The promises of examples/probe, held by running it: probe.sh PROGRAM, with infill beside it. Prints what is broken,
+# and fails then.
 set -uo pipefail
 # shellcheck source=tests/programs/promises.bash
 source "$(dirname "$0")/promises.bash"

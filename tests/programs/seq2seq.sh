@@ -80,7 +80,8 @@ expect 2 "--noise-factor was given, which is of other recipes than sed" "${train
 expect 2 "not in" "${train[@]}" --recipe refine --model none --updates 1
 expect 2 "always see their source" "$program" evaluate --model diffuseq --source valid.source --reference valid.target --guidance 2
 
-# What is chosen of sampler, plan, guidance and precision is what runs: a model that knows little writes something else by each.
+# What is chosen of sampler, plan, guidance and precision is what runs: a model that knows little writes something else
+# by each.
 expect 0 "model written to young" "${train[@]}" --model young --ema 0.9 --updates 40
 "$program" generate --model young <source.txt >plain
 expect 0 "plan written to plan" "$program" fit-plan --model young --source source.txt --output plan --steps 20

@@ -179,19 +179,19 @@ concept PacksFactors =
 
 /// What a backend may have besides: several devices, of which each thread has one that its memory is had of.
 template <class B>
-concept IsOneOfSeveral = requires(B& device) { device.make_current(); };
+concept HasCurrentDevice = requires(B& device) { device.make_current(); };
 
 /// Makes a device the one that the calling thread has memory of, where there is a choice.
 template <class B>
 void make_current(B& device) {
-    if constexpr (IsOneOfSeveral<B>) device.make_current();
+    if constexpr (HasCurrentDevice<B>) device.make_current();
 }
 
 /// Waits until memory of a device holds what the device was told to put there. Whoever reads it next may then do so by
 /// another handle of the device, whose work has no order with that of this one.
 /// @param memory  of one element at least
 template <class B, class T>
-void settle(B& device, T const* memory) {
+void synchronize(B& device, T const* memory) {
     T first{};
     download(device, memory, std::span<T>(&first, 1));
 }

@@ -48,8 +48,8 @@ struct BeamSearch {
     }
 };
 
-/// The texts of one batch of sources while they are searched for: what is written so far, and what is finished. It knows
-/// no model: it is told the likeliest next tokens of each beginning, and says which beginnings go on.
+/// The texts of one batch of sources while they are searched for: what is written so far, and what is finished. It
+/// knows no model: it is told the likeliest next tokens of each beginning, and says which beginnings go on.
 ///
 /// Beginning j of the s-th source that is still searched has slot s * width + j, of which the caller keeps what its
 /// model needs (Move). In the first step each source has one beginning, in slot s * width; then `width`. A source is

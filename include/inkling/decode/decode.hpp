@@ -1,8 +1,8 @@
 #pragma once
 
 /// \file
-/// The whole decode room but for listener.hpp, which brings xtensor: beams of candidates, choosing one of them, and what
-/// is seen on the way.
+/// The whole decode room but for listener.hpp, which brings xtensor: beams of candidates, choosing one of them,
+/// and what is seen on the way.
 
 #include <inkling/decode/beam_search.hpp>
 #include <inkling/decode/beams.hpp>

@@ -140,8 +140,8 @@ struct MostAlike {
     }
 };
 
-/// The candidate that a model of whole texts finds likeliest as an answer to the source: the lowest perplexity, whatever
-/// the read-out thought of it. Costs one pass of that model over all candidates.
+/// The candidate that a model of whole texts finds likeliest as an answer to the source: the lowest perplexity,
+/// whatever the read-out thought of it. Costs one pass of that model over all candidates.
 ///
 /// Source: Difformer (arXiv:2212.09412), section 4.1: re-ranking by an autoregressive Transformer.
 /// @tparam Scorer  has 'mean_log_probabilities(source, texts) const', such as TextAutoregression

@@ -171,7 +171,8 @@ public:
         encoder_.backward(pass, encoded.source, saved.encoder, doutput);
     }
 
-    /// out [Nt, D] for all rows of the target at once, z [Nt, D]: row i is what the rows up to it say of the next token.
+    /// out [Nt, D] for all rows of the target at once, z [Nt, D]: row i is what the rows up to it say of the next
+    /// token.
     ///
     /// @param saved null outside training; else z must outlive the backward pass
     /// @throws Error when a sentence is longer than the options' longest_target
@@ -242,8 +243,8 @@ public:
         cache.host.reserve(static_cast<std::size_t>(2 * slots + 1));
         return cache;
     }
-    /// out [R, D] of one new row z [R, D] of each of R = sources * each sequences, whose rows before it are in the cache;
-    /// to the rounding of sums, what predict gives in those rows. Nothing is allocated after the first call.
+    /// out [R, D] of one new row z [R, D] of each of R = sources * each sequences, whose rows before it are in the
+    /// cache; to the rounding of sums, what predict gives in those rows. Nothing is allocated after the first call.
     ///
     /// @param source  `source_of` names the source of each group of `each` sequences
     /// @param rows    `each` is 1 or `slots`

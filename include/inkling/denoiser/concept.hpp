@@ -74,8 +74,8 @@ inline constexpr bool begins_source = [] {
         return false;
 }();
 
-/// Whether a beam of lengths is of the likeliest classes, in place of the neighbours of the first. A denoiser says so by
-/// `static constexpr bool ranks_lengths`, and has `length_logits(pass, source) const`, [S, classes].
+/// Whether a beam of lengths is of the likeliest classes, in place of the neighbours of the first. A denoiser says so
+/// by `static constexpr bool ranks_lengths`, and has `length_logits(pass, source) const`, [S, classes].
 template <class D>
 inline constexpr bool ranks_lengths = [] {
     if constexpr (requires { D::ranks_lengths; })

@@ -49,8 +49,8 @@ void describe(Options& options, Visit const& visit) {
 /// and clipped distance, shared by all layers; z0_hat = W' LN(hidden). It joins source and target: the rows that are
 /// kept clean may lie anywhere, and the rows of a line have no number, so a line can be longer than any that was seen.
 /// A source alone is the beginning of a line. The numbers by distance are one scalar each (Raffel et al. 2020,
-/// arXiv:1910.10683, section 2.1), as a vector each asks for a second product in every attention; they start as N(0, 1),
-/// as from 0 heads would see bags of words for long.
+/// arXiv:1910.10683, section 2.1), as a vector each asks for a second product in every attention; they start as N(0,
+/// 1), as from 0 heads would see bags of words for long.
 /// Source: Strudel et al. 2022, "Self-conditioned Embedding Diffusion", arXiv:2211.04236, section 3; the norms' place
 /// is ours.
 template <Backend B>

@@ -25,8 +25,8 @@ struct SourceEncoderOptions {
 
 /// The half of an encoder-decoder that reads the source: tokens [Ns] to rows [Ns, width].
 ///
-/// hidden = LN(P scale E[w] + position), Transformer layers over it; the norm where the options have it. Parameter names
-/// and their order are fairseq's.
+/// hidden = LN(P scale E[w] + position), Transformer layers over it; the norm where the options have it. Parameter
+/// names and their order are fairseq's.
 template <Backend B>
 class SourceEncoder {
 public:

@@ -73,8 +73,8 @@ concept FeatureSource = std::copyable<S>
 /// Makes one row of numbers of a line, of all the rows that a source gives for it.
 /// Models: features::MeanPool, features::AttentionPool.
 ///
-/// `pool` writes [S, width()]; `pool_backward` adds the gradients of its parameters, and of the states where it is given
-/// places for them.
+/// `pool` writes [S, width()]; `pool_backward` adds the gradients of its parameters, and of the states where it is
+/// given places for them.
 template <class P, class Device>
 concept FeaturePool = std::copyable<P>
     && requires { { P::kind } -> std::convertible_to<std::string_view>; }  // has 'kind', by which files know it

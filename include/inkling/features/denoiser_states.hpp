@@ -40,8 +40,8 @@ struct NoisedLines {
 
 /// Hidden states of some layers of a frozen denoiser that reads the whole line, noised, at some levels.
 ///
-/// What it must know to clean text, a task may use. Which layers and levels serve best depends on both; the first layers
-/// are close to the words, and so are the last, which say them again.
+/// What it must know to clean text, a task may use. Which layers and levels serve best depends on both; the first
+/// layers are close to the words, and so are the last, which say them again.
 /// Source: Mukhopadhyay et al. 2023, arXiv:2311.17921, section 3; Baranchuk et al. 2021, arXiv:2112.03126. Both read
 /// images; here rows of text stand for their places.
 class DenoiserStates {

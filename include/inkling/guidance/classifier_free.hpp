@@ -23,8 +23,8 @@ struct ClassifierFreeOptions {
 /// A denoiser whose estimates are driven away from what it would say without the condition:
 /// z0_hat = f(z_t, 0, 0) + g (f(z_t, c, previous) - f(z_t, 0, 0)).
 ///
-/// Condition and last estimate are dropped together: the rows that are kept become 0, as text::SpanMasking hides them in
-/// training. What is kept, and lines of which nothing is, are estimated as without guidance. A step costs two of the
+/// Condition and last estimate are dropped together: the rows that are kept become 0, as text::SpanMasking hides them
+/// in training. What is kept, and lines of which nothing is, are estimated as without guidance. A step costs two of the
 /// denoiser's, and one where g is 1 or nothing is kept. It is the same model in training and in its file, of which g is
 /// no part: it may be another one whenever a file is loaded.
 /// Source: Ho and Salimans 2021, arXiv:2207.12598; in the form of Strudel et al. 2022, arXiv:2211.04236, section 3.

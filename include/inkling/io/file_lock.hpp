@@ -17,8 +17,9 @@ namespace inkling::io {
 /// Keeps a file to one user at a time, of all programs that ask in this way: for as long as the object lives.
 ///
 /// What is locked is a file of its own, the name with ".lock" behind it (of a symbolic link, that of what it points
-/// to), which is removed in the end. The system gives the lock back however a program ends, once its children have as well;
-/// the empty file may then stay, and locks nobody out. On a file system without locks everybody has one. POSIX only.
+/// to), which is removed in the end. The system gives the lock back however a program ends, once its children have as
+/// well; the empty file may then stay, and locks nobody out. On a file system without locks everybody has one. POSIX
+/// only.
 class FileLock {
 public:
     /// @throws Error when somebody else has the file, or the lock cannot be made

@@ -156,8 +156,9 @@ struct BleuScore {
     return result;
 }
 
-/// The words of a line as BLEU counts them: lower case where that is asked for, without white space at the end, and taken
-/// apart.
+/// The words of a line as BLEU counts them: lower case where that is asked for, without white space at the end, and
+/// taken apart, with one blank between two.
+/// @throws Error when the line is not valid UTF-8
 [[nodiscard]] inline std::string bleu_words(std::string_view line, BleuOptions const& options) {
     std::string const text = options.lowercase ? detail::to_lower(line) : std::string(line);
     auto const words = detail::split(text);  // white space at the end goes first

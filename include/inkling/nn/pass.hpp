@@ -16,8 +16,8 @@ struct Pass {
     B& device;
     Workspace<B>& workspace;
     Scalar const* weights = nullptr;  ///< the flat buffer
-    /// laid out as the weights; null outside training, and where they are frozen: then backward passes make the slopes of
-    /// inputs alone
+    /// laid out as the weights; null outside training, and where they are frozen: then backward passes make the slopes
+    /// of inputs alone
     Scalar* gradients = nullptr;
     double dropout_rate = 0.0;      ///< [0, 1); 0 outside training
     RandomStream dropout_stream{};  ///< its sequence counts the dropouts of this pass

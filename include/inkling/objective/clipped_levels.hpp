@@ -49,8 +49,8 @@ template <Backend B, EmbeddingSpace Space>
 /// and a model that can copy need not look at the source.
 ///
 /// t is drawn from [t_min, last] with s(t_min) = √(δ² / (δ² + F²)), δ² = mean over tokens of the squared distance to
-/// the nearest other / D, F the training noise factor: there the noise in z_t / a(t) has the variance δ². It follows the
-/// embeddings as they move. `smoothed` adds 1 to δ².
+/// the nearest other / D, F the training noise factor: there the noise in z_t / a(t) has the variance δ². It follows
+/// the embeddings as they move. `smoothed` adds 1 to δ².
 /// Source: Ye et al. 2023, "DINOISER", arXiv:2302.10025, and its code ('clipped', 'clipped_s').
 struct ClippedLevels {
     bool smoothed = false;

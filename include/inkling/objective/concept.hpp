@@ -113,7 +113,7 @@ struct Prediction {
     /// empty: 2 / N
     VectorView<Scalar const> pair_weights{};
     double pair_weight_sum = 1.0;  ///< of pair_weights
-    /// [S / 2, 3], (1, 0, 1) where the first of a pair is the less noisy, else (0, 1, 1), for an objective that asks which
+    /// [S / 2, 3], (1, 0, 1) where the first of a pair is the less noisy, else (0, 1, 1), for those that ask which is
     MatrixView<Scalar const> pair_order{};
     double last_signal = 0.0;  ///< a at the schedule's noisiest level
     /// [S, 3], (what an error is multiplied by, 1, 0), for an objective that has error_factor; empty: 1
@@ -160,8 +160,8 @@ inline constexpr bool is_masked = [] {
         return false;
 }();
 
-/// Whether an objective tells what each row adds to the total, Losses::add_rows, where rows are followed: level policies
-/// that learn from losses ask for it. It says so by `static constexpr bool tells_rows`.
+/// Whether an objective tells what each row adds to the total, Losses::add_rows, where rows are followed: level
+/// policies that learn from losses ask for it. It says so by `static constexpr bool tells_rows`.
 template <class O>
 inline constexpr bool tells_rows = [] {
     if constexpr (requires { O::tells_rows; })
@@ -193,8 +193,8 @@ inline constexpr bool reads_estimates = [] {
 }  // namespace objective
 
 /// What training lowers. Models: objective::Anchor, objective::Rounding, objective::Regression, objective::DiffuSeq,
-/// objective::DistancePenalty and objective::Infilling of any, objective::LengthOnly, and objective::CrossEntropy, which
-/// asks for no z0.
+/// objective::DistancePenalty and objective::Infilling of any, objective::LengthOnly, and objective::CrossEntropy,
+/// which asks for no z0.
 ///
 /// `evaluate(pass, space, prediction, losses)` adds its terms to `losses`, and its gradients to prediction.dz0,
 /// prediction.dz0_hat and pass.gradients where pass.gradients is not null. An objective with options may have

@@ -52,8 +52,8 @@ struct DistancePenalty {
     [[nodiscard]] double error_factor(double alpha_bar) const { return objective::error_factor(base, alpha_bar); }
 
     /// Adds the terms of Base, and "distance", with their gradients; empty views take none.
-    /// @throws Error when the rows are not two halves, or a divergence is asked for and which of them is less noisy is not
-    ///         said
+    /// @throws Error when the rows are not two halves, or a divergence is asked for and which of them is less noisy is
+    ///         not said
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {
         using View = MatrixView<typename B::Scalar>;

@@ -19,15 +19,15 @@ namespace inkling {
 /// objective::ClippedLevels, objective::LossAwareLevels, objective::TimeWarping.
 ///
 /// What changes in a run is `State`, which belongs to the trainer; `describe(state, visit)` beside it names the numbers
-/// that a checkpoint must hold, doubles and vectors of them. `follow` is called in front of every update with its number, from 1, and may look at
-/// the weights of the pass. `draw_time` and `draw_step` draw the level of one sentence, from all of [0, 1] or from a
-/// table's steps. A policy with options may have `check() const`, and `describe(policy, visit)` to make them part of a
-/// run.
+/// that a checkpoint must hold, doubles and vectors of them. `follow` is called in front of every update with its
+/// number, from 1, and may look at the weights of the pass. `draw_time` and `draw_step` draw the level of one sentence,
+/// from all of [0, 1] or from a table's steps. A policy with options may have `check() const`, and `describe(policy,
+/// visit)` to make them part of a run.
 ///
-/// A policy may learn from losses: `learn(state, times, losses) const` is then called after every update with the
-/// level of each sentence of its batch and the sentence's loss, and `weight(state, time) const` tells what the loss of a
-/// sentence at a level is multiplied by. Both see a step k of T as the time (k + 1/2) / T. A policy that not every table
-/// is right for may have `check(table) const`.
+/// A policy may learn from losses: `learn(state, times, losses) const` is then called after every update with the level
+/// of each sentence of its batch and the sentence's loss, and `weight(state, time) const` tells what the loss of a
+/// sentence at a level is multiplied by. Both see a step k of T as the time (k + 1/2) / T. A policy that not every
+/// table is right for may have `check(table) const`.
 // clang-format off
 template <class L, class Space, class Schedule, class Device>
 concept LevelPolicy = std::copyable<L>

@@ -116,7 +116,7 @@ public:
             report.loss = update(report.steps + 1, corpus, plan.next(), tokens);
             ++report.steps;
             last = budget.spent(report.steps);
-            if (options_.on_progress || validates) settle();
+            if (options_.on_progress || validates) synchronize();
             tell(report, budget, tokens, false);
             if (!validates || !(last || report.steps % options_.validate_every == 0)) continue;
             std::stop_source ending;
@@ -141,7 +141,7 @@ public:
         } else if (report.accuracy) {
             copy(device_, static_cast<Scalar const*>(best.data()), classifier_->weights().data, best.size());
         }
-        settle();
+        synchronize();
         report.seconds = budget.seconds();
         if (report.steps > 0) tell(report, budget, tokens, true);
         return report;
@@ -149,7 +149,7 @@ public:
 
 private:
     /// Waits for the weights, before others read them.
-    void settle() { backend::settle(device_, std::as_const(*classifier_).weights().data); }
+    void synchronize() { backend::synchronize(device_, std::as_const(*classifier_).weights().data); }
 
     /// Update number `step`; the weights stay as they are where it throws.
     /// @param tokens  is raised by the rows of the lines

@@ -192,11 +192,10 @@ DistillReport distill(Pipeline const& teacher, Lines& sources, std::filesystem::
         auto generate = options.generate;
         if constexpr (requires { generate.first_source; })  // noise is keyed by the number of the source
             generate.first_source += pieces.lines() - pieces.left_out();
-        auto generated = teacher.generate_tokens(tokens, generate);
+        auto const generated = teacher.generate_tokens(tokens, generate);
         for (std::size_t i = 0; i < generated.size(); ++i) {
             if (!generated[i].finished) return report(false);
-            lines[numbers[i]] = std::move(generated[i].text);
-            std::ranges::replace(lines[numbers[i]], '\n', ' ');  // a line is a source's
+            lines[numbers[i]] = generated[i].line();
         }
         std::string text;
         for (std::string const& one : lines) text += one + '\n';

@@ -2,6 +2,7 @@
 
 #include <inkling/core/index.hpp>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,13 @@ struct Generated {
     std::vector<Token> tokens;        ///< as read out, special tokens included
     double mean_log_probability = 0;  ///< of the read-out, natural logarithm, mean over tokens
     bool finished = false;            ///< false when the run was stopped before this sentence was done
+
+    /// The text, for a file of lines: a newline in it, which SentencePiece may write byte by byte, is a space.
+    [[nodiscard]] std::string line() const {
+        std::string one = text;
+        std::replace(one.begin(), one.end(), '\n', ' ');
+        return one;
+    }
 };
 
 }  // namespace inkling

@@ -1,8 +1,8 @@
 #pragma once
 
 /// \file
-/// The whole pipeline room: TextDiffusion, TextAutoregression, the Trainer of both, distillation, and TextClassifier with its
-/// trainer.
+/// The whole pipeline room: TextDiffusion, TextAutoregression, the Trainer of both, distillation, and
+/// TextClassifier with its trainer.
 
 #include <inkling/pipeline/candidate_lengths.hpp>
 #include <inkling/pipeline/classifier_trainer.hpp>

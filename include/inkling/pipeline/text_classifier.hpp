@@ -112,12 +112,9 @@ public:
           classes_(checked(std::move(classes))),
           network_(layout_, options_.source, options_.pool, pipeline.space(), pipeline.model(),
                    static_cast<Index>(classes_.size())),
-          weights_(pipeline::memory_on<Device>(pipeline_->options().device, layout_.size())) {
+          weights_(pipeline::fresh_weights<Device>(pipeline_->options().device, layout_, options_.seed)) {
         if constexpr (requires { network_.source().options(); }) options_.source = network_.source().options();
         if constexpr (requires { network_.pool().options(); }) options_.pool = network_.pool().options();
-        std::vector<Scalar> start(static_cast<std::size_t>(layout_.size()));
-        layout_.template initialize<Scalar>(options_.seed, start);
-        set_weights(start);
     }
 
     [[nodiscard]] Options const& options() const { return options_; }
@@ -240,7 +237,8 @@ public:
         TextClassifier loaded(pipeline, std::move(classes), std::move(options));
         pipeline::require_weights(file, loaded.layout_);
         auto const values = pipeline::load_weights(file, loaded.layout_);
-        loaded.set_weights(std::vector<Scalar>(values.begin(), values.end()));
+        loaded.weights_ =
+            pipeline::stored<Device>(pipeline.options().device, std::vector<Scalar>(values.begin(), values.end()));
         return loaded;
     }
 
@@ -294,12 +292,6 @@ private:
             if (cut != nullptr) ++*cut;
         }
         return tokens;
-    }
-
-    void set_weights(std::vector<Scalar> const& values) {
-        Device device(pipeline_->options().device);
-        upload(device, std::span<Scalar const>(values), weights_.data());
-        backend::settle(device, static_cast<Scalar const*>(weights_.data()));
     }
 
     Pipeline const* pipeline_;

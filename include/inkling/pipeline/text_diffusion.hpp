@@ -177,12 +177,12 @@ public:
             });
     }
 
-    /// Fills the gaps of lines, all gaps of a line at once: text stays as it is, and a gap is filled with as many tokens
-    /// as it has rows, or with fewer where the model leaves some as pads. A line without text around its gap is text out
-    /// of nothing, beginning and end included.
+    /// Fills the gaps of lines, all gaps of a line at once: text stays as it is, and a gap is filled with as many
+    /// tokens as it has rows, or with fewer where the model leaves some as pads. A line without text around its gap is
+    /// text out of nothing, beginning and end included.
     ///
-    /// The whole line is what comes back; `mean_log_probability` is of what was written. A line without a gap comes back
-    /// as its tokens say.
+    /// The whole line is what comes back; `mean_log_probability` is of what was written. A line without a gap comes
+    /// back as its tokens say.
     /// @param lines     from text::parse_gaps, say
     /// @param options   length_beam must be 1: how long a gap is stands in the line
     /// @param listener  as for generate_with

@@ -46,8 +46,8 @@ public:
         return {weights_.data(), layout_.size()};
     }
     [[nodiscard]] VectorView<Scalar const> weights() const { return {weights_.data(), layout_.size()}; }
-    /// Takes other weights, while nothing generates; the next generation lays them out, once for all calls as long as no
-    /// view to write through was asked for. Waits for the device.
+    /// Takes other weights, while nothing generates; the next generation lays them out, once for all calls as long as
+    /// no view to write through was asked for. Waits for the device.
     /// @param values  [layout().size()], on the host, in the layout's order
     /// @throws Error when there are more or fewer, or naming one that is not finite; nothing is changed then
     void set_weights(std::span<Scalar const> values) {
@@ -58,8 +58,7 @@ public:
                                               static_cast<std::size_t>(entry.parameter.size())),
                                entry.name, "inkling::pipeline::TextModel::set_weights: ");
         Device device(options_.device);
-        upload(device, values, weights_.data());
-        backend::settle(device, static_cast<Scalar const*>(weights_.data()));
+        store(device, values, weights_.data());
         workers_ = {};  // which may have others laid out
     }
     /// Where every token lives now, z0 [V, D] row-major, without a space's own noise: for train::embedding_health and
@@ -74,13 +73,8 @@ public:
     /// classifiers of the pipeline are to be made anew.
     /// @throws Error when an option is out of range, or there is no memory for the weights; nothing is changed then
     void set_device(typename Device::Options device) {
-        if constexpr (backend::IsOneOfSeveral<Device>) {
-            auto const host = downloaded();
-            auto moved = memory_on<Device>(device, layout_.size());
-            Device there(device);
-            upload(there, std::span<Scalar const>(host), moved.data());
-            backend::settle(there, static_cast<Scalar const*>(moved.data()));
-            weights_ = std::move(moved);
+        if constexpr (backend::HasCurrentDevice<Device>) {
+            weights_ = stored<Device>(device, downloaded());
         } else {
             (void)Device(device);
         }
@@ -100,18 +94,12 @@ protected:
     TextModel& operator=(TextModel&&) = default;
 
     /// @throws Error naming the size where there is no memory for the weights
-    void make_fresh_weights() {
-        weights_ = memory_on<Device>(options_.device, layout_.size());
-        std::vector<Scalar> start(static_cast<std::size_t>(layout_.size()));
-        layout_.template initialize<Scalar>(options_.seed, start);
-        set_weights(start);
-    }
+    void make_fresh_weights() { weights_ = fresh_weights<Device>(options_.device, layout_, options_.seed); }
     /// @throws Error when a tensor misses or has another shape, or there is no memory for them
     void read_weights(io::ModelFile const& file) {
         require_weights(file, layout_);
-        weights_ = memory_on<Device>(options_.device, layout_.size());
         auto const values = load_weights(file, layout_);
-        set_weights(std::vector<Scalar>(values.begin(), values.end()));
+        weights_ = stored<Device>(options_.device, std::vector<Scalar>(values.begin(), values.end()));
     }
     /// Writes a model file. @throws Error when it cannot be written
     void write(std::filesystem::path const& path, nlohmann::json const& configuration) const {

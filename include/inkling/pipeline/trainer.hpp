@@ -191,7 +191,7 @@ public:
             save(plan, budget.seconds());
         }
         if (!asked_to_end()) use_the_best(validates ? held_out : nullptr);
-        settle();
+        synchronize();
         if (asked_to_end()) {  // while the best were scored, too: another run chooses among them
             report.end = TrainingReport::End::stopped;
             if (guard && guard->requested()) {
@@ -248,7 +248,7 @@ private:
     }
 
     /// Waits for the weights, before others read them.
-    void settle() { backend::settle(device_, std::as_const(*pipeline_).weights().data); }
+    void synchronize() { backend::synchronize(device_, std::as_const(*pipeline_).weights().data); }
 
     /// Sets the weights that are the result: the mean of the best, or the best alone where it scores higher (in a short
     /// run they may lie far apart); without validations the moving average, or what is there. Asked to end meanwhile,
@@ -262,7 +262,7 @@ private:
         }
         best_->load_mean(device_, pipeline_->layout(), pipeline_->weights());
         if (best_->snapshots().size() < 2) return;
-        settle();
+        synchronize();
         auto const score = scores_bleu() ? held_out_bleu(*held_out) : held_out_loss(*held_out);
         double const single = best_->snapshots().front().score;
         if (score && (scores_bleu() ? *score < single : *score > single))
@@ -394,7 +394,7 @@ private:
         for (objective::Term const& term : losses.terms())
             if (!term.name.empty()) numbers_.push_back({term.name, term.value});
         if (options_.on_progress) {
-            settle();
+            synchronize();
             options_.on_progress({.step = step_,
                                   .steps = options_.steps,
                                   .minutes = options_.minutes,
@@ -422,7 +422,7 @@ private:
             if (!loss) return false;
             found.loss = *loss;
             if (scores_bleu()) {
-                settle();
+                synchronize();
                 auto const bleu = held_out_bleu(held_out);
                 if (!bleu) return false;
                 found.bleu = *bleu;
@@ -441,7 +441,7 @@ private:
         numbers_.push_back({"nearest_distance", found.embedding.nearest_distance});
         numbers_.push_back({"norm_mean", found.embedding.norm_mean});
         numbers_.push_back({"norm_spread", found.embedding.norm_spread});
-        settle();
+        synchronize();
         if (options_.on_validation) options_.on_validation(found);
         return true;
     }
@@ -553,8 +553,8 @@ private:
         return json.dump();
     }
 
-    /// Of the weights that files hold and training leaves alone, such as a table from elsewhere; nothing where there are
-    /// none.
+    /// Of the weights that files hold and training leaves alone, such as a table from elsewhere; nothing where there
+    /// are none.
     [[nodiscard]] std::optional<std::uint64_t> hash_of_frozen() const {
         Device device(pipeline_->options().device);
         std::optional<Hash> hash;

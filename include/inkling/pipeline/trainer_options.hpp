@@ -36,8 +36,8 @@ struct TrainingReport {
     std::optional<ValidationReport> validation{};
 };
 
-/// Settings of Trainer; every one has a default but the budget. Levels, self-conditioning, what is done with the source,
-/// weight of the length loss and T are of diffusion alone, and without effect where nothing is diffused.
+/// Settings of Trainer; every one has a default but the budget. Levels, self-conditioning, what is done with the
+/// source, weight of the length loss and T are of diffusion alone, and without effect where nothing is diffused.
 template <class Objective_, class Rate, class Generate = GenerateOptions, class Levels = objective::EvenLevels>
 struct TrainerOptions {
     double minutes = 0.0;    ///< budget; 0: no limit. One of the two must be set

@@ -1,24 +1,50 @@
 #pragma once
 
 #include <inkling/backend/concept.hpp>
+#include <inkling/backend/host_buffer.hpp>
 #include <inkling/nn/packed_weights.hpp>
+#include <inkling/nn/parameters.hpp>
 #include <inkling/nn/workspace.hpp>
 #include <inkling/text/packing.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <utility>
 #include <vector>
 
 namespace inkling::pipeline {
 
-/// Memory for `size` numbers of the device that such options make. @throws Error naming the size where there is none
+/// Copies values to a device's memory, and waits until any handle of the device may read them.
 template <Backend B>
-[[nodiscard]] typename B::template Buffer<typename B::Scalar> memory_on(typename B::Options const& options,
-                                                                        Index size) {
-    B const device(options);  // which the calling thread's memory is of from now on
-    return typename B::template Buffer<typename B::Scalar>(size);
+void store(B& device, std::span<typename B::Scalar const> values, typename B::Scalar* memory) {
+    if (values.empty()) return;
+    upload(device, values, memory);
+    backend::synchronize(device, static_cast<typename B::Scalar const*>(memory));
+}
+
+/// The same in memory of its own, of the device that such options make.
+/// @throws Error when an option is out of range, or naming the size where there is no memory
+template <Backend B>
+[[nodiscard]] typename B::template Buffer<typename B::Scalar> stored(typename B::Options const& options,
+                                                                     std::span<typename B::Scalar const> values) {
+    B device(options);  // which the calling thread's memory is of from now on
+    typename B::template Buffer<typename B::Scalar> memory(static_cast<Index>(values.size()));
+    store(device, values, memory.data());
+    return memory;
+}
+
+/// Starting weights: a pure function of the seed. @throws Error when `options` are out of range, or there is no memory
+template <Backend B>
+[[nodiscard]] typename B::template Buffer<typename B::Scalar> fresh_weights(typename B::Options const& options,
+                                                                            nn::ParameterLayout const& layout,
+                                                                            std::uint64_t seed) {
+    backend::HostBuffer<typename B::Scalar> start(layout.size());
+    std::span<typename B::Scalar> const values(start.data(), static_cast<std::size_t>(start.size()));
+    layout.template initialize<typename B::Scalar>(seed, values);
+    return stored<B>(options, values);
 }
 
 /// What one caller needs to run a model: a device, its memory, and host buffers, all reused from batch to batch.

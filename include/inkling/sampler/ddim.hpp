@@ -21,8 +21,9 @@ struct Ddim {
     Index early_stopping = 0;     ///< how many of the steps, the cleanest, are left out
     Index discrete_steps = 2000;  ///< T, at least 1; not looked at when the schedule is a schedule::Discrete itself
     StepPlan step_plan = EvenSteps{};
-    bool neighbour_levels = false;  ///< step only to the level next below in the full table, whatever step runs next:
-        ///< DiffuSeq's published 'gap' mode, with StridedSteps{.from_noisiest = true, .stride = gap}
+    /// Step only to the level next below in the full table, whatever step runs next: DiffuSeq's published 'gap' mode,
+    /// with StridedSteps{.from_noisiest = true, .stride = gap}.
+    bool neighbour_levels = false;
     double noise_factor = 1.0;                        ///< multiplies the first noise and that of every step; positive
     bool clamp = false;                               ///< see Plan::clamp
     std::optional<double> fixed_time = std::nullopt;  ///< tell the denoiser this time at every step, in [0, 1]

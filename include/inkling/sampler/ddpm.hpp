@@ -14,9 +14,9 @@ namespace inkling::sampler {
 /// Ancestral sampling over a table of T steps: each step draws from q(z_{t-1} | z_t, z0_hat).
 ///
 /// Its fresh noise corrects early mistakes, so it needs no tuning, but wants more steps than Ddim. The defaults are
-/// Difformer's but for its `early_stopping`, with noise in every step, the last included; DiffuSeq's are `.steps = 2000,
-/// .variance = schedule::StepVariance::beta, .last_noise = false, .clamp = true`, and Bridge's `.steps = 20, .step_plan =
-/// AdaptiveDecay{}` besides.
+/// Difformer's but for its `early_stopping`, with noise in every step, the last included; DiffuSeq's are `.steps =
+/// 2000, .variance = schedule::StepVariance::beta, .last_noise = false, .clamp = true`, and Bridge's `.steps = 20,
+/// .step_plan = AdaptiveDecay{}` besides.
 /// Source: Ho et al. 2020, "DDPM", arXiv:2006.11239, algorithm 2; Difformer (arXiv:2212.09412), code.
 struct Ddpm {
     Index steps = 20;             ///< how many of the T steps are kept, 1 to T

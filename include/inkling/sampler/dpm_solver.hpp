@@ -18,9 +18,10 @@ namespace inkling::sampler {
 
 /// DPM-Solver++(2M): second order in log-SNR, for few steps; deterministic, one evaluation of the denoiser a step.
 ///
-/// Where Ddim takes z0_hat to be constant over a step, this one extends the line through the last two; the last step goes
-/// to the clean end. Its evaluations are those of a table where `discrete_steps` says that the model was trained by one,
-/// whose levels are not quite the schedule's; else they are even in log(a / s) from `start` to `end`, both included.
+/// Where Ddim takes z0_hat to be constant over a step, this one extends the line through the last two; the last step
+/// goes to the clean end. Its evaluations are those of a table where `discrete_steps` says that the model was trained
+/// by one, whose levels are not quite the schedule's; else they are even in log(a / s) from `start` to `end`, both
+/// included.
 /// Source: Lu et al. 2022, "DPM-Solver++", arXiv:2211.01095, algorithm 2; on a table the steps lie where Ddim's do.
 struct DpmSolver2M {
     Index steps = 10;               ///< at least 1; of a table, up to T

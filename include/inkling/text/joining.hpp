@@ -17,11 +17,11 @@ inline constexpr std::uint8_t kept = 1;     ///< stays as it is, and is seen
 inline constexpr std::uint8_t hidden = 2;   ///< stays as it is, and is not seen
 }  // namespace part
 
-/// Sequences that are cut into parts, of which some stay as they are and others are written: a source and its target one
-/// behind the other, or the spans of a line. Meant to be reused.
+/// Sequences that are cut into parts, of which some stay as they are and others are written: a source and its target
+/// one behind the other, or the spans of a line. Meant to be reused.
 ///
-/// Sequence s is tokens[offsets[s] .. offsets[s + 1]), and its parts are first_parts[s] .. first_parts[s + 1] - 1; part p
-/// is tokens[parts[p] .. parts[p + 1]).
+/// Sequence s is tokens[offsets[s] .. offsets[s + 1]), and its parts are first_parts[s] .. first_parts[s + 1] - 1; part
+/// p is tokens[parts[p] .. parts[p + 1]).
 struct JoinedBatch {
     std::vector<Token> tokens;                 ///< [N]
     std::vector<Index> offsets{Index{0}};      ///< [S + 1], from 0 to N

@@ -14,12 +14,13 @@ namespace inkling::text {
 
 /// Which spans of a line a model is to write in training, and which it is shown: SED's choice.
 ///
-/// A line is cut at n - 1 places, all different, into n spans, n ~ U{1..most_spans} (fewer in a shorter line); the spans
-/// are shown and written by turns, and a coin says which of the two the first one is. n = 1 has all of the line written:
-/// that is how unconditional text is learnt. Before that pad tokens come into the line, anywhere, so that a model learns
-/// to leave room unused: each row is a pad with the same probability. `hidden` is ours: where the condition of guidance
-/// is dropped its rows hold zeros, and this share of the conditions teaches what these mean.
-/// Source: Strudel et al. 2022, "Self-conditioned Embedding Diffusion for Text Generation", arXiv:2211.04236, section 3.
+/// A line is cut at n - 1 places, all different, into n spans, n ~ U{1..most_spans} (fewer in a shorter line); the
+/// spans are shown and written by turns, and a coin says which of the two the first one is. n = 1 has all of the line
+/// written: that is how unconditional text is learnt. Before that pad tokens come into the line, anywhere, so that a
+/// model learns to leave room unused: each row is a pad with the same probability. `hidden` is ours: where the
+/// condition of guidance is dropped its rows hold zeros, and this share of the conditions teaches what these mean.
+/// Source: Strudel et al. 2022, "Self-conditioned Embedding Diffusion for Text Generation", arXiv:2211.04236, section
+/// 3.
 struct SpanMasking {
     Index most_spans = 5;  ///< M, 1 to 2^20
     double pads = 0.1;     ///< [0, 1), share of the rows that are pads

@@ -133,9 +133,9 @@ struct MeasuredNoiseOptions {
 /// The noise factor F for schedule::Rescaled::training_noise by a rule: the least with which, half-way through the
 /// diffusion, only one token of twenty can be read out of its own noisy embedding; all others need the context.
 ///
-/// The paper (Gao et al. 2022, "Difformer", arXiv:2212.09412) gives its factors without a rule. This one asks the table,
-/// and may be asked of a model that has not been trained yet. A factor that the schedule has already is left out of
-/// account.
+/// The paper (Gao et al. 2022, "Difformer", arXiv:2212.09412) gives its factors without a rule. This one asks the
+/// table, and may be asked of a model that has not been trained yet. A factor that the schedule has already is left out
+/// of account.
 /// @throws Error when a setting is out of its range, the schedule has no noise or no signal at that time
 template <NoiseSchedule Schedule>
 [[nodiscard]] double measured_noise_factor(Recoverability const& tokens, Schedule const& schedule,

@@ -75,8 +75,8 @@ template <class Real>
 /// Source: Vaswani et al. 2017, "Attention Is All You Need", arXiv:1706.03762, equation 1; the bias by distance: Raffel
 /// et al. 2020, arXiv:1910.10683, section 2.1, clipped as in Shaw et al. 2018, arXiv:1803.02155, section 3.2.
 /// @param q [Nq, D], k and v [Nk, D]
-/// @param saved  [Nq, attention_saved_cols] takes the softmax for the backward pass, or empty; keys that no query of the
-///               block sees have none
+/// @param saved  [Nq, attention_saved_cols] takes the softmax for the backward pass, or empty; keys that no query of
+///               the block sees have none
 /// @param bias  [heads, 2 K + 1], what the score of key j for query i is raised by, at j - i + K, distances clipped to
 ///              K to either side; or empty
 template <class Real>

@@ -14,11 +14,11 @@ namespace inkling::backend {
 
 /// The rows of x [N, D], less their mean, along the `wanted` directions in which they vary most; [N, wanted].
 ///
-/// Of all linear maps to so few dimensions this one keeps most of the squared distances between rows, it has one answer,
-/// and nothing is trained: what a table of vectors that are to be told apart asks of a bottleneck. The directions are
-/// those of the largest eigenvalues of the covariance, in falling order; of each, the coordinate of largest magnitude is
-/// positive, so that the result does not depend on the solver's choice. Computed in double, on the host. It is no verb:
-/// include this header by its own name.
+/// Of all linear maps to so few dimensions this one keeps most of the squared distances between rows, it has one
+/// answer, and nothing is trained: what a table of vectors that are to be told apart asks of a bottleneck. The
+/// directions are those of the largest eigenvalues of the covariance, in falling order; of each, the coordinate of
+/// largest magnitude is positive, so that the result does not depend on the solver's choice. Computed in double, on the
+/// host. It is no verb: include this header by its own name.
 /// Source: Jolliffe 2002, "Principal Component Analysis", section 1.1.
 /// @param x  rows one behind the other
 /// @throws Error when x is no matrix of that width, has fewer than two rows or an element that is not finite, or

@@ -63,8 +63,8 @@ public:
         check_cublas(cublasSetWorkspace(handle, memory_.data(), workspace_bytes), "cublasSetWorkspace");
     }
 
-    /// @return whether the bias is added: doubles, biases at addresses that 16 does not divide, and shapes that cuBLASLt
-    ///         has nothing for leave it to the caller
+    /// @return whether the bias is added: doubles, biases at addresses that 16 does not divide, and shapes that
+    ///         cuBLASLt has nothing for leave it to the caller
     [[nodiscard]] bool operator()(ColumnProduct<float> const& product) {
         if (multiply_by_lt(product)) return product.bias == nullptr || adds(product.bias);
         float const one = 1.0F, kept = product.accumulate ? 1.0F : 0.0F;

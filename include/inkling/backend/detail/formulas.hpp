@@ -12,8 +12,8 @@
 #include <numbers>
 
 /// \file
-/// What verbs of every backend compute, said once: of one number, or of lanes of them that have arithmetic and functions
-/// of their own.
+/// What verbs of every backend compute, said once: of one number, or of lanes of them that have arithmetic and
+/// functions of their own.
 
 namespace inkling::backend::detail {
 
@@ -161,7 +161,8 @@ inline void require_own_keys(AttentionShape const& shape) {
             "inkling::backend::attention_backward: key_sentence is set, expected each sentence to have its own keys");
 }
 
-/// Where a bias by distance has its number for keys `distance` behind their query: K of 2 K + 1 is the query's own place.
+/// Where a bias by distance has its number for keys `distance` behind their query: K of 2 K + 1 is the query's own
+/// place.
 [[nodiscard]] INKLING_HOST_DEVICE constexpr Index clipped_distance(Index distance, Index cols) {
     Index const reach = (cols - 1) / 2;
     return (distance < -reach ? -reach : distance > reach ? reach : distance) + reach;

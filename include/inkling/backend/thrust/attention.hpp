@@ -96,8 +96,8 @@ struct PairOfBlocks {
     }
 };
 
-/// What the score of a pair is, but for a factor that is left to the end: a product of rows, and a bias by distance where
-/// there is one.
+/// What the score of a pair is, but for a factor that is left to the end: a product of rows, and a bias by distance
+/// where there is one.
 template <class Real>
 struct ScoreOfPair {
     Real factor;
@@ -354,7 +354,8 @@ struct AttendBiasBackward {
 
 }  // namespace kernels
 
-/// Columns of what attention keeps for its backward pass: of each head the greatest score, and what its softmax divides by.
+/// Columns of what attention keeps for its backward pass: of each head the greatest score, and what its softmax divides
+/// by.
 template <class Real, class System>
 [[nodiscard]] Index attention_saved_cols(ThrustDevice<Real, System> const&, AttentionShape const& shape) {
     return 2 * shape.heads;

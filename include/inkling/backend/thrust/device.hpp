@@ -1,5 +1,6 @@
 #pragma once
 
+#include <inkling/backend/concept.hpp>
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 
@@ -14,7 +15,8 @@ namespace inkling::backend {
 /// Where Thrust runs, and in whose memory: a policy of ThrustDevice. Models: ThrustCpp, ThrustOmp, CudaSystem.
 ///
 /// `for_each(count, body)` calls body(0) .. body(count - 1), in any order and side by side, and may return before they
-/// are done; later calls come after them.
+/// are done; later calls come after them. A system of one device among several has `make_current()` besides, which has
+/// the calling thread's memory and launches be that device's.
 template <class S>
 concept ThrustSystem =
     std::movable<S>
@@ -54,7 +56,7 @@ public:
     [[nodiscard]] System& system() { return system_; }
     /// Has the calling thread's memory and launches be this device's, as making it did for the thread that made it.
     void make_current()
-        requires requires(System& system) { system.make_current(); }
+        requires HasCurrentDevice<System>
     {
         system_.make_current();
     }
@@ -77,7 +79,7 @@ private:
     template <class T>
     T* grow(Buffer<T>& buffer, Index size) {
         if (buffer.size() >= size) return buffer.data();
-        if constexpr (requires { system_.make_current(); }) system_.make_current();
+        backend::make_current(system_);
         buffer = Buffer<T>(std::max(size, 2 * buffer.size()));
         return buffer.data();
     }

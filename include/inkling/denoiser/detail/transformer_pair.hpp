@@ -6,8 +6,8 @@
 
 namespace inkling::denoiser::detail {
 
-/// Holds what options of an encoder and decoder in fairseq's form have in common, EncoderDecoder's and Autoregressive's,
-/// against their ranges.
+/// Holds what options of an encoder and decoder in fairseq's form have in common, EncoderDecoder's and
+/// Autoregressive's, against their ranges.
 ///
 /// @param latent  D, called `latent_name` in messages
 /// @throws Error naming the first option that is out of its range; 0 may stand for another option
