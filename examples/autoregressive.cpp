@@ -38,7 +38,7 @@ void train_model(support::TrainSettings const& settings) {
                            .dropout = settings.dropout,
                            .longest_source = settings.longest,
                            .longest_target = settings.longest},
-                 .device = {.threads = settings.threads},
+                 .device = settings.device(),
                  .seed = settings.seed});
     support::tell_size(model);
     support::fit<Trainer<Model>>(settings, texts, model, {.generate = {.search = {.width = 1}}});
@@ -58,7 +58,7 @@ auto writer(Model const& model, SearchSettings const& settings) {
 
 /// A line for each pair: log p of the target, its tokens with eos, and its perplexity; then the same of all together.
 void score(SearchSettings const& settings) {
-    auto const model = support::load_autoregression(settings.model, settings.threads);
+    auto const model = support::load_autoregression(settings.model, settings);
     io::LineReader sources(settings.source), targets(settings.target);
     std::vector<std::vector<Token>> source, target;
     for (std::string line; sources.next(line);) source.push_back(model.tokenizer().encode(line));
@@ -108,7 +108,7 @@ int main(int count, char** arguments) {
     return support::run(program, count, arguments, [&] {
         if (*train_command) train_model(training);
         if (*generate_command || *evaluate_command) {
-            auto const model = support::load_autoregression(settings.model, settings.threads);
+            auto const model = support::load_autoregression(settings.model, settings);
             if (*generate_command)
                 support::write_lines(writer(model, settings));
             else

@@ -34,7 +34,7 @@ using support::AnyTokenizer;
 using Model = recipe::Sed<backend::Cpu<>>;
 using Training = recipe::SedTrainer<backend::Cpu<>>;
 
-struct TrainSettings {
+struct TrainSettings : support::DeviceSettings {
     std::string lines, valid_lines, model, metrics, tokenizer = "sentencepiece", sentencepiece;
     double minutes = 0.0, dropout = 0.1, learning_rate = 1e-3, ema = 0.999, weight_decay = 0.01, clip = 1.0;
     double checkpoint_minutes = 5.0, pads = 0.1, hidden = 0.1;
@@ -44,15 +44,13 @@ struct TrainSettings {
     Index tokens_per_batch = 2048, warm_up = 1000, validate_every = 1000, average_best = 5;
     support::VectorSettings vectors{};
     std::uint64_t seed = 1;
-    int threads = 0;
 };
 
-struct FillSettings {
+struct FillSettings : support::DeviceSettings {
     std::string model, lines, mark = "___";
     double guidance = 2.5;
     Index steps = 50, gap = 8, noise_beam = 1, tokens_per_batch = 4096, count = 10, rows = 24, words = 2;
     std::uint64_t seed = 0;
-    int threads = 0;
 };
 
 AnyTokenizer make_tokenizer(TrainSettings const& settings) {
@@ -121,7 +119,7 @@ void run_training(TrainSettings const& settings) {
                                    .dropout = settings.dropout,
                                    .longest = settings.longest};
     preset.model.embedding.frozen = !settings.vectors.trained;
-    preset.model.device.threads = settings.threads;
+    preset.model.device = settings.device();
     preset.model.seed = settings.seed;
     Model model(tokenizer, preset.model);
     std::cerr << model.layout().size() << " weights, vocabulary of " << tokenizer.vocabulary_size() << '\n';
@@ -165,7 +163,7 @@ Model load(FillSettings const& settings) {
         settings.model,
         {.denoiser = {.guidance = settings.guidance},
          .sampler = {.steps = settings.steps, .discrete_steps = std::max<Index>(settings.steps, 1000)},
-         .device = {.threads = settings.threads}});
+         .device = settings.device()});
 }
 
 GenerateOptions options_of(FillSettings const& settings, Index first) {
@@ -265,7 +263,7 @@ void add_filling(CLI::App& command, FillSettings& settings) {
         ->capture_default_str();
     command.add_option("--tokens-per-batch", settings.tokens_per_batch)->capture_default_str();
     command.add_option("--seed", settings.seed)->capture_default_str();
-    command.add_option("--threads", settings.threads, "0: all")->capture_default_str();
+    support::add_device(command, settings);
 }
 
 void add_training(CLI::App& command, TrainSettings& settings) {
@@ -312,7 +310,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_flag("--restart", settings.restart, "forget checkpoint and vectors of an earlier run");
     command.add_option("--metrics", settings.metrics, "file of numbers, .csv or .jsonl; MODEL.csv if not given");
     command.add_option("--seed", settings.seed)->capture_default_str();
-    command.add_option("--threads", settings.threads, support::threads_help)->capture_default_str();
+    support::add_device(command, settings);
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ struct DataFiles {
     [[nodiscard]] bool given() const { return !lines.empty(); }
 };
 
-struct TrainSettings {
+struct TrainSettings : support::DeviceSettings {
     std::string denoiser, model;
     DataFiles data, valid, test;
     std::vector<std::string> kinds = all_kinds;
@@ -54,16 +54,14 @@ struct TrainSettings {
     double learning_rate = 1e-3, linear_learning_rate = 1e-2, weight_decay = 0.05, dropout = 0.1, smoothing = 0.0;
     Index width = 128, attention_layers = 2, heads = 4, feedback_width = 32, tokens_per_batch = 1024;
     std::uint64_t seed = 1;
-    int threads = 0;
     bool restart = false;
 };
 
-struct ReadSettings {
+struct ReadSettings : support::DeviceSettings {
     std::string denoiser, model;
     DataFiles data;
     bool scores = false;
     Index tokens_per_batch = 4096;
-    int threads = 0;
 };
 
 text::LabelledLines read(DataFiles const& files) {
@@ -73,8 +71,8 @@ text::LabelledLines read(DataFiles const& files) {
     return text::read_labelled(lines, labels, "'" + files.lines + "'", "'" + files.labels + "'");
 }
 
-Denoiser load_denoiser(std::string const& path, int threads) {
-    return Denoiser::load<text::SentencePieceTokenizer, text::WordTokenizer>(path, {.device = {.threads = threads}});
+Denoiser load_denoiser(std::string const& path, support::DeviceSettings const& settings) {
+    return Denoiser::load<text::SentencePieceTokenizer, text::WordTokenizer>(path, {.device = settings.device()});
 }
 
 void print(std::string const& line) {
@@ -175,7 +173,7 @@ void run_training(TrainSettings const& settings) {
                                settings.model, "--model");
     require(settings.restart || !std::filesystem::exists(settings.model), "'", settings.model,
             "' is there (--restart would replace it)");
-    Denoiser const denoiser = load_denoiser(settings.denoiser, settings.threads);
+    Denoiser const denoiser = load_denoiser(settings.denoiser, settings);
     Comparison all{.settings = settings, .denoiser = denoiser, .training = read(settings.data)};
     all.classes = all.training.classes();
     all.held_out_name = "'" + (settings.valid.given() ? settings.valid : settings.data).lines + "'";
@@ -209,7 +207,7 @@ void run_training(TrainSettings const& settings) {
 /// Calls use(classifier) with what the file holds, of whatever kind.
 template <class Use>
 void with_classifier(ReadSettings const& settings, Use const& use) {
-    Denoiser const denoiser = load_denoiser(settings.denoiser, settings.threads);
+    Denoiser const denoiser = load_denoiser(settings.denoiser, settings);
     ClassifierKind const kind = ClassifierKind::of(settings.model);
     auto const load = [&]<class Classifier>(std::type_identity<Classifier>) {
         if (kind != Classifier::kind()) return false;
@@ -321,14 +319,14 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--tokens-per-batch", settings.tokens_per_batch)->capture_default_str();
     command.add_option("--seed", settings.seed)->capture_default_str();
     command.add_flag("--restart", settings.restart, "replace the file that is there");
-    command.add_option("--threads", settings.threads, support::threads_help)->capture_default_str();
+    support::add_device(command, settings);
 }
 
 void add_reading(CLI::App& command, ReadSettings& settings) {
     command.add_option("--denoiser", settings.denoiser, "model file that infill trained")->required();
     command.add_option("--model", settings.model, "file that probe train wrote")->required();
     command.add_option("--tokens-per-batch", settings.tokens_per_batch)->capture_default_str();
-    command.add_option("--threads", settings.threads, "0: all")->capture_default_str();
+    support::add_device(command, settings);
 }
 
 }  // namespace

@@ -125,11 +125,6 @@ void add_post_training(CLI::App& command, TrainSettings& settings) {
         ->capture_default_str();
 }
 
-void add_precision(CLI::App& command, GenerateSettings& settings) {
-    command.add_flag("--bf16", settings.bf16,
-                     "multiply weights in bfloat16: half the memory of products, twice as fast with AVX512-BF16");
-}
-
 void add_generation(CLI::App& command, GenerateSettings& settings) {
     support::add_writing(command, settings);
     support::add_too_long(command, settings);
@@ -141,7 +136,6 @@ void add_generation(CLI::App& command, GenerateSettings& settings) {
                     "where they lie, for ddpm and ddim: even, adaptive, quadratic, or a file of fit-plan")
         ->capture_default_str();
     command.add_option("--early-stopping", settings.early_stopping, "cleanest steps left out")->capture_default_str();
-    add_precision(command, settings);
     command
         .add_option("--guidance", settings.guidance,
                     "how far away from text without its source; 1: not. For models trained with --drop-source")
@@ -187,18 +181,17 @@ int main(int count, char** arguments) {
     add_post_training(*post_command, training);
     noise_command->add_option("--model", generating.model, "model file")->required();
     noise_command->add_option("--seed", generating.seed, "of the noise")->capture_default_str();
-    noise_command->add_option("--threads", generating.threads, support::threads_help)->capture_default_str();
+    support::add_threads(*noise_command, generating);
     plan_command->add_option("--model", generating.model, "model file")->required();
     plan_command->add_option("--source", generating.source, "some source lines, a hundred say")->required();
     plan_command->add_option("--output", generating.output, "file to write")->required();
     plan_command->add_option("--steps", generating.steps, "of the even plan that is measured, 200 if not given");
-    plan_command->add_option("--threads", generating.threads, support::threads_help)->capture_default_str();
-    add_precision(*plan_command, generating);
+    support::add_device(*plan_command, generating);
     support::add_distillation(*distill_command, search);
     rescore_command->add_option("--scorer", rescoring.scorer, "model file of autoregressive")->required();
     rescore_command->add_option("--source", rescoring.source, "source lines")->required();
     rescore_command->add_option("--candidates", rescoring.candidates, "files of as many lines each")->required();
-    rescore_command->add_option("--threads", rescoring.threads, support::threads_help)->capture_default_str();
+    support::add_device(*rescore_command, rescoring);
     return support::run(program, count, arguments, [&] {
         if (*train_command) {
             refuse_options_of_others(*train_command, training.recipe);

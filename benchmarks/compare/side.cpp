@@ -155,7 +155,7 @@ private:
         AnyTrainer::Options options{.steps = 1, .objective = {.label_smoothing = 0.1}};
         options.self_conditioning = 0.0;
         pipeline::DiffusionTraining<Model, objective::Anchor, objective::EvenLevels> training(*model_, options);
-        Device device({.threads = threads_});
+        Device device(model_->options().device);
         nn::Workspace<Device> workspace;
         nn::Pass<Device> pass{device, workspace, model_->weights().data};
         auto const pairs = corpus();
@@ -201,7 +201,7 @@ private:
     json readout(json const& task) {
         Index const rows = task.at("rows");
         auto const width = model_->space().width();
-        Device device({.threads = threads_});
+        Device device(model_->options().device);
         nn::Workspace<Device> workspace;
         nn::Pass<Device> pass{device, workspace, model_->weights().data};
         std::vector<float> z(static_cast<std::size_t>(rows * width));

@@ -4,7 +4,7 @@
 # data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
 source benchmarks/results/multi30k.bash
 learn "$seq2seq" --recipe diffuseq
-"$seq2seq" post-train "${texts[@]}" --updates 1000 --validate-every 250 --seed "$seed" --threads "$threads" \
+"$seq2seq" post-train "${texts[@]}" --updates 1000 --validate-every 250 --seed "$seed" "${device[@]}" \
     --from "$model" --model "$model-agreeing"
 head -n 100 "$data/multi30k/test2016.de" >"$out/some.de"
 head -n 100 "$data/multi30k/test2016.en" >"$out/some.en"

@@ -17,7 +17,7 @@ teach() {
 # distil: has the teacher write the training text again, and makes that the text to learn.
 distil() {
     if [[ ! -f $written ]]; then
-        "$seq2seq" distill --model "$teacher" --source "$data/multi30k/train.de" --output "$written" --threads "$threads"
+        "$seq2seq" distill --model "$teacher" --source "$data/multi30k/train.de" --output "$written" "${device[@]}"
     fi
     texts=(--source "$data/multi30k/train.de" --target "$written"
         --valid-source "$data/multi30k/val.de" --valid-target "$data/multi30k/val.en")

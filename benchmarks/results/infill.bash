@@ -3,12 +3,13 @@
 
 seed=${seed:-1}                       # `seed=2 ./dev results NAME` is another run
 threads=${threads:-0}
+device=(--threads "$threads" ${bf16:+--bf16})  # `bf16=1 ./dev results NAME` multiplies in bfloat16
 model=$out/seed-$seed
 
 # learn [ARGUMENTS]: trains the row's model; goes on where it was stopped.
 learn() {
     "$infill" train --lines "$data/multi30k/train.en" --valid-lines "$data/multi30k/val.en" --model "$model" --updates 4000 \
-        --longest 64 --validate-every 500 --seed "$seed" --threads "$threads" "$@"
+        --longest 64 --validate-every 500 --seed "$seed" "${device[@]}" "$@"
 }
 
 # fill: how many of the words that are held back of the lines of test2016 come back, one at a time and two.
@@ -17,7 +18,7 @@ fill() {
         for guidance in 1 2 4; do
             printf 'words=%s guidance=%s: ' "$words" "$guidance"
             "$infill" evaluate --model "$model" --lines "$data/multi30k/test2016.en" --words "$words" \
-                --guidance "$guidance" --threads "$threads"
+                --guidance "$guidance" "${device[@]}"
         done
     done
 }

@@ -6,14 +6,15 @@ texts=(--source "$data/multi30k/train.de" --target "$data/multi30k/train.en"
 tested=(--source "$data/multi30k/test2016.de" --reference "$data/multi30k/test2016.en")
 seed=${seed:-1}                       # `seed=2 ./dev results NAME` is another run
 threads=${threads:-0}
+device=(--threads "$threads" ${bf16:+--bf16})  # `bf16=1 ./dev results NAME` multiplies in bfloat16
 model=$out/seed-$seed
-budget=(--updates "${row_updates:-4000}" --validate-every 500 --hidden 768 --seed "$seed" --threads "$threads")
+budget=(--updates "${row_updates:-4000}" --validate-every 500 --hidden 768 --seed "$seed" "${device[@]}")
 
 # learn PROGRAM [ARGUMENTS]: trains the row's model; goes on where it was stopped.
 learn() { "$1" train "${texts[@]}" "${budget[@]}" --model "$model" "${@:2}"; }
 
 # score PROGRAM [ARGUMENTS]: BLEU of the 1000 sentences of test2016.
-score() { "$1" evaluate "${tested[@]}" --model "$model" --threads "$threads" "${@:2}"; }
+score() { "$1" evaluate "${tested[@]}" --model "$model" "${device[@]}" "${@:2}"; }
 
 # translate [ARGUMENTS]: what a diffusion row reports, with one candidate and with ten.
 translate() {

@@ -44,7 +44,7 @@ private:
             Model::Options model{.schedule = {.training_noise = settings.noise_factor},
                                  .embedding = {.width = settings.latent},
                                  .sampler = sampling({}),
-                                 .device = {.threads = settings.threads},
+                                 .device = settings.device(),
                                  .seed = settings.seed};
             set_sizes(model.denoiser, settings);
             model.denoiser.embedding_norm = !settings.without_embedding_norm;

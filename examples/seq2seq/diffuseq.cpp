@@ -21,7 +21,7 @@ public:
                 Model::Options model{
                     .embedding = {.width = settings.latent, .start_noise = recipe::diffuseq_start_noise(table_steps)},
                     .sampler = sampling({}),
-                    .device = {.threads = settings.threads},
+                    .device = settings.device(),
                     .seed = settings.seed};
                 set_sizes(model.denoiser, settings);
                 // behind bos source eos eos bos target eos come pads, up to the longest pair

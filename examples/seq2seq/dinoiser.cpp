@@ -27,7 +27,7 @@ public:
         auto const texts = support::read_texts(settings);
         Model::Options options{.embedding = {.width = settings.latent},
                                .sampler = sampling({}),
-                               .device = {.threads = settings.threads},
+                               .device = settings.device(),
                                .seed = settings.seed};
         set_sizes(options.denoiser, settings);
         options.denoiser.self_conditioning = !settings.without_self_conditioning;

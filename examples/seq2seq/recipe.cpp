@@ -42,8 +42,8 @@ Choice make_choice(GenerateSettings const& settings) {
     if (settings.select == "log-probability") return choice_of(decode::MeanLogProbability{});
     if (settings.select == "two-level-mbr") return choice_of(decode::TwoLevelMinimumBayesRisk{});
     if (settings.select == "mbr") return choice_of(decode::MinimumBayesRisk{});
-    auto const scorer = std::make_shared<support::Autoregression const>(
-        support::load_autoregression(settings.scorer, settings.threads));
+    auto const scorer =
+        std::make_shared<support::Autoregression const>(support::load_autoregression(settings.scorer, settings));
     return {[scorer](std::span<decode::Candidate const> candidates) {
         return decode::LowestPerplexity<support::Autoregression>{scorer.get()}.select(candidates);
     }};

@@ -46,7 +46,6 @@ struct GenerateSettings : support::WriteSettings {
     std::string select = "mbr", scorer, sampler, plan = "even";
     Index steps = 20, early_stopping = 0, length_beam = 1, noise_beam = 1;
     double guidance = 1.0;
-    bool bf16 = false;
     std::uint64_t seed = 0;
 };
 
@@ -217,10 +216,8 @@ protected:
                 ", expected 1, as models of ", name(), " always see their source");
         auto steps = sampling(settings);
         steps.guidance = settings.guidance - 1.0;
-        auto const precision = settings.bf16 ? backend::CpuPrecision::bf16 : backend::CpuPrecision::single;
         return Model::template load<text::SentencePieceTokenizer, text::WordTokenizer>(
-            settings.model,
-            {.sampler = std::move(steps), .device = {.threads = settings.threads, .precision = precision}});
+            settings.model, {.sampler = std::move(steps), .device = settings.device()});
     }
 
     /// A fresh model, trained and written. @param make  make(texts) -> Model
@@ -240,7 +237,7 @@ protected:
     void train_on(TrainSettings settings, typename AnyTrainer::Options options) const {
         GenerateSettings own;
         own.model = settings.from;
-        own.threads = settings.threads;
+        static_cast<support::DeviceSettings&>(own) = settings;
         auto model = load(own);
         settings.longest = longest_side(model);
         support::check(settings);

@@ -22,7 +22,7 @@ std::vector<std::string> lines_of(std::string const& file) {
 void distill(support::SearchSettings const& settings) { support::distill(settings); }
 
 void rescore(RescoreSettings const& settings) {
-    auto const scorer = support::load_autoregression(settings.scorer, settings.threads);
+    auto const scorer = support::load_autoregression(settings.scorer, settings);
     decode::LowestPerplexity<support::Autoregression> const selection{&scorer};
     auto const sources = lines_of(settings.source);
     std::vector<std::vector<std::string>> answers;

@@ -9,10 +9,9 @@
 namespace seq2seq {
 
 /// Settings of choosing among lines that other programs wrote.
-struct RescoreSettings {
+struct RescoreSettings : support::DeviceSettings {
     std::string scorer, source;
     std::vector<std::string> candidates;
-    int threads = 0;
 };
 
 /// Writes a line for each source: the candidate that the scorer finds likeliest.

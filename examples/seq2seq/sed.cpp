@@ -39,7 +39,7 @@ public:
                                                .frozen = !settings.vectors.trained,
                                                .table = support::make_table(settings.vectors, texts.tokenizer, lines)},
                                  .sampler = sampling({}),
-                                 .device = {.threads = settings.threads},
+                                 .device = settings.device(),
                                  .seed = settings.seed};
             set_sizes(model.denoiser, settings);
             if (settings.without_self_conditioning) model.denoiser.self_conditioning = denoiser::SelfConditioning::none;

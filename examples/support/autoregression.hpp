@@ -12,14 +12,14 @@ namespace support {
 
 using Autoregression = TextAutoregression<embedding::Learned, denoiser::Autoregressive<backend::Cpu<>>>;
 
-inline Autoregression load_autoregression(std::string const& path, int threads) {
-    return Autoregression::load<text::SentencePieceTokenizer, text::WordTokenizer>(path, {.threads = threads});
+inline Autoregression load_autoregression(std::string const& path, DeviceSettings const& settings) {
+    return Autoregression::load<text::SentencePieceTokenizer, text::WordTokenizer>(path, settings.device());
 }
 
 /// Writes what a model says to every source line: what another model can be trained on.
 inline void distill(SearchSettings const& settings) {
     refuse_to_replace({settings.model, settings.source}, settings.output, "--output");
-    auto const model = load_autoregression(settings.model, settings.threads);
+    auto const model = load_autoregression(settings.model, settings);
     io::LineReader sources(settings.source);
     std::stop_source ending;
     train::InterruptGuard const guard;

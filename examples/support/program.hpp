@@ -15,8 +15,6 @@
 /// What every program with a command line has.
 namespace support {
 
-inline char const* threads_help = "0: all; on a busy machine set 1, or OMP_WAIT_POLICY=PASSIVE";
-
 /// Ends the program as the signal would have, but in good order.
 [[noreturn]] inline void end_by(int signal, std::string const& why) {
     std::cerr << '\n' << why << '\n';

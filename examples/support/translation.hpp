@@ -1,5 +1,6 @@
 #pragma once
 
+#include "device.hpp"
 #include "program.hpp"
 #include "terminal.hpp"
 
@@ -35,7 +36,7 @@ struct BothLines {
 };
 
 /// Settings of a training, whatever is trained.
-struct TrainSettings {
+struct TrainSettings : DeviceSettings {
     std::string source, target, valid_source, valid_target, model, metrics, tokenizer = "sentencepiece";
     double minutes = 0.0, dropout = 0.1, learning_rate = 1e-3, ema = 0.999;
     double weight_decay = 0.01, clip = 1.0, checkpoint_minutes = 5.0;
@@ -46,14 +47,12 @@ struct TrainSettings {
     Index tokens_per_batch = 1536, length_pool = 1, warm_up = 1000, validate_every = 1000, valid_lines = 200,
           average_best = 5;
     std::uint64_t seed = 1;
-    int threads = 0;
 };
 
 /// Settings of writing lines, whatever writes them.
-struct WriteSettings {
+struct WriteSettings : DeviceSettings {
     std::string model, source, reference, output, tokenize = "none", too_long = "refuse";
     Index tokens_per_batch = 4096;
-    int threads = 0;
 };
 
 inline AnyTokenizer make_tokenizer(TrainSettings const& settings) {
@@ -304,7 +303,7 @@ inline void add_writing(CLI::App& command, WriteSettings& settings) {
     command.add_option("--model", settings.model, "model file")->required();
     command.add_option("--tokens-per-batch", settings.tokens_per_batch, "tokens written at once")
         ->capture_default_str();
-    command.add_option("--threads", settings.threads, threads_help)->capture_default_str();
+    add_device(command, settings);
 }
 
 inline void add_too_long(CLI::App& command, WriteSettings& settings) {
@@ -379,7 +378,7 @@ inline void add_learning(CLI::App& command, TrainSettings& settings) {
     command.add_flag("--restart", settings.restart, "forget the checkpoint of an earlier run");
     command.add_option("--metrics", settings.metrics, "file of numbers, .csv or .jsonl; MODEL.csv if not given");
     command.add_option("--seed", settings.seed, "of all random numbers")->capture_default_str();
-    command.add_option("--threads", settings.threads, threads_help)->capture_default_str();
+    add_device(command, settings);
 }
 
 }  // namespace support

@@ -186,6 +186,68 @@ TEST_CASE("Cpu: a product in bfloat16 is that of factors of 8 bits, and a row of
     CHECK(!can_pack(one, lanes, 3));
 }
 
+TEST_CASE("Cpu: in bfloat16 the factors of any product have 8 bits, however they are stored, and no row sees another") {
+    using backend::Orientation;
+    backend::Cpu<> several({.threads = 2, .precision = backend::CpuPrecision::bf16});
+    backend::Cpu<> one({.threads = 1, .precision = backend::CpuPrecision::bf16});
+    for (Index const rows : {1, 16, 35, 130})
+        for (Index const cols : {1, 33, 64})
+            for (Index const depth : {1, 31, 64, 129, 2100})
+                for (bool const left_turned : {false, true})
+                    for (bool const right_turned : {false, true}) {
+                        CAPTURE(rows);
+                        CAPTURE(cols);
+                        CAPTURE(depth);
+                        bool const accumulate = (rows + depth) % 2 == 0, biased = (rows + cols) % 2 == 0;
+                        auto const left = testing::random_values<float>(rows * depth, 1);
+                        auto const right = testing::random_values<float>(cols * depth, 2);
+                        auto const bias = testing::random_values<float>(cols, 3);
+                        auto const before = testing::random_values<float>(rows * cols, 4);
+                        auto const multiplied = [&](backend::Cpu<>& device, Index first, Index count) {
+                            std::vector<float> result(before.begin() + first * cols,
+                                                      before.begin() + (first + count) * cols);
+                            MatrixView<float const> const a = left_turned
+                                ? MatrixView<float const>(left.data() + first, depth, count, rows)
+                                : MatrixView<float const>(left.data() + first * depth, count, depth);
+                            MatrixView<float const> const b = right_turned
+                                ? MatrixView<float const>(right.data(), cols, depth)
+                                : MatrixView<float const>(right.data(), depth, cols);
+                            product(device, a, left_turned ? Orientation::transposed : Orientation::plain, b,
+                                    right_turned ? Orientation::transposed : Orientation::plain,
+                                    MatrixView<float>(result.data(), count, cols), accumulate,
+                                    biased ? VectorView<float const>(bias.data(), cols) : VectorView<float const>{});
+                            return result;
+                        };
+                        auto const all = multiplied(one, 0, rows);
+                        CHECK(multiplied(several, 0, rows) == all);
+                        for (Index const count : {1, 20})
+                            if (count < rows) {
+                                auto const last = multiplied(one, rows - count, count);
+                                CHECK(std::equal(last.begin(), last.end(), all.end() - count * cols));
+                            }
+                        double worst = 0.0;
+                        for (Index i = 0; i < rows; ++i)
+                            for (Index j = 0; j < cols; ++j) {
+                                auto const at = static_cast<std::size_t>(i * cols + j);
+                                double const start = (accumulate ? static_cast<double>(before[at]) : 0.0),
+                                             added =
+                                                 biased ? static_cast<double>(bias[static_cast<std::size_t>(j)]) : 0.0;
+                                double sum = start + added, size = std::abs(start) + std::abs(added);
+                                for (Index k = 0; k < depth; ++k) {
+                                    auto const x = static_cast<std::size_t>(left_turned ? k * rows + i : i * depth + k);
+                                    auto const y =
+                                        static_cast<std::size_t>(right_turned ? j * depth + k : k * cols + j);
+                                    double const term = to_eight_bits(static_cast<double>(left[x]))
+                                        * to_eight_bits(static_cast<double>(right[y]));
+                                    sum += term;
+                                    size += std::abs(term);
+                                }
+                                worst = std::max(worst, std::abs(static_cast<double>(all[at]) - sum) / size);
+                            }
+                        CHECK(worst <= 1e-6);
+                    }
+}
+
 TEST_CASE("Cpu: tokens that cannot be leave the most probable one and its probability as they are") {
     backend::Cpu<> device({.threads = 1});
     Index const vocabulary = 10'000;

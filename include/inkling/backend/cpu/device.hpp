@@ -16,11 +16,11 @@
 
 namespace inkling::backend {
 
-/// How products with packed weights, those of generating, multiply floats. Sums, all other products and all of training
-/// are single precision.
+/// How products multiply floats, in generating and in training. Sums are single precision, and so are attention,
+/// read-outs and whatever is kept: weights, activations, slopes.
 enum class CpuPrecision {
     single,  ///< 24 bits of a factor count
-    bf16,    ///< 8 bits: packed weights take half the memory, their products half the time with AVX512-BF16
+    bf16,  ///< 8 bits: packed weights take half the memory, products half the time with AVX512-BF16, far less with AMX
 };
 
 /// The CPU, through Eigen and our own products; Real is float or double (double for gradient checks).
@@ -38,6 +38,12 @@ public:
     struct Options {
         int threads = 0;  ///< threads of one verb, 1 to most_threads; 0 takes as many as OpenMP offers
         CpuPrecision precision = CpuPrecision::single;  ///< of products of floats; doubles are doubles
+
+        /// Names what numbers depend on, for the checks of checkpoints.
+        template <class Visit>
+        friend void describe(Options const& options, Visit const& visit) {
+            visit("precision", options.precision, {"single", "bf16"});
+        }
     };
     static constexpr int most_threads = 1024;  ///< OpenMP ends the program where the system has no room for more
 

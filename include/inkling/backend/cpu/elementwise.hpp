@@ -42,7 +42,7 @@ struct NormalDistribution {
     explicit NormalDistribution(LanesAt<Real const> const& x) : bell((Real{-0.5} * x.square()).exp()) {
         if constexpr (std::is_same_v<Real, float>) {
             Lanes<Real> const above = share_above<Lanes<Real>>(x.abs(), bell);
-            below = (x > 0.0F).select(1 - above, above);
+            below = where_positive<Lanes<Real>>(x, 1 - above, above);
         } else {
             for (Index i = 0; i < lane_count<Real>; ++i)
                 below[i] = Real{0.5} * std::erfc(-x[i] * std::numbers::sqrt2_v<Real> / 2);
@@ -93,7 +93,9 @@ void activate_backward(Cpu<Real>& device, Activation activation, In<Real> x, In<
         auto const each = [&](auto const& body) { detail::transform(dx.cols, to, body, from, slope); };
         switch (activation) {
             case Activation::relu:
-                each([](auto const& a, auto const& d) { return (a > Real{0}).select(d, Real{0}); });
+                each([](auto const& a, auto const& d) {
+                    return detail::where_positive<detail::Lanes<Real>>(a, d, detail::Lanes<Real>::Zero());
+                });
                 break;
             case Activation::gelu:
                 each([](auto const& a, auto const& d) -> detail::Lanes<Real> {

@@ -63,12 +63,6 @@ void multiply_packed(Cpu<Real>& device, Strided<Real, Terms> left, Index depth, 
     }
 }
 
-/// Whether products with packed weights multiply pairs of bfloat16.
-template <class Real>
-[[nodiscard]] bool multiplies_bfloat16(Cpu<Real> const& device) {
-    return std::is_same_v<Real, float> && device.options().precision == CpuPrecision::bf16;
-}
-
 }  // namespace detail
 
 /// Elements of a matrix that one Scalar of packed memory holds: 2 of bfloat16, otherwise 1.
@@ -93,14 +87,15 @@ void pack(Cpu<Real>& device, In<Real> matrix, Real* packed) {
     if constexpr (std::is_same_v<Real, float>)
         if (detail::multiplies_bfloat16(device)) {
             float* const pairs = device.shared_scratch(matrix.rows * matrix.cols / 2);
-            detail::round_to_pairs(device, matrix, pairs);
+            detail::round_to_pairs(device, matrix, pairs, matrix.cols / 2);
             return detail::pack_panels(device, MatrixView<float const>(pairs, matrix.rows, matrix.cols / 2), packed);
         }
     detail::pack_panels(device, MatrixView<Real const>(matrix), packed);
 }
 
-/// result [M, N] = left [M, K] matrix^T + bias [N] for a matrix [N, K] that was packed: in single precision with the bits
-/// of product; in bfloat16 both factors are rounded to 8 significant bits, and sums are single. A row depends on no other.
+/// result [M, N] = left [M, K] matrix^T + bias [N] for a matrix [N, K] that was packed: in single precision with the
+/// bits of product; in bfloat16 both factors are rounded to 8 significant bits, and sums are single. A row depends on
+/// no other.
 /// @param packed  by pack, with a device of this precision
 /// @param bias    [N], or empty
 template <class Real>
@@ -108,10 +103,10 @@ void product_with_packed(Cpu<Real>& device, In<Real> left, Real const* packed, O
                          InVector<Real> bias = {}) {
     if constexpr (std::is_same_v<Real, float>)
         if (detail::multiplies_bfloat16(device)) {
-            Index const depth = left.cols / 2;
-            float* const pairs = device.shared_scratch(left.rows * depth);
-            detail::round_to_pairs(device, left, pairs);
-            return detail::multiply_packed(device, detail::Strided<float, detail::BfloatPairs>{pairs, depth, 1}, depth,
+            Index const depth = left.cols / 2, stride = detail::stride_of_pairs(depth);
+            float* const pairs = device.shared_scratch(left.rows * stride);
+            detail::round_to_pairs(device, left, pairs, stride);
+            return detail::multiply_packed(device, detail::Strided<float, detail::BfloatPairs>{pairs, stride, 1}, depth,
                                            packed, result, bias.data);
         }
     detail::multiply_packed(device, detail::strided<Real>(left, Orientation::plain), left.cols, packed,

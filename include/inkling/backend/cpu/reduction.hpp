@@ -89,8 +89,10 @@ void bent_error(Cpu<Real>& device, In<Real> x, In<Real> y, double bend, double f
             double const own = detail::sum_in<double>(
                 x.cols,
                 [=](auto const& u, auto const& v) {
-                    auto const size = (u - v).template cast<double>().abs();
-                    return (size < bend).select(size.square() / (2.0 * std::max(bend, 1e-300)), size - 0.5 * bend);
+                    using Sizes = ::Eigen::Array<double, static_cast<int>(detail::lane_count<Real>), 1>;
+                    Sizes const size = (u - v).template cast<double>().abs();
+                    return detail::where_positive<Sizes>(bend - size, size.square() / (2.0 * std::max(bend, 1e-300)),
+                                                         size - 0.5 * bend);
                 },
                 a, b);
             double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights.data[row]);
@@ -102,7 +104,9 @@ void bent_error(Cpu<Real>& device, In<Real> x, In<Real> y, double bend, double f
                     [=](auto const& d, auto const& u, auto const& v) -> detail::Lanes<Real> {
                         detail::Lanes<Real> const difference = u - v;
                         return d
-                            + factor_of_row * (difference.abs() < knee).select(difference / knee, difference.sign());
+                            + factor_of_row
+                            * detail::where_positive<detail::Lanes<Real>>(knee - difference.abs(), difference / knee,
+                                                                          difference.sign());
                     },
                     to, a, b);
             };

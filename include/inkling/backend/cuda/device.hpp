@@ -40,6 +40,12 @@ public:
     struct Options {
         int device = 0;  ///< its number; where it is made, it becomes the thread's current device
         CudaPrecision precision = CudaPrecision::single;  ///< of products of floats; doubles are doubles
+
+        /// Names what numbers depend on, for the checks of checkpoints.
+        template <class Visit>
+        friend void describe(Options const& options, Visit const& visit) {
+            visit("precision", options.precision, {"single", "tf32", "bf16"});
+        }
     };
     template <class T>
     using Buffer = CudaBuffer<T>;

@@ -21,6 +21,15 @@ template <class Real>
 using LanesAt =
     ::Eigen::Map<std::conditional_t<std::is_const_v<Real>, Lanes<std::remove_const_t<Real>> const, Lanes<Real>>>;
 
+/// Lane by lane: `yes` where `sign` is positive, else `no`; all of them in Array. Eigen's select takes one lane after the
+/// other, and g++ 12 makes something else of it at -O3 for AVX-512.
+template <class Array>
+[[nodiscard]] Array where_positive(Array const& sign, Array const& yes, Array const& no) {
+    Array result;
+    for (int i = 0; i < static_cast<int>(Array::SizeAtCompileTime); ++i) result[i] = sign[i] > 0 ? yes[i] : no[i];
+    return result;
+}
+
 /// A copy of fewer elements than there are lanes, with 0 in the lanes behind them.
 template <class Real>
 struct SomeLanes {
