@@ -285,6 +285,29 @@ TEST_CASE("a checkpoint of another run is refused, and so is one that is damaged
     CHECK_SAYS(fit(options), "run'");
 }
 
+#ifndef INKLING_TESTS_ON_THRUST
+TEST_CASE(
+    "a training in bfloat16 learns, ends in the same bits when it was stopped, and goes on in no other precision") {
+    TemporaryFolder const folder;
+    auto const corpus = training_text();
+    auto const trained = [&](Index steps, backend::CpuPrecision precision, char const* file) {
+        auto options = thirty();
+        options.steps = steps;
+        if (file != nullptr) options.checkpoint = folder / file;
+        Pipeline pipeline = fresh();
+        pipeline.set_device({.threads = 1, .precision = precision});
+        auto const report = Trainer<Pipeline>(pipeline, options).fit(corpus);
+        return std::pair(weights_of(pipeline), report.loss);
+    };
+    auto const whole = trained(20, backend::CpuPrecision::bf16, nullptr);
+    CHECK(whole.second == doctest::Approx(trained(20, backend::CpuPrecision::single, nullptr).second).epsilon(0.02));
+    (void)trained(9, backend::CpuPrecision::bf16, "run");
+    CHECK_SAYS(trained(20, backend::CpuPrecision::single, "run"),
+               "'/device/precision' is \"bf16\" in the checkpoint and \"single\"");
+    CHECK(trained(20, backend::CpuPrecision::bf16, "run").first == whole.first);
+}
+#endif
+
 TEST_CASE("two runs towards one checkpoint are refused, and the second one loses nothing") {
     TemporaryFolder const folder;
     Options options = thirty();
