@@ -85,7 +85,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     longest->description("longest sentence in tokens, longer pairs are skipped; 0: 256, diffuseq 32");
     longest->default_str("");
     support::add_learning(command, settings);
-    for (char const* const scored : {"--valid-lines", "--average-best"})  // dinoiser learns lengths after all else
+    for (char const* const scored : {"--valid-lines", "--average-best"})  // dinoiser ends by learning lengths alone
         command.get_option(scored)->group(only("difformer, sed, diffuseq"));
     command.add_flag("--without-self-conditioning", settings.without_self_conditioning, "no last estimate is seen")
         ->group(only("difformer, sed, dinoiser"));

@@ -86,12 +86,12 @@ private:
     json open(json const& task) {
         auto const start = std::chrono::steady_clock::now();
         model_.reset();
-        threads_ = task.at("threads");
         auto const precision =
             task.value("bfloat16", false) ? backend::CpuPrecision::bf16 : backend::CpuPrecision::single;
-        model_.emplace(Model::load<text::WordTokenizer>(
-            task.at("model").get<std::string>(),
-            {.sampler = {.steps = task.at("steps")}, .device = {.threads = threads_, .precision = precision}}));
+        model_.emplace(
+            Model::load<text::WordTokenizer>(task.at("model").get<std::string>(),
+                                             {.sampler = {.steps = task.at("steps")},
+                                              .device = {.threads = task.at("threads"), .precision = precision}}));
         json steps = json::array();
         auto const plan = model_->options().sampler.plan(model_->schedule());
         for (auto const& step : plan.steps)
@@ -224,7 +224,6 @@ private:
 
     std::optional<Model> model_;
     Sentences sources_;
-    int threads_ = 1;
 };
 
 }  // namespace

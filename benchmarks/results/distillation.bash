@@ -3,8 +3,8 @@
 source benchmarks/results/multi30k.bash
 rows=$(dirname "$out")
 distilled=$model
-teacher=$rows/autoregressive/seed-$seed
-written=$rows/distillation/seed-$seed.en
+teacher=$rows/autoregressive/$run
+written=$rows/distillation/$run.en
 mkdir -p "$(dirname "$teacher")" "$(dirname "$written")"
 
 # teach: trains the teacher.

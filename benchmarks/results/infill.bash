@@ -4,7 +4,8 @@
 seed=${seed:-1}                       # `seed=2 ./dev results NAME` is another run
 threads=${threads:-0}
 device=(--threads "$threads" ${bf16:+--bf16})  # `bf16=1 ./dev results NAME` multiplies in bfloat16
-model=$out/seed-$seed
+run=seed-$seed${bf16:+-bf16}
+model=$out/$run
 
 # learn [ARGUMENTS]: trains the row's model; goes on where it was stopped.
 learn() {

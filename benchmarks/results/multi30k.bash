@@ -7,7 +7,8 @@ tested=(--source "$data/multi30k/test2016.de" --reference "$data/multi30k/test20
 seed=${seed:-1}                       # `seed=2 ./dev results NAME` is another run
 threads=${threads:-0}
 device=(--threads "$threads" ${bf16:+--bf16})  # `bf16=1 ./dev results NAME` multiplies in bfloat16
-model=$out/seed-$seed
+run=seed-$seed${bf16:+-bf16}
+model=$out/$run
 budget=(--updates "${row_updates:-4000}" --validate-every 500 --hidden 768 --seed "$seed" "${device[@]}")
 
 # learn PROGRAM [ARGUMENTS]: trains the row's model; goes on where it was stopped.

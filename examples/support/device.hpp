@@ -24,8 +24,7 @@ inline void add_threads(CLI::App& command, DeviceSettings& settings) {
 
 inline void add_device(CLI::App& command, DeviceSettings& settings) {
     add_threads(command, settings);
-    command.add_flag("--bf16", settings.bf16,
-                     "multiply in bfloat16: twice as fast with AVX512-BF16, faster still with AMX");
+    command.add_flag("--bf16", settings.bf16, "products in bfloat16: twice as fast with AVX512-BF16, more with AMX");
 }
 
 }  // namespace support

@@ -4,6 +4,7 @@
 #include <inkling/testing/device_arrays.hpp>
 
 #include <doctest/doctest.h>
+#include <rapidcheck.h>
 
 #include "all_results.hpp"
 
@@ -131,11 +132,15 @@ TEST_CASE_TEMPLATE("Cpu: a product with a packed factor has the bits of the prod
 }
 
 namespace {
-/// The nearest number with 8 significant bits, of two the even one.
-double to_eight_bits(double value) {
-    int exponent = 0;
-    double const fraction = std::frexp(value, &exponent);
-    return std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8);
+/// The nearest numbers with 8 significant bits, of two the even one.
+std::vector<double> to_eight_bits(std::vector<float> const& values) {
+    std::vector<double> rounded;
+    for (float const value : values) {
+        int exponent = 0;
+        double const fraction = std::frexp(static_cast<double>(value), &exponent);
+        rounded.push_back(std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8));
+    }
+    return rounded;
 }
 }  // namespace
 
@@ -145,7 +150,7 @@ TEST_CASE("Cpu: a product in bfloat16 is that of factors of 8 bits, and a row of
     Index const lanes = backend::detail::panel_width<float>;
     for (Index const cols : {lanes, 10 * lanes})
         for (Index const depth : {2, 18, 256, 1024, 2100}) {
-            auto& device = cols == 10 * lanes ? one : several;  // which copies rows that lie 2 KiB apart
+            auto& device = cols == 10 * lanes ? one : several;
             CAPTURE(cols);
             CAPTURE(depth);
             Index const rows = 35;
@@ -165,13 +170,13 @@ TEST_CASE("Cpu: a product in bfloat16 is that of factors of 8 bits, and a row of
                 return result;
             };
             auto const all = multiplied(0, rows);
+            auto const rounded_left = to_eight_bits(left), rounded_matrix = to_eight_bits(matrix);
             for (Index i = 0; i < rows; ++i)
                 for (Index j = 0; j < cols; ++j) {
                     double sum = static_cast<double>(bias[static_cast<std::size_t>(j)]), size = std::abs(sum);
                     for (Index k = 0; k < depth; ++k) {
-                        double const term =
-                            to_eight_bits(static_cast<double>(left[static_cast<std::size_t>(i * depth + k)]))
-                            * to_eight_bits(static_cast<double>(matrix[static_cast<std::size_t>(j * depth + k)]));
+                        double const term = rounded_left[static_cast<std::size_t>(i * depth + k)]
+                            * rounded_matrix[static_cast<std::size_t>(j * depth + k)];
                         sum += term;
                         size += std::abs(term);
                     }
@@ -188,64 +193,78 @@ TEST_CASE("Cpu: a product in bfloat16 is that of factors of 8 bits, and a row of
 
 TEST_CASE("Cpu: in bfloat16 the factors of any product have 8 bits, however they are stored, and no row sees another") {
     using backend::Orientation;
-    backend::Cpu<> several({.threads = 2, .precision = backend::CpuPrecision::bf16});
-    backend::Cpu<> one({.threads = 1, .precision = backend::CpuPrecision::bf16});
-    for (Index const rows : {1, 16, 35, 130})
-        for (Index const cols : {1, 33, 64})
-            for (Index const depth : {1, 31, 64, 129, 2100})
-                for (bool const left_turned : {false, true})
-                    for (bool const right_turned : {false, true}) {
-                        CAPTURE(rows);
-                        CAPTURE(cols);
-                        CAPTURE(depth);
-                        bool const accumulate = (rows + depth) % 2 == 0, biased = (rows + cols) % 2 == 0;
-                        auto const left = testing::random_values<float>(rows * depth, 1);
-                        auto const right = testing::random_values<float>(cols * depth, 2);
-                        auto const bias = testing::random_values<float>(cols, 3);
-                        auto const before = testing::random_values<float>(rows * cols, 4);
-                        auto const multiplied = [&](backend::Cpu<>& device, Index first, Index count) {
-                            std::vector<float> result(before.begin() + first * cols,
-                                                      before.begin() + (first + count) * cols);
-                            MatrixView<float const> const a = left_turned
-                                ? MatrixView<float const>(left.data() + first, depth, count, rows)
-                                : MatrixView<float const>(left.data() + first * depth, count, depth);
-                            MatrixView<float const> const b = right_turned
-                                ? MatrixView<float const>(right.data(), cols, depth)
-                                : MatrixView<float const>(right.data(), depth, cols);
-                            product(device, a, left_turned ? Orientation::transposed : Orientation::plain, b,
-                                    right_turned ? Orientation::transposed : Orientation::plain,
-                                    MatrixView<float>(result.data(), count, cols), accumulate,
-                                    biased ? VectorView<float const>(bias.data(), cols) : VectorView<float const>{});
-                            return result;
-                        };
-                        auto const all = multiplied(one, 0, rows);
-                        CHECK(multiplied(several, 0, rows) == all);
-                        for (Index const count : {1, 20})
-                            if (count < rows) {
-                                auto const last = multiplied(one, rows - count, count);
-                                CHECK(std::equal(last.begin(), last.end(), all.end() - count * cols));
-                            }
-                        double worst = 0.0;
-                        for (Index i = 0; i < rows; ++i)
-                            for (Index j = 0; j < cols; ++j) {
-                                auto const at = static_cast<std::size_t>(i * cols + j);
-                                double const start = (accumulate ? static_cast<double>(before[at]) : 0.0),
-                                             added =
-                                                 biased ? static_cast<double>(bias[static_cast<std::size_t>(j)]) : 0.0;
-                                double sum = start + added, size = std::abs(start) + std::abs(added);
-                                for (Index k = 0; k < depth; ++k) {
-                                    auto const x = static_cast<std::size_t>(left_turned ? k * rows + i : i * depth + k);
-                                    auto const y =
-                                        static_cast<std::size_t>(right_turned ? j * depth + k : k * cols + j);
-                                    double const term = to_eight_bits(static_cast<double>(left[x]))
-                                        * to_eight_bits(static_cast<double>(right[y]));
-                                    sum += term;
-                                    size += std::abs(term);
-                                }
-                                worst = std::max(worst, std::abs(static_cast<double>(all[at]) - sum) / size);
-                            }
-                        CHECK(worst <= 1e-6);
-                    }
+    CHECK(rc::check([] {
+        backend::Cpu<> several({.threads = 2, .precision = backend::CpuPrecision::bf16});
+        backend::Cpu<> one({.threads = 1, .precision = backend::CpuPrecision::bf16});
+        Index const rows = *rc::gen::inRange<Index>(1, 150), cols = *rc::gen::inRange<Index>(1, 100);
+        Index const depth = *rc::gen::oneOf(rc::gen::inRange<Index>(0, 140),
+                                            rc::gen::elementOf(std::vector<Index>{32, 256, 512, 2100, 4200}));
+        bool const left_turned = *rc::gen::arbitrary<bool>(), right_turned = *rc::gen::arbitrary<bool>();
+        bool const accumulate = *rc::gen::arbitrary<bool>(), biased = *rc::gen::arbitrary<bool>();
+        Index const apart = cols + *rc::gen::inRange<Index>(0, 5);
+        auto const left = testing::random_values<float>(rows * depth, 1);
+        auto const right = testing::random_values<float>(cols * depth, 2);
+        auto const bias = testing::random_values<float>(cols, 3);
+        auto const before = testing::random_values<float>(rows * apart, 4);
+        auto const multiplied = [&](backend::Cpu<>& device, Index first, Index count) {
+            std::vector<float> result(before.begin() + first * apart, before.begin() + (first + count) * apart);
+            MatrixView<float const> const a = left_turned
+                ? MatrixView<float const>(left.data() + first, depth, count, rows)
+                : MatrixView<float const>(left.data() + first * depth, count, depth);
+            MatrixView<float const> const b = right_turned ? MatrixView<float const>(right.data(), cols, depth)
+                                                           : MatrixView<float const>(right.data(), depth, cols);
+            product(device, a, left_turned ? Orientation::transposed : Orientation::plain, b,
+                    right_turned ? Orientation::transposed : Orientation::plain,
+                    MatrixView<float>(result.data(), count, cols, apart), accumulate,
+                    biased ? VectorView<float const>(bias.data(), cols) : VectorView<float const>{});
+            return result;
+        };
+        auto const all = multiplied(one, 0, rows);
+        RC_ASSERT(multiplied(several, 0, rows) == all);
+        Index const last = *rc::gen::inRange<Index>(1, rows + 1);
+        auto const some = multiplied(one, rows - last, last);
+        RC_ASSERT(std::equal(some.begin(), some.end(), all.end() - last * apart));
+
+        auto const rounded_left = to_eight_bits(left), rounded_right = to_eight_bits(right);
+        for (Index i = 0; i < rows; ++i)
+            for (Index j = 0; j < apart; ++j) {
+                auto const at = static_cast<std::size_t>(i * apart + j);
+                auto const seen = static_cast<double>(all[at]), start = static_cast<double>(before[at]);
+                if (j >= cols) {  // between two rows of the result
+                    RC_ASSERT(seen == start);
+                    continue;
+                }
+                double const added = biased ? static_cast<double>(bias[static_cast<std::size_t>(j)]) : 0.0;
+                double sum = (accumulate ? start : 0.0) + added;
+                double size = (accumulate ? std::abs(start) : 0.0) + std::abs(added);
+                for (Index k = 0; k < depth; ++k) {
+                    auto const x = static_cast<std::size_t>(left_turned ? k * rows + i : i * depth + k);
+                    auto const y = static_cast<std::size_t>(right_turned ? j * depth + k : k * cols + j);
+                    double const term = rounded_left[x] * rounded_right[y];
+                    sum += term;
+                    size += std::abs(term);
+                }
+                RC_ASSERT(std::abs(seen - sum) <= 1e-6 * size);
+            }
+    }));
+}
+
+TEST_CASE("Cpu: what is not a number stays so in bfloat16, in its row alone") {
+    backend::Cpu<> device({.threads = 1, .precision = backend::CpuPrecision::bf16});
+    Index const rows = 40, cols = 40, depth = 64;
+    auto left = testing::random_values<float>(rows * depth, 1);
+    auto const right = testing::random_values<float>(cols * depth, 2);
+    left[7 * depth + 5] = std::numeric_limits<float>::quiet_NaN();
+    left[20 * depth + 9] = std::numeric_limits<float>::infinity();
+    std::vector<float> result(static_cast<std::size_t>(rows * cols));
+    product(device, MatrixView<float const>(left.data(), rows, depth), backend::Orientation::plain,
+            MatrixView<float const>(right.data(), cols, depth), backend::Orientation::transposed,
+            MatrixView<float>(result.data(), rows, cols));
+    for (std::size_t i = 0; i < result.size(); ++i) {
+        auto const row = i / static_cast<std::size_t>(cols);
+        CHECK(std::isnan(result[i]) == (row == 7));
+        CHECK(std::isinf(result[i]) == (row == 20));
+    }
 }
 
 TEST_CASE("Cpu: tokens that cannot be leave the most probable one and its probability as they are") {

@@ -46,6 +46,10 @@ void check_same(std::vector<Generated> const& got, std::vector<Generated> const&
 
 // ------------------------------------------------------------------------------------------------------- determinism
 
+TEST_CASE("Generated: as a line of a file, text has a blank for every newline") {
+    CHECK(Generated{.text = "one\ntwo\n"}.line() == "one two ");
+}
+
 TEST_CASE("the same seed gives the same text and log-probabilities on 1, 2 and 3 threads") {
     Pipeline pipeline = tiny::talkative();
     auto const sources = tiny::sentences(20);

@@ -88,6 +88,8 @@ expect 0 "plan written to plan" "$program" fit-plan --model young --source sourc
 [[ $(wc -l <plan) == 50 ]] || say "a plan of $(wc -l <plan) parts, expected 50"
 expect 0 "plan written to rounded" "$program" fit-plan --model young --source source.txt --output rounded --steps 20 --bf16
 cmp -s plan rounded && say "--bf16 changes nothing"
+expect 0 "model written to coarse" "${train[@]}" --model coarse --ema 0.9 --updates 40 --bf16
+cmp -s young coarse && say "train --bf16 changes nothing"
 expect 0 "bleu=" "$program" evaluate --model whole --source valid.source --reference valid.target --bf16
 for other in "--sampler ddim" "--sampler cedi" "--sampler dpm-solver" "--plan adaptive" "--plan plan" "--guidance 3" "--seed 1"; do
     read -ra words <<<"$other"

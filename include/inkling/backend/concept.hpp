@@ -177,7 +177,7 @@ concept PacksFactors =
         product_with_packed(device, in, static_cast<typename B::Scalar const*>(to), out, vector);
     };
 
-/// What a backend may have besides: several devices, of which each thread has one that its memory is had of.
+/// What a backend may have besides: several devices, one of which is current in each thread, and has its memory.
 template <class B>
 concept HasCurrentDevice = requires(B& device) { device.make_current(); };
 

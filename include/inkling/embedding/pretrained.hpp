@@ -28,8 +28,8 @@ struct PretrainedOptions {
 /// Nothing pulls embeddings together that do not move, so no anchor is needed, and what the table knows of words is
 /// there from the first update. D is small, by a bottleneck of a wider table: backend::principal_components. Sampling
 /// adds no noise.
-/// Source: Strudel et al. 2022, "Self-conditioned Embedding Diffusion for Text Generation", arXiv:2211.04236, section
-/// 3.
+/// Source: Strudel et al. 2022, "Self-conditioned Embedding Diffusion for Text Generation", arXiv:2211.04236,
+/// section 3.
 class Pretrained {
 public:
     using Options = PretrainedOptions;

@@ -57,6 +57,7 @@ template <class Pipeline, class Generate>
     add(teacher.configuration().dump());
     add(teacher.tokenizer().serialise());
     add(to_json(generate).dump());
+    if constexpr (Described<typename Pipeline::Device::Options>) add(to_json(teacher.options().device).dump());
     typename Pipeline::Device device(teacher.options().device);
     std::vector<Scalar> weights(static_cast<std::size_t>(teacher.weights().size));
     download(device, teacher.weights().data, std::span<Scalar>(weights));

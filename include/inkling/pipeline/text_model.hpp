@@ -68,9 +68,9 @@ public:
         return pipeline::embeddings(*worker, space_, weights_.data());
     }
 
-    /// Sets what it runs on from now on (how many threads, say), while nothing generates; the text does not depend on
-    /// it. Where a backend has several devices, the weights move: views of them are void then, and trainers and
-    /// classifiers of the pipeline are to be made anew.
+    /// Sets what it runs on from now on, while nothing generates: threads, on which the text does not depend, or a
+    /// precision of products, on which it does. Trainers and classifiers of the pipeline are to be made anew. Where a
+    /// backend has several devices, the weights move: views of them are void then.
     /// @throws Error when an option is out of range, or there is no memory for the weights; nothing is changed then
     void set_device(typename Device::Options device) {
         if constexpr (backend::HasCurrentDevice<Device>) {

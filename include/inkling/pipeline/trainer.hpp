@@ -542,8 +542,10 @@ private:
                             {"epsilon", options_.adamw.epsilon},
                             {"weight_decay", options_.adamw.weight_decay}};
         training_->add_options(json);
-        if constexpr (pipeline::Described<typename Device::Options>)
-            json["device"] = pipeline::to_json(pipeline_->options().device);
+        if constexpr (pipeline::Described<typename Device::Options>) {
+            auto const device = pipeline::to_json(device_.options());
+            if (device != pipeline::to_json(typename Device::Options{})) json["device"] = device;
+        }
         if constexpr (pipeline::Described<Objective_>) json["objective"] = pipeline::to_json(options_.objective);
         if (auto const frozen = hash_of_frozen()) json["frozen"] = *frozen;
         if (held_out != nullptr)  // else scores of the run would not be of one kind

@@ -2,6 +2,7 @@
 
 #include <inkling/backend/concept.hpp>
 #include <inkling/backend/host_buffer.hpp>
+#include <inkling/io/named_tensors.hpp>
 #include <inkling/nn/packed_weights.hpp>
 #include <inkling/nn/parameters.hpp>
 #include <inkling/nn/workspace.hpp>
@@ -36,7 +37,9 @@ template <Backend B>
     return memory;
 }
 
-/// Starting weights: a pure function of the seed. @throws Error when `options` are out of range, or there is no memory
+/// Starting weights: a pure function of the seed.
+/// @throws Error when `options` are out of range, there is no memory, or naming a weight that does not start as a
+///   finite number
 template <Backend B>
 [[nodiscard]] typename B::template Buffer<typename B::Scalar> fresh_weights(typename B::Options const& options,
                                                                             nn::ParameterLayout const& layout,
@@ -44,6 +47,10 @@ template <Backend B>
     backend::HostBuffer<typename B::Scalar> start(layout.size());
     std::span<typename B::Scalar> const values(start.data(), static_cast<std::size_t>(start.size()));
     layout.template initialize<typename B::Scalar>(seed, values);
+    for (auto const& entry : layout.entries())
+        io::require_finite(values.subspan(static_cast<std::size_t>(entry.parameter.offset),
+                                          static_cast<std::size_t>(entry.parameter.size())),
+                           entry.name, "inkling::pipeline: starting weights: ");
     return stored<B>(options, values);
 }
 

@@ -25,8 +25,8 @@ struct GapOptions {
     Index rows = 8;            ///< of a gap that does not say how many, at least 1
 };
 
-/// Reads a line with marked gaps: "The ___ fell on the ___(3)." has one of as many rows as the options say and one of
-/// 3.
+/// Reads a line with marked gaps: "The ___ fell on the ___(3)." has one of as many rows as the options say and one
+/// of 3.
 /// @throws Error when a number of rows is none, or an option is out of its range
 [[nodiscard]] inline GappedLine parse_gaps(std::string_view line, GapOptions const& options = {}) {
     constexpr char const* where = "inkling::text::parse_gaps: ";

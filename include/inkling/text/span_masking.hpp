@@ -19,8 +19,8 @@ namespace inkling::text {
 /// written: that is how unconditional text is learnt. Before that pad tokens come into the line, anywhere, so that a
 /// model learns to leave room unused: each row is a pad with the same probability. `hidden` is ours: where the
 /// condition of guidance is dropped its rows hold zeros, and this share of the conditions teaches what these mean.
-/// Source: Strudel et al. 2022, "Self-conditioned Embedding Diffusion for Text Generation", arXiv:2211.04236, section
-/// 3.
+/// Source: Strudel et al. 2022, "Self-conditioned Embedding Diffusion for Text Generation", arXiv:2211.04236,
+/// section 3.
 struct SpanMasking {
     Index most_spans = 5;  ///< M, 1 to 2^20
     double pads = 0.1;     ///< [0, 1), share of the rows that are pads

@@ -16,8 +16,8 @@
 
 namespace inkling::backend {
 
-/// How products multiply floats, in generating and in training. Sums are single precision, and so are attention,
-/// read-outs and whatever is kept: weights, activations, slopes.
+/// How products multiply floats, in generating and in training. Sums are single precision, and so are attention, what a
+/// read-out says of tokens, and whatever is kept: weights, activations, slopes.
 enum class CpuPrecision {
     single,  ///< 24 bits of a factor count
     bf16,  ///< 8 bits: packed weights take half the memory, products half the time with AVX512-BF16, far less with AMX

@@ -158,8 +158,9 @@ void readout_divergence(Cpu<Real>& device, In<Real> x, In<Real> y, In<Real> tabl
         Index const rows = std::min(block, x.rows - first);
         MatrixView<Real> const of_x(memory, rows, vocabulary), of_y(of_x.row(rows), rows, vocabulary);
         MatrixView<Real> const chances(of_y.row(rows), rows, vocabulary);
-        detail::read_logits(device, x.row_range(first, rows), table, bias, of_x);
-        detail::read_logits(device, y.row_range(first, rows), table, bias, of_y);
+        for (auto const& [z, logits] : {std::pair(x, of_x), std::pair(y, of_y)})  // in full precision
+            detail::multiply(device, detail::strided<Real>(z.row_range(first, rows), Orientation::plain),
+                             detail::strided<Real>(table, Orientation::transposed), z.cols, logits, false, bias.data);
         detail::for_each_row(device, rows, vocabulary, [&](Index row) {
             Real *const a = of_x.row(row), *const b = of_y.row(row), *const p = chances.row(row);
             Real const top_a = detail::max_of(vocabulary, a), top_b = detail::max_of(vocabulary, b);

@@ -3,9 +3,10 @@
 #include <inkling/core/index.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
-#if defined(__AMX_BF16__) && defined(__linux__)
+#if defined(__AMX_BF16__) && defined(__x86_64__) && defined(__linux__)
 #define INKLING_HAS_AMX 1
 #include <immintrin.h>
 #include <sys/syscall.h>
@@ -42,7 +43,7 @@ struct alignas(64) Shapes {
 class Unit {
 public:
     /// @param rows  1 to 32
-    explicit Unit(Index rows) {
+    explicit Unit(Index rows) : two_(rows > tile) {
         Shapes shapes;
         for (int number = 0; number < 8; ++number) shapes.row_bytes[number] = 64;
         for (int const number : {0, 1, 4}) shapes.rows[number] = static_cast<std::uint8_t>(std::min(rows, tile));
@@ -57,11 +58,10 @@ public:
     ~Unit() { _tile_release(); }
 
     /// result [rows, 32] = start [rows, 32] + left [rows, depth] panel [depth, 32], of pairs.
-    /// @param two    whether the unit was made for more rows than a tile has
     /// @param depth  a multiple of 16
     /// @param start  null: 0
-    static void multiply(bool two, float const* left, Index left_stride, float const* panel, Index depth,
-                         float const* start, Index start_stride, float* result, Index stride) {
+    void multiply(float const* left, Index left_stride, float const* panel, Index depth, float const* start,
+                  Index start_stride, float* result, Index stride) const {
         auto const bytes = [](Index words) { return words * Index{sizeof(float)}; };
         for (float const* const memory : {left, panel, start, static_cast<float const*>(result)}) touch(memory);
         if (start == nullptr) {
@@ -72,12 +72,12 @@ public:
         } else {
             _tile_loadd(0, start, bytes(start_stride));
             _tile_loadd(1, start + tile, bytes(start_stride));
-            if (two) {
+            if (two_) {
                 _tile_loadd(2, start + tile * start_stride, bytes(start_stride));
                 _tile_loadd(3, start + tile * start_stride + tile, bytes(start_stride));
             }
         }
-        if (two) {
+        if (two_) {
             for (Index k = 0; k < depth; k += tile) {
                 _tile_loadd(4, left + k, bytes(left_stride));
                 _tile_loadd(6, panel + k * 2 * tile, bytes(2 * tile));
@@ -107,6 +107,8 @@ public:
 private:
     /// Tells the compiler, which does not see what the unit's instructions read and write, that memory is used here.
     static void touch(void const* memory) { asm volatile("" : : "r"(memory) : "memory"); }
+
+    bool two_;  // tiles of rows, not one
 };
 
 /// result [rows, width] (+)= left [rows, depth] panel [depth, 32] + bias, which may be null, of pairs.
@@ -114,7 +116,7 @@ private:
 inline void multiply_panel(float const* left, Index left_stride, Index rows, float const* panel, Index depth,
                            Index width, float const* bias, bool accumulate, float* result, Index stride) {
     constexpr Index most_rows = 2 * tile, columns = 2 * tile;
-    alignas(64) float edge[static_cast<std::size_t>(most_rows * columns)];
+    alignas(64) float edge[static_cast<std::size_t>(most_rows * columns)] = {};
     alignas(64) float added[static_cast<std::size_t>(columns)] = {};
     if (bias != nullptr) std::copy_n(bias, width, added);
     auto const multiply = [&](Index begin, Index end, Index count) {
@@ -126,8 +128,8 @@ inline void multiply_panel(float const* left, Index left_stride, Index rows, flo
             if (accumulate && width < columns)
                 for (Index i = 0; i < count; ++i) std::copy_n(to + i * stride, width, edge + i * columns);
             float const* const start = accumulate ? out : bias != nullptr ? added : nullptr;
-            Unit::multiply(count > tile, left + row * left_stride, left_stride, panel, depth, start,
-                           accumulate ? out_stride : 0, out, out_stride);
+            unit.multiply(left + row * left_stride, left_stride, panel, depth, start, accumulate ? out_stride : 0, out,
+                          out_stride);
             if (accumulate && bias != nullptr)
                 for (Index i = 0; i < count; ++i)
                     for (Index j = 0; j < width; ++j) out[i * out_stride + j] += added[j];

@@ -3,11 +3,13 @@
 #include <inkling/backend/cpu/detail/amx.hpp>
 #include <inkling/backend/cpu/detail/map.hpp>
 #include <inkling/backend/cpu/detail/panels.hpp>
+#include <inkling/backend/cpu/device.hpp>
 #include <inkling/backend/view.hpp>
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -57,6 +59,7 @@ inline void round_to_pairs(Cpu<float>& device, MatrixView<float const> matrix, f
 /// Adds the products of both terms of pairs to sums, the odd ones first.
 struct BfloatPairs {
     static constexpr int most_rows = tile_rows * 4 / 7;  ///< of a tile: broadcast pairs take registers as well
+    static constexpr Index row_block = 128;              ///< see OneTerm; whole blocks of AMX
 
     template <class Vector>
     [[gnu::always_inline]] static Vector added(Vector sums, float left, Vector right) {
@@ -151,11 +154,12 @@ inline void pair_square(Strided<float> from, Index rows, Index terms, float* to,
     if (!same) transpose_square(square, lanes, to, along ? to_col : to_row);
 }
 
-/// result[rows, width] for one packed panel of pairs: by AMX where the unit is and what is multiplied fills its tiles.
+/// result[rows, width] for one packed panel of pairs, whose rows lie one behind the other: by AMX where the unit is and
+/// the depth fills its tiles.
 inline void multiply_panel(Tiles<float, BfloatPairs> const& left, float const* panel, Index depth, Index width,
                            float const* bias, bool accumulate, float* result, Index stride) {
 #ifdef INKLING_HAS_AMX
-    if (amx::is_here() && left.left.col == 1 && depth % amx::tile == 0 && panel_width<float> == 2 * amx::tile)
+    if (amx::is_here() && depth % amx::tile == 0 && panel_width<float> == 2 * amx::tile)
         return amx::multiply_panel(left.left.data, left.left.row, left.rows, panel, depth, width, bias, accumulate,
                                    result, stride);
 #endif

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 /// \file
@@ -39,6 +40,10 @@ inline constexpr Index panel_width = 2 * VectorOf<Real>::lanes;
 /// Terms summed before a partial result is added to memory: bounds what must stay in cache.
 inline constexpr Index depth_block = 1024;
 
+/// How far ahead of its terms a panel is asked of memory, where weights of large models come from; also beyond its end,
+/// as the next panel lies there. Found by timing: few rows at weights that no cache holds take half the time.
+inline constexpr Index terms_ahead = 32;
+
 /// Terms that are summed on their own before they join the sum so far; 0: all at once. Without a fused multiply-add
 /// each term is rounded twice, and sums in one go lose a digit that a few layers make two.
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -49,7 +54,8 @@ inline constexpr Index sum_block = 16;
 
 /// How a term of each factor adds to sums: a number of the left one, as many of the right one as a vector holds.
 struct OneTerm {
-    static constexpr int most_rows = tile_rows;  ///< of a tile, such that its sums stay in registers
+    static constexpr int most_rows = tile_rows;               ///< of a tile, such that its sums stay in registers
+    static constexpr Index row_block = 8 * Index{tile_rows};  ///< rows that a panel is multiplied with at once
 
     template <class Vector, class Real>
     [[gnu::always_inline]] static Vector added(Vector sums, Real left, Vector right) {
@@ -138,6 +144,8 @@ void multiply_tile(Strided<Real, Terms> left, Real const* panel, Index depth, Re
         [[maybe_unused]] Vector high_total[Rows] = {};
         for (Index k = 0; k < depth; ++k) {
             Real const* terms = panel + k * panel_width<Real>;
+            for (Index i = 0; i < panel_width<Real>; i += 64 / Index{sizeof(Real)})
+                __builtin_prefetch(terms + terms_ahead * panel_width<Real> + i);
             Vector const right_low = *reinterpret_cast<Vector const*>(terms);
             Real const* column = left.data + k * left.col;
             if constexpr (Vectors == 2) {
@@ -283,7 +291,7 @@ template <class Real, class Terms, class Panels>
 [[gnu::always_inline]] inline void multiply_panels(Cpu<Real>& device, Strided<Real, Terms> left, Index k, Index terms,
                                                    Panels const& panel_at, MatrixView<Real> result, bool accumulate,
                                                    Real const* bias) {
-    constexpr Index width = panel_width<Real>, row_block = 8 * tile_rows;
+    constexpr Index width = panel_width<Real>, row_block = Terms::row_block;
     Index const rows = result.rows, cols = result.cols;
     Index const panels = (cols + width - 1) / width;
     Index const row_blocks = (rows + row_block - 1) / row_block;
@@ -291,25 +299,28 @@ template <class Real, class Terms, class Panels>
     // Each task is one block of rows and a run of panels; threads share few rows out by panels.
     Index const runs = small || device.threads() == 1 ? 1 : std::clamp<Index>(8 / row_blocks, 1, panels);
     Index const run = (panels + runs - 1) / runs;
-    bool const aliased = left.col == 1 && worth_copying(left.row * Index{sizeof(Real)}, run);
+    constexpr bool may_be_aliased = std::is_same_v<Terms, OneTerm>;  // pairs were laid out for this product
+    bool const aliased = may_be_aliased && left.col == 1 && worth_copying(left.row * Index{sizeof(Real)}, run);
     using Part = Tiles<Real, Terms>;
     if (aliased)
         device.reserve_scratch((row_block + Part::most_rows - 1) / Part::most_rows * Part::packed_rows * terms);
-    device.parallel(row_blocks * runs, small ? row_blocks * runs : 1, [&](Index begin, Index end, int thread) {
-        for (Index task = begin; task < end; ++task) {
-            Index const i = (task / runs) * row_block;
-            Index const count = std::min(row_block, rows - i);
-            Index const last = std::min(panels, (task % runs + 1) * run);
-            Part part{{left.data + i * left.row + k * left.col, left.row, left.col}, count};
-            if (aliased) part = pack_rows(part, terms, device.scratch(thread));
-            for (Index panel = (task % runs) * run; panel < last; ++panel) {
-                Index const j = panel * width;
-                multiply_panel(part, panel_at(panel), terms, std::min(width, cols - j),
-                               bias == nullptr || k > 0 ? nullptr : bias + j, accumulate || k > 0, result.row(i) + j,
-                               result.stride);
-            }
-        }
-    });
+    device.parallel(row_blocks * runs, small ? row_blocks * runs : 1,
+                    [&](Index begin, Index end, [[maybe_unused]] int thread) {
+                        for (Index task = begin; task < end; ++task) {
+                            Index const i = (task / runs) * row_block;
+                            Index const count = std::min(row_block, rows - i);
+                            Index const last = std::min(panels, (task % runs + 1) * run);
+                            Part part{{left.data + i * left.row + k * left.col, left.row, left.col}, count};
+                            if constexpr (may_be_aliased)
+                                if (aliased) part = pack_rows(part, terms, device.scratch(thread));
+                            for (Index panel = (task % runs) * run; panel < last; ++panel) {
+                                Index const j = panel * width;
+                                multiply_panel(part, panel_at(panel), terms, std::min(width, cols - j),
+                                               bias == nullptr || k > 0 ? nullptr : bias + j, accumulate || k > 0,
+                                               result.row(i) + j, result.stride);
+                            }
+                        }
+                    });
 }
 
 }  // namespace inkling::backend::detail
