@@ -3,7 +3,6 @@
 #include <inkling/backend/concept.hpp>
 #include <inkling/core/error.hpp>
 #include <inkling/io/model_file.hpp>
-#include <inkling/io/named_tensors.hpp>
 #include <inkling/nn/parameters.hpp>
 #include <inkling/nn/pass.hpp>
 #include <inkling/pipeline/embeddings.hpp>
@@ -53,10 +52,7 @@ public:
     void set_weights(std::span<Scalar const> values) {
         require(static_cast<Index>(values.size()) == layout_.size(),
                 "inkling::pipeline::TextModel::set_weights: ", values.size(), " weights, expected ", layout_.size());
-        for (auto const& entry : layout_.entries())
-            io::require_finite(values.subspan(static_cast<std::size_t>(entry.parameter.offset),
-                                              static_cast<std::size_t>(entry.parameter.size())),
-                               entry.name, "inkling::pipeline::TextModel::set_weights: ");
+        require_finite(layout_, values, "inkling::pipeline::TextModel::set_weights: ");
         Device device(options_.device);
         store(device, values, weights_.data());
         workers_ = {};  // which may have others laid out

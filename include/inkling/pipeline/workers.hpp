@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,15 @@ template <Backend B>
     return memory;
 }
 
+/// @throws Error naming a weight that is not finite
+template <class Real>
+void require_finite(nn::ParameterLayout const& layout, std::span<Real const> values, std::string_view where) {
+    for (auto const& entry : layout.entries())
+        io::require_finite(values.subspan(static_cast<std::size_t>(entry.parameter.offset),
+                                          static_cast<std::size_t>(entry.parameter.size())),
+                           entry.name, where);
+}
+
 /// Starting weights: a pure function of the seed.
 /// @throws Error when `options` are out of range, there is no memory, or naming a weight that does not start as a
 ///   finite number
@@ -47,10 +57,7 @@ template <Backend B>
     backend::HostBuffer<typename B::Scalar> start(layout.size());
     std::span<typename B::Scalar> const values(start.data(), static_cast<std::size_t>(start.size()));
     layout.template initialize<typename B::Scalar>(seed, values);
-    for (auto const& entry : layout.entries())
-        io::require_finite(values.subspan(static_cast<std::size_t>(entry.parameter.offset),
-                                          static_cast<std::size_t>(entry.parameter.size())),
-                           entry.name, "inkling::pipeline: starting weights: ");
+    require_finite(layout, std::span<typename B::Scalar const>(values), "inkling::pipeline: starting weights: ");
     return stored<B>(options, values);
 }
 
