@@ -9,6 +9,7 @@
 // Data are lines of a label, a tab and text; or text, with a label a line in a second file (--labels). Files may be
 // compressed with gzip. Training compares five kinds of classifier and writes the one that is right most often.
 
+#include "support/device.hpp"
 #include "support/program.hpp"
 #include "support/terminal.hpp"
 
