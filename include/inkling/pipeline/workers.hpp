@@ -1,7 +1,6 @@
 #pragma once
 
 #include <inkling/backend/concept.hpp>
-#include <inkling/backend/host_buffer.hpp>
 #include <inkling/io/named_tensors.hpp>
 #include <inkling/nn/packed_weights.hpp>
 #include <inkling/nn/parameters.hpp>
@@ -54,11 +53,13 @@ template <Backend B>
 [[nodiscard]] typename B::template Buffer<typename B::Scalar> fresh_weights(typename B::Options const& options,
                                                                             nn::ParameterLayout const& layout,
                                                                             std::uint64_t seed) {
-    backend::HostBuffer<typename B::Scalar> start(layout.size());
-    std::span<typename B::Scalar> const values(start.data(), static_cast<std::size_t>(start.size()));
-    layout.template initialize<typename B::Scalar>(seed, values);
-    require_finite(layout, std::span<typename B::Scalar const>(values), "inkling::pipeline: starting weights: ");
-    return stored<B>(options, values);
+    B device(options);  // which the calling thread's memory is of from now on
+    typename B::template Buffer<typename B::Scalar> memory(layout.size());
+    std::vector<typename B::Scalar> start(static_cast<std::size_t>(layout.size()));
+    layout.template initialize<typename B::Scalar>(seed, start);
+    require_finite<typename B::Scalar>(layout, start, "inkling::pipeline: starting weights: ");
+    store(device, start, memory.data());
+    return memory;
 }
 
 /// What one caller needs to run a model: a device, its memory, and host buffers, all reused from batch to batch.
