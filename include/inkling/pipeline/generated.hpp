@@ -10,8 +10,8 @@ namespace inkling {
 
 /// One generated sentence.
 struct Generated {
-    std::string text;
-    std::vector<Token> tokens;        ///< as read out, special tokens included
+    std::string text{};
+    std::vector<Token> tokens{};      ///< as read out, special tokens included
     double mean_log_probability = 0;  ///< of the read-out, natural logarithm, mean over tokens
     bool finished = false;            ///< false when the run was stopped before this sentence was done
 
