@@ -7,8 +7,8 @@ model=$(dirname "$out")/difformer/seed-$seed
 mkdir -p "$(dirname "$model")"
 learn "$seq2seq" --recipe difformer
 for steps in 2 3 5 10 20 50; do
-    for sampler in "ddpm --plan even" "ddpm --plan adaptive" "ddpm --plan quadratic" "ddim --plan even" "dpm-solver --plan even" \
-        "dpm-solver --plan adaptive"; do
+    for sampler in "ddpm --plan even" "ddpm --plan adaptive" "ddpm --plan quadratic" "ddim --plan even" \
+        "dpm-solver --plan even" "dpm-solver --plan adaptive"; do
         printf 'steps=%s sampler=%s: ' "$steps" "$sampler"
         # shellcheck disable=SC2086
         score "$seq2seq" --steps "$steps" --sampler $sampler | grep '^bleu='
