@@ -2,17 +2,19 @@
 # Lines classified by what a frozen denoiser knows of them, against a linear probe and bags of words.
 # figure: TREC fusion=0.822 probe=0.646 words=0.808 bag=0.600, of a denoiser with 364 updates; not yet at these budgets
 # data: cls-trec/{train,test}.tsv cls-subj/{train,test}.tsv cls-sst2/{train,val,test}.tsv cls-agnews/train.tsv qqp/train.src
-programs=$(dirname "$seq2seq")
+seed=${seed:-1}
+run=seed-$seed${bf16:+-bf16}
+device=(--threads "${threads:-0}" ${bf16:+--bf16})
 {
     for set in trec subj sst2 agnews; do cut -f2- "$data/cls-$set/train.tsv"; done
     tr '[:upper:]' '[:lower:]' <"$data/qqp/train.src"
 } >"$out/lines.txt"
-"$programs/infill" train --lines "$out/lines.txt" --model "$out/lines.inkling" --minutes 60 --latent 64 --width 192 \
-    --layers 6 --seed "${seed:-1}" --longest 96 --spans 3 --hidden 0.2 --warm-up 500 --threads 1
+"$infill" train --lines "$out/lines.txt" --model "$out/$run" --minutes 60 --latent 64 --width 192 --layers 6 --seed "$seed" \
+    --longest 96 --spans 3 --hidden 0.2 --warm-up 500 "${device[@]}"
 for set in trec subj sst2; do
     valid=()
     if [[ -f $data/cls-$set/val.tsv ]]; then valid=(--valid "$data/cls-$set/val.tsv"); fi
     echo "data=$set"
-    "$programs/probe" train --denoiser "$out/lines.inkling" --data "$data/cls-$set/train.tsv" "${valid[@]}" \
-        --test "$data/cls-$set/test.tsv" --model "$out/$set.probe" --restart --seed "${seed:-1}" --threads 1
+    "$probe" train --denoiser "$out/$run" --data "$data/cls-$set/train.tsv" "${valid[@]}" \
+        --test "$data/cls-$set/test.tsv" --model "$out/$run-$set" --restart --seed "$seed" "${device[@]}"
 done

@@ -267,6 +267,48 @@ TEST_CASE("Cpu: what is not a number stays so in bfloat16, in its row alone") {
     }
 }
 
+TEST_CASE(
+    "Cpu: in bfloat16 a read-out says of tokens what it says in single precision, and its gradients are rounded") {
+    Index const rows = 20, vocabulary = 90, latent = 48;
+    auto const x = testing::random_values<float>(rows * latent, 1), y = testing::random_values<float>(rows * latent, 2);
+    auto const table = testing::random_values<float>(vocabulary * latent, 3);
+    auto const bias = testing::random_values<float>(vocabulary, 4);
+    std::vector<Token> targets(static_cast<std::size_t>(rows));
+    for (std::size_t i = 0; i < targets.size(); ++i) targets[i] = static_cast<Token>(7 * i % 90);
+
+    struct Said {
+        std::vector<double> sums;
+        std::vector<float> of_tokens, slopes;
+        std::vector<Token> tokens;
+    };
+    auto const said = [&](backend::CpuPrecision precision) {
+        backend::Cpu<> device({.threads = 1, .precision = precision});
+        MatrixView<float const> const a(x.data(), rows, latent), b(y.data(), rows, latent);
+        MatrixView<float const> const words(table.data(), vocabulary, latent);
+        VectorView<float const> const added(bias.data(), vocabulary);
+        Said all{std::vector<double>(3), std::vector<float>(2 * targets.size()), std::vector<float>(2 * x.size()),
+                 std::vector<Token>(targets.size())};
+        MatrixView<float> const of_loss(all.slopes.data(), rows, latent),
+            of_divergence(of_loss.row(rows), rows, latent);
+        readout_cross_entropy(device, a, words, added, {targets.data(), rows}, 0.1, 1.0, all.sums.data(), of_loss);
+        readout_divergence(device, a, b, words, added, 1.0, all.sums.data() + 2, of_divergence);
+        readout_argmax(device, a, words, added, {all.tokens.data(), rows}, {all.of_tokens.data(), rows});
+        readout_log_probabilities(device, a, words, added, {targets.data(), rows}, {all.of_tokens.data() + rows, rows});
+        return all;
+    };
+    auto const whole = said(backend::CpuPrecision::single), rounded = said(backend::CpuPrecision::bf16);
+    CHECK(rounded.sums == whole.sums);
+    CHECK(rounded.tokens == whole.tokens);
+    CHECK(rounded.of_tokens == whole.of_tokens);
+    CHECK(rounded.slopes != whole.slopes);
+    float largest = 0.0F, error = 0.0F;
+    for (std::size_t i = 0; i < whole.slopes.size(); ++i) {
+        largest = std::max(largest, std::abs(whole.slopes[i]));
+        error = std::max(error, std::abs(rounded.slopes[i] - whole.slopes[i]));
+    }
+    CHECK(error < 0.01F * largest);
+}
+
 TEST_CASE("Cpu: tokens that cannot be leave the most probable one and its probability as they are") {
     backend::Cpu<> device({.threads = 1});
     Index const vocabulary = 10'000;

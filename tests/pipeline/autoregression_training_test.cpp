@@ -217,6 +217,10 @@ TEST_CASE("a distillation that was stopped goes on where it was, and ends in the
     other.generate.search.width = 3;
     text::MemoryLines same{sources};
     CHECK_SAYS(distill(teacher, same, folder / "out", other), "by another model or with other settings");
+    Autoregression coarse = tiny::talkative_autoregression();
+    coarse.set_device({.threads = 1, .precision = backend::CpuPrecision::bf16});
+    text::MemoryLines rounded{sources};
+    CHECK_SAYS(distill(coarse, rounded, folder / "out", options), "by another model or with other settings");
     auto changed = sources;
     changed[3] = "other words";
     text::MemoryLines others{changed};

@@ -45,6 +45,11 @@ printf 'the red boat is here\n\nthe white stone is there\n' >some
 "$program" generate --model whole --threads 1 --tokens-per-batch 1 <some >twice
 cmp once twice || say "threads and batches change what is generated"
 
+expect 0 "bleu=100.00" "$program" evaluate --model whole --source source.txt --reference target.txt --bf16
+expect 0 "model written to coarse" "${train[@]}" --model coarse --updates 20 --bf16
+expect 0 "model written to fine" "${train[@]}" --model fine --updates 20
+cmp -s coarse fine && say "train --bf16 changes nothing"
+
 # Scores: a pair that it has learnt is likelier than the same target of another source.
 "$program" score --model whole --source valid.source --target valid.target >right 2>/dev/null || say "score failed"
 tac valid.target >turned

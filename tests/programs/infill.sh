@@ -44,8 +44,16 @@ cmp once twice || say "threads or batches change the text"
 sed 's/___/<gap>/g' gapped | "$program" fill --model whole --steps 10 --mark '<gap>' >thrice
 cmp once thrice || say "another mark changes the text"
 "$program" fill --model whole --steps 10 --guidance 1 <gapped >unguided || say "fill without guidance failed"
+"$program" fill --model whole --steps 10 --bf16 <gapped >coarse.txt || say "fill --bf16 failed"
+[[ $(wc -l <coarse.txt) == 3 ]] || say "three lines in, out came in bfloat16: $(cat coarse.txt)"
 [[ $("$program" write --model whole --steps 10 --count 3 --rows 5 | wc -l) == 3 ]] || say "write did not write three lines"
 expect 0 "lines=32 words_held_back=1" "$program" evaluate --model whole --steps 10 --lines lines.txt --words 1
+
+# What is begun in bfloat16 is another model, and does not go on in single precision.
+expect 0 "model written to coarse" "${train[@]}" --model coarse --updates 20 --bf16
+expect 0 "model written to fine" "${train[@]}" --model fine --updates 20
+cmp -s coarse fine && say "train --bf16 changes nothing"
+expect 2 "'/device/precision' is \"bf16\" in the checkpoint" "${train[@]}" --model coarse --updates 40
 
 # Vectors from elsewhere: those of the run before, under their name.
 cp whole.vectors-* table.safetensors

@@ -54,6 +54,11 @@ for kind in bag words probe fusion feedback; do
     expect 0 "accuracy=" "$program" evaluate --denoiser denoiser --model only --data order.tsv
 done
 
+expect 0 "'fusion' is right most often" "${train[@]}" --data order.tsv --kinds fusion --epochs 1 --model fine
+expect 0 "'fusion' is right most often" "${train[@]}" --data order.tsv --kinds fusion --epochs 1 --model coarse --bf16
+cmp -s fine coarse && say "train --bf16 changes nothing"
+expect 0 "lines=64 accuracy=1.000000" "$program" evaluate --denoiser denoiser --model order --data order.tsv --bf16
+
 # A training that is ended writes nothing and leaves nothing behind.
 "${train[@]}" --data order.tsv --epochs 100000 --model ended >ended.log 2>&1 &
 for ((i = 0; i < 600; ++i)); do
