@@ -231,23 +231,30 @@ void multiply_panel(Tiles<Real, Terms> const& left, Real const* panel, Index dep
     }
 }
 
-/// Copies rows whose terms lie one behind the other, each tile term after term: Tiles<Real>::packed_rows * depth
-/// elements a tile.
-///
-/// worth_copying tells when that pays.
+/// Copies rows, each tile term after term: Tiles<Real>::packed_rows * depth elements a tile. Either the terms of a row
+/// lie one behind the other, or those of all rows do; worth_copying tells when it pays.
 template <class Real, class Terms>
 [[nodiscard]] Tiles<Real, Terms> pack_rows(Tiles<Real, Terms> const& rows, Index depth, Real* packed) {
+    using Vector = typename VectorOf<Real>::Type;
     constexpr Index lanes = VectorOf<Real>::lanes, apart = Tiles<Real, Terms>::packed_rows;
-    Index const whole = depth / lanes * lanes;
+    bool const turned = rows.left.col != 1;
+    Index const whole = turned ? 0 : depth / lanes * lanes;
     for (Index tile = 0; tile < rows.count(); ++tile) {
-        Index const count = rows.first(tile + 1) - rows.first(tile);
+        Index const first = rows.first(tile), count = rows.first(tile + 1) - first;
         auto const from = rows[tile];
         Real* const to = packed + tile * apart * depth;
-        for (Index i = 0; i < count; i += lanes)
+        for (Index i = 0; i < count; i += lanes) {
             for (Index k = 0; k < whole; k += lanes)
                 transpose_square(from.data + i * from.row + k, from.row, to + k * apart + i, apart, count - i);
-        for (Index k = whole; k < depth; ++k)
-            for (Index i = 0; i < count; ++i) to[k * apart + i] = from.data[i * from.row + k];
+            bool const vectors = turned && first + i + lanes <= rows.rows;
+            for (Index k = whole; k < depth; ++k) {
+                Real const* const term = from.data + i * from.row + k * from.col;
+                if (vectors)
+                    *reinterpret_cast<Vector*>(to + k * apart + i) = *reinterpret_cast<Vector const*>(term);
+                else
+                    for (Index j = 0; j < std::min(lanes, count - i); ++j) to[k * apart + i + j] = term[j * from.row];
+            }
+        }
     }
     return {{packed, 1, apart}, rows.rows, true, depth};
 }
@@ -275,9 +282,13 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
     }
 }
 
-/// Whether rows that lie so many bytes apart are to be copied for a run of panels: those of a multiple of 2 KiB share a
-/// few sets of the first cache, those of 4 KiB fewer, and the copy pays when enough panels read it. Found by timing.
-[[nodiscard]] inline bool worth_copying(Index bytes_apart, Index panels) {
+/// Whether rows are to be copied for a run of panels. Where terms of a row lie one behind the other, rows of a multiple
+/// of 2 KiB share a few sets of the first cache, those of 4 KiB fewer; where they do not, each term is on a page of its
+/// own. The copy pays when enough panels read it. Found by timing.
+template <class Real>
+[[nodiscard]] bool worth_copying(Strided<Real> left, Index panels) {
+    if (left.col != 1) return left.row == 1 && panels >= 4;
+    Index const bytes_apart = left.row * Index{sizeof(Real)};
     return bytes_apart % 4096 == 0 ? panels >= 8 : bytes_apart % 2048 == 0 && panels > 8;
 }
 
@@ -299,11 +310,11 @@ template <class Real, class Terms, class Panels>
     // Each task is one block of rows and a run of panels; threads share few rows out by panels.
     Index const runs = small || device.threads() == 1 ? 1 : std::clamp<Index>(8 / row_blocks, 1, panels);
     Index const run = (panels + runs - 1) / runs;
-    constexpr bool may_be_aliased = std::is_same_v<Terms, OneTerm>;  // pairs were laid out for this product
-    bool const aliased = may_be_aliased && left.col == 1 && worth_copying(left.row * Index{sizeof(Real)}, run);
+    constexpr bool may_be_copied = std::is_same_v<Terms, OneTerm>;  // pairs were laid out for this product
+    bool copied = false;
+    if constexpr (may_be_copied) copied = worth_copying(left, run);
     using Part = Tiles<Real, Terms>;
-    if (aliased)
-        device.reserve_scratch((row_block + Part::most_rows - 1) / Part::most_rows * Part::packed_rows * terms);
+    if (copied) device.reserve_scratch((row_block + Part::most_rows - 1) / Part::most_rows * Part::packed_rows * terms);
     device.parallel(row_blocks * runs, small ? row_blocks * runs : 1,
                     [&](Index begin, Index end, [[maybe_unused]] int thread) {
                         for (Index task = begin; task < end; ++task) {
@@ -311,8 +322,8 @@ template <class Real, class Terms, class Panels>
                             Index const count = std::min(row_block, rows - i);
                             Index const last = std::min(panels, (task % runs + 1) * run);
                             Part part{{left.data + i * left.row + k * left.col, left.row, left.col}, count};
-                            if constexpr (may_be_aliased)
-                                if (aliased) part = pack_rows(part, terms, device.scratch(thread));
+                            if constexpr (may_be_copied)
+                                if (copied) part = pack_rows(part, terms, device.scratch(thread));
                             for (Index panel = (task % runs) * run; panel < last; ++panel) {
                                 Index const j = panel * width;
                                 multiply_panel(part, panel_at(panel), terms, std::min(width, cols - j),
