@@ -330,6 +330,23 @@ TEST_CASE("Cpu: what is not a number, or beyond all numbers, stays so in bfloat1
     CHECK(backend::detail::round_to_bfloat16(-std::numeric_limits<float>::max()) == 0xFF80U);
 }
 
+#if defined(__SSE2__)
+TEST_CASE("Cpu: numbers too small for all their digits are 0 in verbs, on every thread, and nowhere else") {
+    auto const product_of = [](float a, float b) {
+        float volatile const x = a, y = b;
+        return x * y;
+    };
+    for (int const threads : {1, 2}) {
+        backend::Cpu<> device({.threads = threads});
+        std::vector<float> numbers(100'000, 1e-30F);
+        MatrixView<float> const all(numbers.data(), 1000, 100);
+        scale(device, 1e-10F, all, all);
+        CHECK(std::count(numbers.begin(), numbers.end(), 0.0F) == all.size());
+        CHECK(product_of(1e-30F, 1e-10F) > 0.0F);
+    }
+}
+#endif
+
 namespace {
 /// A backend of one's own that may have another product.
 struct Derived : backend::Cpu<> {

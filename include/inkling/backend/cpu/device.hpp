@@ -1,5 +1,6 @@
 #pragma once
 
+#include <inkling/backend/cpu/detail/subnormals.hpp>
 #include <inkling/backend/host_buffer.hpp>
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
@@ -88,12 +89,17 @@ public:
         Index const blocks = (count + block - 1) / block;
 #ifdef _OPENMP
         if (threads() > 1 && blocks > 1) {
-#pragma omp parallel for schedule(dynamic) num_threads(threads())
-            for (Index index = 0; index < blocks; ++index)
-                body(index * block, std::min(count, (index + 1) * block), omp_get_thread_num());
+#pragma omp parallel num_threads(threads())
+            {
+                detail::SubnormalsAreZero const quick;
+#pragma omp for schedule(dynamic)
+                for (Index index = 0; index < blocks; ++index)
+                    body(index * block, std::min(count, (index + 1) * block), omp_get_thread_num());
+            }
             return;
         }
 #endif
+        detail::SubnormalsAreZero const quick;
         for (Index index = 0; index < blocks; ++index) body(index * block, std::min(count, (index + 1) * block), 0);
     }
 

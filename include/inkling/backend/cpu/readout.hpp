@@ -101,7 +101,6 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
                            OutVector<Real> row_losses = {}) {
     Index const vocabulary = table.rows;
     double* const sums = device.sums(2 * z.rows);
-    Real const uniform = static_cast<Real>(smoothing / static_cast<double>(vocabulary));
     detail::for_each_packed_logit_block(device, z, table, bias, [&](Index first, MatrixView<Real> logits) {
         detail::for_each_row(device, logits.rows, vocabulary, [&](Index row) {
             Real* const values = logits.row(row);
@@ -122,9 +121,10 @@ void readout_cross_entropy(Cpu<Real>& device, In<Real> z, In<Real> table, InVect
             sums[2 * (first + row)] = own * loss.nll;
             sums[2 * (first + row) + 1] = own * loss.smoothed;
             if (!row_losses.empty()) row_losses.data[first + row] = static_cast<Real>(own * loss.smoothed);
-            Real const weight = static_cast<Real>(own * factor), total = static_cast<Real>(sum);
+            Real const share = static_cast<Real>(own * factor / sum);
+            Real const even = static_cast<Real>(own * factor * smoothing / static_cast<double>(vocabulary));
             detail::transform(
-                vocabulary, values, [=](auto const& a) { return (a / total - uniform) * weight; }, values);
+                vocabulary, values, [=](auto const& a) { return a * share - even; }, values);
             values[target] -= static_cast<Real>((1.0 - smoothing) * own * factor);
         });
         detail::read_logits_backward(device, z.row_range(first, logits.rows), table, logits,
