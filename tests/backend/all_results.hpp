@@ -86,6 +86,11 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     });
     keep("layer_norm",
          [&](View out) { layer_norm(device, in, gain.vector(), bias.vector(), 1e-5, out, statistics.matrix(2)); });
+    keep("dropout_add_layer_norm", [&](View out) {
+        auto sum = values(rows * cols, 20);
+        dropout_add_layer_norm(device, RandomStream{}, 0.2, in, other, gain.vector(), bias.vector(), 1e-5,
+                               sum.matrix(cols), out, statistics.matrix(2));
+    });
     auto dgain = values(cols, 14), dbias = values(cols, 15);
     keep("layer_norm_backward", [&](View out) {
         layer_norm_backward(device, other, in, statistics.matrix(2), gain.vector(), out, dgain.vector(),

@@ -30,6 +30,9 @@ TEST_CASE("Cpu: a layer norm has gain and bias or neither, and their gradients c
                          "inkling::backend::layer_norm: gain alone, expected gain and bias or neither", Error);
     CHECK_THROWS_WITH_AS(layer_norm(device, x, {}, Vector(d), 1e-5, x),
                          "inkling::backend::layer_norm: bias alone, expected gain and bias or neither", Error);
+    CHECK_THROWS_WITH_AS(dropout_add_layer_norm(device, {}, 0.0, x, x, Vector(d), {}, 1e-5, x, x),
+                         "inkling::backend::dropout_add_layer_norm: gain alone, expected gain and bias or neither",
+                         Error);
     CHECK_THROWS_WITH_AS(layer_norm_backward(device, x, x, kept, Vector(d), x, d),
                          "inkling::backend::layer_norm_backward: dgain alone, expected dgain and dbias or neither",
                          Error);

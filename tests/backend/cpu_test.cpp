@@ -355,6 +355,8 @@ struct Derived : backend::Cpu<> {
 }  // namespace
 static_assert(backend::PacksFactors<backend::Cpu<>> && backend::PacksFactors<backend::Cpu<double>>);
 static_assert(!backend::PacksFactors<Derived>);  // whose product would be passed over
+static_assert(backend::FusesResiduals<backend::Cpu<>> && backend::FusesResiduals<backend::Cpu<double>>);
+static_assert(!backend::FusesResiduals<Derived>);  // whose norm would be passed over
 
 TEST_CASE("Cpu: products of no rows, no columns or no terms are what sums of nothing are") {
     backend::Cpu<> device;

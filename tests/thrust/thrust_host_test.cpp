@@ -61,6 +61,9 @@ TEST_CASE("ThrustHost: a layer norm has gain and bias or neither, and keys are o
     VectorView<float> const d(slopes.data(), 2);
     CHECK_THROWS_WITH_AS(layer_norm(device, x, d, {}, 1e-5, x),
                          "inkling::backend::layer_norm: gain alone, expected gain and bias or neither", Error);
+    CHECK_THROWS_WITH_AS(dropout_add_layer_norm(device, {}, 0.0, x, x, d, {}, 1e-5, x, x),
+                         "inkling::backend::dropout_add_layer_norm: gain alone, expected gain and bias or neither",
+                         Error);
     CHECK_THROWS_WITH_AS(layer_norm_backward(device, x, x, x, d, x, {}, d),
                          "inkling::backend::layer_norm_backward: dbias alone, expected dgain and dbias or neither",
                          Error);

@@ -177,6 +177,13 @@ concept PacksFactors =
         product_with_packed(device, in, static_cast<typename B::Scalar const*>(to), out, vector);
     };
 
+/// What a backend may have besides: dropout, a residual and its layer norm in one go.
+template <class B>
+concept FusesResiduals = requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
+    dropout_add_layer_norm(device, RandomStream{}, 0.1, in, in, vector, vector, 1e-5, out, out);
+    dropout_add_layer_norm(device, RandomStream{}, 0.1, in, in, vector, vector, 1e-5, out, out, out);
+};
+
 /// What a backend may have besides: several devices, one of which is current in each thread, and has its memory.
 template <class B>
 concept HasCurrentDevice = requires(B& device) { device.make_current(); };

@@ -12,6 +12,7 @@
 #include <inkling/backend/cpu/random.hpp>
 #include <inkling/backend/cpu/readout.hpp>
 #include <inkling/backend/cpu/reduction.hpp>
+#include <inkling/backend/cpu/residual.hpp>
 
 namespace inkling {
 

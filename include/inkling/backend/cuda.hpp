@@ -28,6 +28,7 @@
 #include <inkling/backend/thrust/random.hpp>
 #include <inkling/backend/thrust/readout.hpp>
 #include <inkling/backend/thrust/reduction.hpp>
+#include <inkling/backend/thrust/residual.hpp>
 
 namespace inkling {
 

@@ -12,6 +12,7 @@
 #include <inkling/backend/thrust/random.hpp>
 #include <inkling/backend/thrust/readout.hpp>
 #include <inkling/backend/thrust/reduction.hpp>
+#include <inkling/backend/thrust/residual.hpp>
 #include <inkling/core/error.hpp>
 
 #include <thrust/for_each.h>

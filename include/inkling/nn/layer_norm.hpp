@@ -39,6 +39,24 @@ struct LayerNorm {
         layer_norm(pass.device, x, pass.vector(gain), pass.vector(bias), epsilon, y,
                    saved ? saved->statistics : MatrixView<typename B::Scalar>{});
     }
+    /// y = the norm of sum = x + part after dropout; all [N, D].
+    /// @param sum    holds `part`, and is overwritten
+    /// @param saved  null outside training; else `sum` must outlive the backward pass
+    template <Backend B>
+    void forward_residual(Pass<B>& pass, Dropout const& dropout, MatrixView<typename B::Scalar const> x,
+                          MatrixView<typename B::Scalar> sum, MatrixView<typename B::Scalar> y,
+                          Saved<B>* saved = nullptr) const {
+        if constexpr (backend::FusesResiduals<B>) {
+            if (saved) *saved = {sum, pass.take(x.rows, 2)};
+            dropout_add_layer_norm(pass.device, dropout.stream, dropout.rate, sum, x, pass.vector(gain),
+                                   pass.vector(bias), epsilon, sum, y,
+                                   saved ? saved->statistics : MatrixView<typename B::Scalar>{});
+        } else {
+            dropout.apply(pass, sum);
+            add(pass.device, x, sum, sum);
+            forward(pass, sum, y, saved);
+        }
+    }
     /// dx is overwritten and may be dy.
     template <Backend B>
     void backward(Pass<B>& pass, Saved<B> const& saved, MatrixView<typename B::Scalar const> dy,

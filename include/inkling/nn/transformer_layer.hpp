@@ -205,13 +205,12 @@ private:
         }
         part(in, sum);
         Dropout const dropped = Dropout::next(pass);
-        dropped.apply(pass, sum);
         if (saved) saved->dropout = dropped;
         if (options.normalize_before) {
+            dropped.apply(pass, sum);
             add(pass.device, x, sum, out);
         } else {
-            add(pass.device, x, sum, sum);
-            norm.forward(pass, sum, out, saved ? &saved->norm : nullptr);
+            norm.forward_residual(pass, dropped, x, sum, out, saved ? &saved->norm : nullptr);
         }
         return out;
     }

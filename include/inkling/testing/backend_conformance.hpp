@@ -63,6 +63,7 @@ template <Backend B>
         {"fill_normal draws what the stream says", laws::fill_normal_draws_what_the_stream_says<B>},
         {"dropout keeps its share, and draws the same mask again",
          laws::dropout_keeps_its_share_and_draws_the_same_mask_again<B>},
+        {"a fused residual is its parts", laws::a_fused_residual_is_its_parts<B>},
         {"Adam's step and averages are their formulas", laws::adam_step_and_average_are_their_formulas<B>},
     };
 }

@@ -8,6 +8,34 @@
 
 namespace inkling::backend {
 
+namespace detail {
+
+/// to = the layer norm of `from`, which it may be.
+/// @param gain, bias   [D], or both empty
+/// @param statistics   [2], or null
+template <class Real>
+void normalize_row(Index cols, Real const* from, InVector<Real> gain, InVector<Real> bias, Real epsilon, Real* to,
+                   Real* statistics) {
+    Real const mean = sum_of(cols, from) / static_cast<Real>(cols);
+    Real const variance = sum_of(
+                              cols, [=](auto const& a) { return (a - mean).square(); }, from)
+        / static_cast<Real>(cols);
+    Real const inverse = 1 / std::sqrt(variance + epsilon);
+    if (gain.empty())
+        transform(
+            cols, to, [=](auto const& a) { return (a - mean) * inverse; }, from);
+    else
+        transform(
+            cols, to, [=](auto const& a, auto const& g, auto const& b) { return (a - mean) * inverse * g + b; }, from,
+            gain.data, bias.data);
+    if (statistics != nullptr) {
+        statistics[0] = mean;
+        statistics[1] = inverse;
+    }
+}
+
+}  // namespace detail
+
 /// out = gain * (x - mean) / sqrt(variance + epsilon) + bias, row by row over D columns.
 ///
 /// Source: Ba et al. 2016, "Layer Normalization", arXiv:1607.06450.
@@ -18,26 +46,9 @@ template <class Real>
 void layer_norm(Cpu<Real>& device, In<Real> x, InVector<Real> gain, InVector<Real> bias, double epsilon, Out<Real> out,
                 Out<Real> statistics = {}) {
     detail::require_both_or_neither("layer_norm", "gain", gain, "bias", bias);
-    Index const cols = x.cols;
-    detail::for_each_row(device, x.rows, cols, [&](Index row) {
-        Real const* const from = x.row(row);
-        Real* const to = out.row(row);
-        Real const mean = detail::sum_of(cols, from) / static_cast<Real>(cols);
-        Real const variance = detail::sum_of(
-                                  cols, [=](auto const& a) { return (a - mean).square(); }, from)
-            / static_cast<Real>(cols);
-        Real const inverse = 1 / std::sqrt(variance + static_cast<Real>(epsilon));
-        if (gain.empty())
-            detail::transform(
-                cols, to, [=](auto const& a) { return (a - mean) * inverse; }, from);
-        else
-            detail::transform(
-                cols, to, [=](auto const& a, auto const& g, auto const& b) { return (a - mean) * inverse * g + b; },
-                from, gain.data, bias.data);
-        if (!statistics.empty()) {
-            statistics.row(row)[0] = mean;
-            statistics.row(row)[1] = inverse;
-        }
+    detail::for_each_row(device, x.rows, x.cols, [&](Index row) {
+        detail::normalize_row<Real>(x.cols, x.row(row), gain, bias, static_cast<Real>(epsilon), out.row(row),
+                                    statistics.empty() ? nullptr : statistics.row(row));
     });
 }
 

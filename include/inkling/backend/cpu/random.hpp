@@ -93,6 +93,24 @@ inline void philox_lanes(RandomStream const& stream, std::uint32_t first_block, 
     }
 }
 
+/// Row `row` of dropout.
+template <class Real>
+void drop_row(DropoutMask<Real> const mask, Index row, Index cols, Real const* from, Real* to) {
+    constexpr Index group = DropoutMask<Real>::group;
+    std::uint32_t words[4][16];
+    Real factors[group];
+    for (Index g = 0; g < mask.groups; ++g) {
+        philox_lanes(mask.stream, mask.first_call(row, g), words);
+        Index const first = g * group;
+        Index const count = std::min(group, cols - first);
+        for (int word = 0; word < 4; ++word)
+            for (int c = 0; c < 16; ++c) factors[word * 16 + c] = mask.factor(words[word][c]);
+        transform(
+            count, to + first, [](auto const& a, auto const& b) { return a * b; }, from + first,
+            static_cast<Real const*>(factors));
+    }
+}
+
 }  // namespace detail
 
 /// out = x with each element dropped with probability `rate`, the others divided by 1 - rate; out may be x.
@@ -101,26 +119,9 @@ inline void philox_lanes(RandomStream const& stream, std::uint32_t first_block, 
 /// call on the gradient. @param rate in [0, 1)
 template <class Real>
 void dropout(Cpu<Real>& device, RandomStream stream, double rate, In<Real> x, Out<Real> out) {
-    Index const cols = out.cols;
-    detail::DropoutMask<Real> const shared(stream, rate, cols);
-    constexpr Index group = detail::DropoutMask<Real>::group;
-    detail::for_each_row(device, out.rows, cols, [&](Index row) {
-        std::uint32_t words[4][16];
-        Real factors[group];
-        detail::DropoutMask<Real> const mask = shared;  // of this call alone, so that it can stay in registers
-        Real const* const from = x.row(row);
-        Real* const to = out.row(row);
-        for (Index g = 0; g < mask.groups; ++g) {
-            detail::philox_lanes(mask.stream, mask.first_call(row, g), words);
-            Index const first = g * group;
-            Index const count = std::min(group, cols - first);
-            for (int word = 0; word < 4; ++word)
-                for (int c = 0; c < 16; ++c) factors[word * 16 + c] = mask.factor(words[word][c]);
-            detail::transform(
-                count, to + first, [](auto const& a, auto const& b) { return a * b; }, from + first,
-                static_cast<Real const*>(factors));
-        }
-    });
+    detail::DropoutMask<Real> const mask(stream, rate, out.cols);
+    detail::for_each_row(device, out.rows, out.cols,
+                         [&](Index row) { detail::drop_row<Real>(mask, row, out.cols, x.row(row), out.row(row)); });
 }
 
 }  // namespace inkling::backend

@@ -70,4 +70,45 @@ template <Backend B>
     return {};
 }
 
+/// Of backends that have dropout_add_layer_norm; of others there is nothing to say.
+template <Backend B>
+[[nodiscard]] std::string a_fused_residual_is_its_parts(B& device) {
+    if constexpr (backend::FusesResiduals<B>) {
+        using Real = ScalarOf<B>;
+        RandomStream const stream{5, Purpose::dropout, 3, 9};
+        for (Index const cols : {1, 16, 70, 300})
+            for (double const rate : {0.0, 0.3})
+                for (bool const affine : {false, true}) {
+                    Index const rows = 9;
+                    auto const values = random<B>(rows * cols, 1), others = random<B>(rows * cols, 2);
+                    DeviceArray<B> const g(device, random<B>(cols, 3)), b(device, random<B>(cols, 4));
+                    VectorView<Real const> const gain = affine ? g.vector() : VectorView<Real const>{};
+                    VectorView<Real const> const bias = affine ? b.vector() : VectorView<Real const>{};
+                    auto const space = random<B>(rows * 2, 5);
+                    Padded<B> x(device, values, cols, 3), sum(device, others, cols), norm(device, values, cols);
+                    Padded<B> statistics(device, space, 2);
+                    if (rate > 0.0) dropout(device, stream, rate, sum.view(), sum.view());
+                    add(device, x.view(), sum.view(), sum.view());
+                    layer_norm(device, sum.view(), gain, bias, 1e-5, norm.view(), statistics.view());
+
+                    Padded<B> part(device, others, cols, 1), own_sum(device, values, cols, 2);
+                    Padded<B> own_statistics(device, space, 2, 1);
+                    dropout_add_layer_norm(device, stream, rate, part.view(), x.view(), gain, bias, 1e-5,
+                                           own_sum.view(), x.view(), own_statistics.view());  // over x
+                    if (own_sum.get(device) != sum.get(device) || x.get(device) != norm.get(device)
+                        || own_statistics.get(device) != statistics.get(device))
+                        return message("dropout_add_layer_norm: ", cols, " columns, rate ", rate,
+                                       affine ? ", gain and bias" : "",
+                                       ": not what dropout, add and layer_norm give one after the other");
+                    Padded<B> again(device, values, cols), out(device, values, cols, 5);
+                    dropout_add_layer_norm(device, stream, rate, part.view(), again.view(), gain, bias, 1e-5,
+                                           part.view(), out.view());
+                    if (part.get(device) != sum.get(device) || out.get(device) != norm.get(device))
+                        return message("dropout_add_layer_norm: ", cols, " columns, rate ", rate,
+                                       ": another result where the sum lies over its part");
+                }
+    }
+    return {};
+}
+
 }  // namespace inkling::testing::laws
