@@ -1,6 +1,7 @@
 // Eigen comes first, as it may in a user's unit: EIGEN_NO_CUDA is set for the whole unit.
 #include <Eigen/Core>
 
+#include <inkling/backend/cpu.hpp>
 #include <inkling/backend/cuda.hpp>
 
 #include <inkling/testing/backend_conformance.hpp>
@@ -33,6 +34,17 @@ TEST_CASE_TEMPLATE("every backend keeps the laws of the verbs: CUDA", Device, ba
         CAPTURE(law.name);
         CHECK(law.broken(device) == "");
     }
+}
+
+TEST_CASE("a unit has both backends, and each its own memory") {
+    std::vector<float> const x{-1, 0, 0.5F, 3};
+    auto const activated = [&](auto device) {
+        testing::DeviceArray<decltype(device)> values(device, x);
+        activate(device, backend::Activation::silu, values.matrix(4), values.matrix(4));
+        return values.get(device);
+    };
+    auto const on_cpu = activated(backend::Cpu<>{}), on_device = activated(backend::Cuda<>{});
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(on_device[i] == doctest::Approx(on_cpu[i]).epsilon(1e-6));
 }
 
 TEST_CASE("Cuda: a device that is not there is refused") {

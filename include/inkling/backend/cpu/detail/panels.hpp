@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -80,7 +81,13 @@ template <class Real>
 /// Two vectors as one whose numbers are theirs by turns, from number `Half` of each on.
 template <Index Half, class Vector, std::size_t... I>
 [[nodiscard]] Vector by_turns(Vector const& a, Vector const& b, std::index_sequence<I...>) {
+#ifdef __clang__
     return __builtin_shufflevector(a, b, static_cast<int>(Half + I / 2 + (I % 2) * sizeof...(I))...);
+#else  // nvcc cannot read the line above
+    using Number = std::conditional_t<sizeof(a[0]) == 4, std::int32_t, std::int64_t>;
+    typedef Number Numbers __attribute__((vector_size(vector_bytes)));
+    return __builtin_shuffle(a, b, Numbers{static_cast<Number>(Half + I / 2 + (I % 2) * sizeof...(I))...});
+#endif
 }
 
 /// to = the transpose of a square of as many rows as a vector has lanes; rows from `there` on are 0, and not read.
