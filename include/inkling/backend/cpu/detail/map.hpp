@@ -92,9 +92,15 @@ template <class Real>
 /// The largest of from[0] .. from[count - 1]; count is at least 1.
 template <class Real>
 [[nodiscard]] Real max_of(Index count, Real const* from) {
-    constexpr Index lanes = lane_count<Real>;
+    constexpr Index lanes = lane_count<Real>, together = 4;  // so many do not wait for each other
     Lanes<Real> top = Lanes<Real>::Constant(from[0]);
     Index i = 0;
+    if (count >= together * lanes) {
+        Lanes<Real> tops[together] = {top, top, top, top};
+        for (; i + together * lanes <= count; i += together * lanes)
+            for (Index j = 0; j < together; ++j) tops[j] = tops[j].max(LanesAt<Real const>(from + i + j * lanes));
+        top = tops[0].max(tops[1]).max(tops[2].max(tops[3]));
+    }
     for (; i + lanes <= count; i += lanes) top = top.max(LanesAt<Real const>(from + i));
     Real result = top.maxCoeff();
     for (; i < count; ++i) result = std::max(result, from[i]);
