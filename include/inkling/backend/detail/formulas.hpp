@@ -17,9 +17,7 @@
 
 namespace inkling::backend::detail {
 
-#ifdef __CUDACC__
-#pragma nv_exec_check_disable  // lanes of numbers, which the host alone has, have an exp of their own
-#endif
+INKLING_OF_ANY_TYPE
 template <class Value>
 [[nodiscard]] INKLING_HOST_DEVICE auto sigmoid(Value const& x) {
     using std::exp;
@@ -30,6 +28,7 @@ template <class Value>
 /// 2); up to 8e-8.
 ///
 /// Source: Abramowitz and Stegun 1964, formula 7.1.26.
+INKLING_OF_ANY_TYPE
 template <class Value>
 [[nodiscard]] INKLING_HOST_DEVICE Value share_above(Value const& magnitude, Value const& bell) {
     Value const t = 1 / (1 + 0.3275911F / std::numbers::sqrt2_v<float> * magnitude);
@@ -38,6 +37,7 @@ template <class Value>
 }
 
 /// slope times the derivative of x Phi(x), with below = Phi(x) and bell = exp(-x^2 / 2).
+INKLING_OF_ANY_TYPE
 template <class Real, class Value, class Slope, class Share>
 [[nodiscard]] INKLING_HOST_DEVICE auto gelu_backward(Value const& x, Slope const& slope, Share const& below,
                                                      Share const& bell) {
@@ -46,6 +46,7 @@ template <class Real, class Value, class Slope, class Share>
 }
 
 /// slope times the derivative of x sigmoid(x), with share = sigmoid(x).
+INKLING_OF_ANY_TYPE
 template <class Value, class Slope, class Share>
 [[nodiscard]] INKLING_HOST_DEVICE auto silu_backward(Value const& x, Slope const& slope, Share const& share) {
     return slope * share * (1 + x * (1 - share));
@@ -72,15 +73,18 @@ struct AdamUpdate {
           epsilon(static_cast<Real>(settings.epsilon)) {}
 
     /// The running mean of the gradient.
+    INKLING_OF_ANY_TYPE
     template <class Value>
     [[nodiscard]] INKLING_HOST_DEVICE auto mean(Value const& m, Value const& gradient) const {
         return beta1 * m + (1 - beta1) * (factor * gradient);
     }
     /// The running mean of its square.
+    INKLING_OF_ANY_TYPE
     template <class Value>
     [[nodiscard]] INKLING_HOST_DEVICE auto square(Value const& v, Value const& gradient) const {
         return beta2 * v + (1 - beta2) * ((factor * gradient) * (factor * gradient));
     }
+    INKLING_OF_ANY_TYPE
     template <class Value>
     [[nodiscard]] INKLING_HOST_DEVICE auto weight(Value const& w, Value const& m, Value const& v) const {
         using std::sqrt;

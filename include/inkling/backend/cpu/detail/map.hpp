@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <type_traits>
 
 namespace inkling::backend::detail {
@@ -25,8 +26,14 @@ using LanesAt =
 /// g++ 12 makes of it at -O3 for AVX-512 is wrong.
 template <class Array>
 [[nodiscard]] Array where_positive(Array const& sign, Array const& yes, Array const& no) {
+    typedef typename Array::Scalar Vector __attribute__((vector_size(sizeof(Array))));
+    Vector signs, taken, others;
+    std::memcpy(&signs, sign.data(), sizeof signs);
+    std::memcpy(&taken, yes.data(), sizeof taken);
+    std::memcpy(&others, no.data(), sizeof others);
+    Vector const chosen = signs > Vector{} ? taken : others;
     Array result;
-    for (int i = 0; i < static_cast<int>(Array::SizeAtCompileTime); ++i) result[i] = sign[i] > 0 ? yes[i] : no[i];
+    std::memcpy(result.data(), &chosen, sizeof chosen);
     return result;
 }
 
