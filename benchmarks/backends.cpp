@@ -10,11 +10,16 @@
 
 int main(int count, char** arguments) {
     using namespace inkling;
-    using Cpu = backend::Cpu<>;
-    backends::Contender<Cpu>{"Cpu", {.threads = 1}, 1e-4, 1024}.enter();
-    backends::Contender<Cpu>{"Cpu, bf16", {.threads = 1, .precision = backend::CpuPrecision::bf16}, 0.05, 1024}.enter();
+    using backend::Cpu;
+    backends::Timed<Cpu<>>{.name = "Cpu", .options = {.threads = 1}, .tolerance = 1e-4, .side = 1024}.register_all();
+    backends::Timed<Cpu<>>{.name = "Cpu, bf16",
+                           .options = {.threads = 1, .precision = backend::CpuPrecision::bf16},
+                           .tolerance = 0.05,
+                           .side = 1024}
+        .register_all();
 #if __has_include(<thrust/for_each.h>)
-    backends::Contender<backend::ThrustHost<>>{"ThrustHost", {}, 1e-4, 256}.enter();
+    backends::Timed<backend::ThrustHost<>>{.name = "ThrustHost", .options = {}, .tolerance = 1e-4, .side = 256}
+        .register_all();
 #endif
     benchmark::Initialize(&count, arguments);
     benchmark::RunSpecifiedBenchmarks();

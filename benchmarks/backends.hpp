@@ -2,16 +2,22 @@
 
 #include "step.hpp"
 
+#include <inkling/core/error.hpp>
+
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstddef>
 #include <limits>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
-/// What backends do, each held against what its device can do: the rate at which it copies, and that of one large product.
+/// What backends do, by the same code: the rate at which they copy, and parts of a model, each as a share of the
+/// backend's own large product.
 namespace backends {
 
 using namespace inkling;
@@ -31,40 +37,30 @@ template <Backend Device, class Run>
     return best;
 }
 
-/// A device to be timed.
-template <Backend Device_>
-struct Contender {
-    using Device = Device_;
+/// A backend to be timed.
+template <Backend Device>
+struct Timed {
+    using Real = typename Device::Scalar;
     std::string name;
     typename Device::Options options;
     double tolerance;  ///< of a step, against double on the CPU
     Index side;        ///< of the square factors of the large product
 
-    /// Bytes a second that are read and written where 256 MB are copied within the device.
-    [[nodiscard]] double copy_rate() const {
-        Device device(options);
-        constexpr Index count = Index{64} << 20;
-        testing::DeviceArray<Device> from(device, count), to(device, count);
-        double const seconds = fastest(device, to.data(), 5, [&] {
-            copy(device, static_cast<typename Device::Scalar const*>(from.data()), to.data(), count);
-        });
-        return 2.0 * static_cast<double>(count * Index{sizeof(typename Device::Scalar)}) / seconds;
-    }
-    /// Operations a second of a large product.
-    [[nodiscard]] double matrix_rate() const {
-        Device device(options);
-        auto const values = testing::random_values<typename Device::Scalar>(side * side, 1);
-        testing::DeviceArray<Device> const a(device, values), b(device, values);
-        testing::DeviceArray<Device> out(device, side * side);
-        double const seconds = fastest(device, out.data(), 5, [&] {
-            product(device, a.matrix(side), backend::Orientation::plain, b.matrix(side),
-                    backend::Orientation::transposed, out.matrix(side));
-        });
-        return 2.0 * static_cast<double>(side) * static_cast<double>(side) * static_cast<double>(side) / seconds;
-    }
-
+    /// Bytes a second that are read and written where 2^26 numbers are copied within the device.
     void copies(benchmark::State& state) const {
-        for (auto _ : state) state.counters["GB/s"] = copy_rate() / 1e9;
+        Device device(options);
+        constexpr Index count = Index{1} << 26;
+        testing::DeviceArray<Device> from(device, count), to(device, count);
+        Real const marked = Real{1};
+        upload(device, std::span<Real const>(&marked, 1), from.data() + count - 1);
+        for (auto _ : state) {
+            double const seconds = fastest(
+                device, to.data(), 5, [&] { copy(device, static_cast<Real const*>(from.data()), to.data(), count); });
+            state.counters["GB/s"] = 2e-9 * static_cast<double>(count * Index{sizeof(Real)}) / seconds;
+        }
+        Real last{};
+        download(device, static_cast<Real const*>(to.data()) + count - 1, std::span<Real>(&last, 1));
+        if (last != marked) state.SkipWithError("a copy is not what was copied");
     }
     /// The denoiser's forward pass, of 64 sentences and of one.
     void denoiser(benchmark::State& state) const {
@@ -84,7 +80,6 @@ struct Contender {
     }
     /// The most probable of 32,000 tokens for 1024 rows, against double on the CPU.
     void rounding(benchmark::State& state) const {
-        using Real = typename Device::Scalar;
         constexpr Index rows = 1024, vocabulary = 32'000, latent = 128;
         Device device(options);
         auto const values = testing::random_values<Real>(rows * latent, 1);
@@ -104,34 +99,51 @@ struct Contender {
         state.counters["of_its_product"] = benchmark::Counter(done / best_product(), benchmark::Counter::kIsRate);
     }
 
-    void enter() const {
-        Contender const self = *this;
-        benchmark::RegisterBenchmark((name + "/copies").c_str(), [self](benchmark::State& state) {
-            self.copies(state);
-        })->Iterations(1);
-        benchmark::RegisterBenchmark((name + "/denoiser").c_str(),
-                                     [self](benchmark::State& state) { self.denoiser(state); })
+    void register_all() const {
+        auto const add = [&](char const* part, auto run) {
+            return benchmark::RegisterBenchmark((name + "/" + part).c_str(),
+                                                [self = *this, run](benchmark::State& state) { (self.*run)(state); })
+                ->UseRealTime()
+                ->Unit(benchmark::kMillisecond);
+        };
+        add("copies", &Timed::copies)->Iterations(1);
+        add("denoiser", &Timed::denoiser)
             ->Args({256, 1})
             ->Args({256, 64})
             ->Args({512, 64})
-            ->ArgNames({"width", "sentences"})
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
-        benchmark::RegisterBenchmark((name + "/rounding").c_str(),
-                                     [self](benchmark::State& state) { self.rounding(state); })
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
+            ->ArgNames({"width", "sentences"});
+        add("rounding", &Timed::rounding);
     }
 
 private:
-    /// matrix_rate, which is measured once.
+    /// Operations a second of a large product, which is measured once.
     [[nodiscard]] double best_product() const {
         static std::map<std::string, double> rates;
         auto const known = rates.find(name);
-        return known != rates.end() ? known->second : rates.emplace(name, matrix_rate()).first->second;
+        return known != rates.end() ? known->second : rates.emplace(name, product_rate()).first->second;
     }
+    [[nodiscard]] double product_rate() const {
+        Device device(options);
+        auto const values = testing::random_values<Real>(side * side, 1);
+        testing::DeviceArray<Device> const factor(device, values);
+        testing::DeviceArray<Device> out(device, side * side);
+        double const seconds = fastest(device, out.data(), 5, [&] {
+            product(device, factor.matrix(side), backend::Orientation::plain, factor.matrix(side),
+                    backend::Orientation::transposed, out.matrix(side));
+        });
+        auto const got = out.get(device);
+        for (Index i = 0; i < side; i += side / 16) {  // row i by itself
+            double sum = 0.0;
+            for (Index k = 0; k < side; ++k) sum += std::pow(static_cast<double>(values[at(i, k)]), 2);
+            require(std::abs(static_cast<double>(got[at(i, i)]) - sum) < tolerance * sum, "bench_backends: ", name,
+                    ": element ", i, " of the diagonal of a product is ", got[at(i, i)], ", expected ", sum);
+        }
+        double const edge = static_cast<double>(side);
+        return 2.0 * edge * edge * edge / seconds;
+    }
+    [[nodiscard]] std::size_t at(Index row, Index col) const { return static_cast<std::size_t>(row * side + col); }
+
     /// Whether no token is more probable by more than rounding, for some of the rows.
-    template <class Real>
     [[nodiscard]] static bool are_nearest(std::vector<Real> const& z, std::vector<Real> const& table, Index latent,
                                           std::vector<Token> const& tokens) {
         auto const logit = [&](Index row, Index token) {

@@ -29,3 +29,19 @@ if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
         set(CMAKE_CXX_COMPILER_LAUNCHER "${INKLING_CCACHE}")
     endif()
 endif()
+
+# A program of .cu files for sm_80, sm_90 and as PTX, which `all` leaves out; it makes no target where there is no CUDA
+# compiler, no cuBLAS or no Eigen. A macro, as languages are enabled in a file's scope.
+macro(inkling_add_cuda_executable target)
+    include(CheckLanguage)
+    check_language(CUDA)
+    if(CMAKE_CUDA_COMPILER AND TARGET inkling::cuda AND TARGET inkling::eigen)
+        enable_language(CUDA)
+        add_executable(${target} EXCLUDE_FROM_ALL ${ARGN})
+        target_compile_options(${target} PRIVATE -std=c++20)  # CMake 3.25 knows no CUDA_STANDARD 20
+        target_link_libraries(${target} PRIVATE inkling::cuda inkling::eigen)
+        set_target_properties(${target} PROPERTIES CUDA_ARCHITECTURES "80-real;90-real;90-virtual")
+    else()
+        message(STATUS "inkling: ${target} is left out, as no CUDA compiler, cuBLAS or Eigen is found")
+    endif()
+endmacro()

@@ -58,6 +58,11 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     auto wide = values(cols * cols, 13);
     product(device, in, Orientation::transposed, other, Orientation::plain, wide.matrix(cols), true);
     results.emplace_back("product of transposed rows", wide.get(device));
+    Index const many = 200;  // of which rows are copied
+    auto const factor = values(rows * many, 22);
+    auto wider = values(cols * many, 23);
+    product(device, in, Orientation::transposed, factor.matrix(many), Orientation::plain, wider.matrix(many));
+    results.emplace_back("product of transposed rows, wide", wider.get(device));
     keep("add", [&](View out) { add(device, in, other, out); });
     keep("scale", [&](View out) { scale(device, Real(0.3), in, out, true); });
     for (auto const activation :
@@ -86,11 +91,13 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     });
     keep("layer_norm",
          [&](View out) { layer_norm(device, in, gain.vector(), bias.vector(), 1e-5, out, statistics.matrix(2)); });
+    auto sum = values(rows * cols, 20), sum_statistics = values(rows * 2, 21);
     keep("dropout_add_layer_norm", [&](View out) {
-        auto sum = values(rows * cols, 20);
         dropout_add_layer_norm(device, RandomStream{}, 0.2, in, other, gain.vector(), bias.vector(), 1e-5,
-                               sum.matrix(cols), out, statistics.matrix(2));
+                               sum.matrix(cols), out, sum_statistics.matrix(2));
     });
+    results.emplace_back("dropout_add_layer_norm, sum", sum.get(device));
+    results.emplace_back("dropout_add_layer_norm, statistics", sum_statistics.get(device));
     auto dgain = values(cols, 14), dbias = values(cols, 15);
     keep("layer_norm_backward", [&](View out) {
         layer_norm_backward(device, other, in, statistics.matrix(2), gain.vector(), out, dgain.vector(),

@@ -36,7 +36,7 @@ TEST_CASE_TEMPLATE("every backend keeps the laws of the verbs: CUDA", Device, ba
     }
 }
 
-TEST_CASE("a unit has both backends, and each its own memory") {
+TEST_CASE("one unit may have both backends") {
     std::vector<float> const x{-1, 0, 0.5F, 3};
     auto const activated = [&](auto device) {
         testing::DeviceArray<decltype(device)> values(device, x);

@@ -331,6 +331,32 @@ TEST_CASE("TransformerLayer: where weights are frozen the slope of the input is 
     }
 }
 
+namespace {
+/// A backend of one's own, which may have another norm.
+struct Unfused : Device {
+    using Device::Device;
+};
+}  // namespace
+static_assert(backend::FusesResiduals<Device> && Backend<Unfused> && !backend::FusesResiduals<Unfused>);
+
+TEST_CASE("TransformerLayer: where a backend does not fuse residuals all bits are the same, forward and back") {
+    auto const results = []<class Own>(Own device) {
+        nn::ParameterLayout layout;
+        nn::TransformerLayer const layer(layout, "layer", small_layer(false));
+        Values weights = testing::random_values<double>(layout.size(), 1, 0.5), gradients(weights.size()), y(24);
+        Values const x = testing::random_values<double>(24, 10);
+        Values slope = testing::random_values<double>(24, 11);
+        nn::Workspace<Own> workspace;
+        nn::Pass<Own> pass{device, workspace, weights.data(), gradients.data(), 0.3, {3, Purpose::dropout, 0, 2}};
+        testing::RaggedBatch<Own> const batch(device, {3, 1, 2});
+        nn::TransformerLayer::Saved<Own> saved;
+        layer.forward(pass, batch.segments(), ConstView(x.data(), 6, 4), View(y.data(), 6, 4), {}, {}, &saved);
+        layer.backward(pass, batch.segments(), saved, View(slope.data(), 6, 4));
+        return std::vector<Values>{y, slope, gradients};
+    };
+    CHECK(results(Device({.threads = 1})) == results(Unfused({.threads = 1})));
+}
+
 TEST_CASE("TransformerLayer: outside training the output may take the input's place") {
     for (bool const before : {false, true}) {
         Problem problem;

@@ -177,7 +177,8 @@ concept PacksFactors =
         product_with_packed(device, in, static_cast<typename B::Scalar const*>(to), out, vector);
     };
 
-/// What a backend may have besides: dropout, a residual and its layer norm in one go.
+/// What a backend may have besides: dropout, a residual and its layer norm in one go, with the bits of the three verbs
+/// one after the other. The sum may lie over the part, which is named first.
 template <class B>
 concept FusesResiduals = requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
     dropout_add_layer_norm(device, RandomStream{}, 0.1, in, in, vector, vector, 1e-5, out, out);

@@ -35,22 +35,19 @@ struct LayerNorm {
     template <Backend B>
     void forward(Pass<B>& pass, MatrixView<typename B::Scalar const> x, MatrixView<typename B::Scalar> y,
                  Saved<B>* saved = nullptr) const {
-        if (saved) *saved = {x, pass.take(x.rows, 2)};
-        layer_norm(pass.device, x, pass.vector(gain), pass.vector(bias), epsilon, y,
-                   saved ? saved->statistics : MatrixView<typename B::Scalar>{});
+        layer_norm(pass.device, x, pass.vector(gain), pass.vector(bias), epsilon, y, statistics(pass, x, saved));
     }
     /// y = the norm of sum = x + part after dropout; all [N, D].
     /// @param sum    holds `part`, and is overwritten
+    /// @param y      may be x
     /// @param saved  null outside training; else `sum` must outlive the backward pass
     template <Backend B>
     void forward_residual(Pass<B>& pass, Dropout const& dropout, MatrixView<typename B::Scalar const> x,
                           MatrixView<typename B::Scalar> sum, MatrixView<typename B::Scalar> y,
                           Saved<B>* saved = nullptr) const {
         if constexpr (backend::FusesResiduals<B>) {
-            if (saved) *saved = {sum, pass.take(x.rows, 2)};
             dropout_add_layer_norm(pass.device, dropout.stream, dropout.rate, sum, x, pass.vector(gain),
-                                   pass.vector(bias), epsilon, sum, y,
-                                   saved ? saved->statistics : MatrixView<typename B::Scalar>{});
+                                   pass.vector(bias), epsilon, sum, y, statistics(pass, sum, saved));
         } else {
             dropout.apply(pass, sum);
             add(pass.device, x, sum, sum);
@@ -63,6 +60,17 @@ struct LayerNorm {
                   MatrixView<typename B::Scalar> dx) const {
         layer_norm_backward(pass.device, dy, saved.input, saved.statistics, pass.vector(gain), dx,
                             pass.vector_gradient(gain), pass.vector_gradient(bias));
+    }
+
+private:
+    /// Where the statistics of rows are kept for the backward pass; nowhere outside training.
+    template <Backend B>
+    [[nodiscard]] static MatrixView<typename B::Scalar> statistics(Pass<B>& pass,
+                                                                   MatrixView<typename B::Scalar const> input,
+                                                                   Saved<B>* saved) {
+        if (!saved) return {};
+        *saved = {input, pass.take(input.rows, 2)};
+        return saved->statistics;
     }
 };
 

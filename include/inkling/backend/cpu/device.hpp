@@ -92,7 +92,7 @@ public:
 #pragma omp parallel num_threads(threads())
             {
                 detail::SubnormalsAreZero const quick;
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic) nowait
                 for (Index index = 0; index < blocks; ++index)
                     body(index * block, std::min(count, (index + 1) * block), omp_get_thread_num());
             }

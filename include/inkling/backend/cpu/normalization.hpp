@@ -94,10 +94,12 @@ void layer_norm_backward(Cpu<Real>& device, In<Real> dout, In<Real> x, In<Real> 
         }
     });
     if (!affine) return;
-    for (Index index = 0; index < blocks; ++index) {
-        detail::add_to(cols, dgain.data, partial + index * 2 * cols);
-        detail::add_to(cols, dbias.data, partial + (index * 2 + 1) * cols);
-    }
+    device.parallel(cols, 256, [&](Index begin, Index end, int) {
+        for (Index index = 0; index < blocks; ++index) {
+            detail::add_to(end - begin, dgain.data + begin, partial + index * 2 * cols + begin);
+            detail::add_to(end - begin, dbias.data + begin, partial + (index * 2 + 1) * cols + begin);
+        }
+    });
 }
 
 namespace detail {

@@ -93,7 +93,7 @@ inline void philox_lanes(RandomStream const& stream, std::uint32_t first_block, 
     }
 }
 
-/// Row `row` of dropout.
+/// Row `row` of dropout; the mask by value, so that it can stay in registers.
 template <class Real>
 void drop_row(DropoutMask<Real> const mask, Index row, Index cols, Real const* from, Real* to) {
     constexpr Index group = DropoutMask<Real>::group;

@@ -35,12 +35,12 @@ struct DropoutAddLayerNorm {
 
 }  // namespace kernels
 
-/// sum = x + part after dropout, and out = its layer norm: what dropout, add and layer_norm do one after the other, in
-/// one kernel. Of ThrustDevice alone: a backend derived from it may have another norm.
+/// sum = x + part after dropout, and out = its layer norm: what dropout, add and layer_norm do one after the other, to
+/// the bit, in one kernel. Of ThrustDevice alone: a backend derived from it may have another norm.
 /// @param rate        in [0, 1); 0: nothing is dropped, and the stream is not read
 /// @param gain, bias  [D], or both empty for 1 and 0
 /// @param sum         [N, D], may be part
-/// @param out         [N, D], may be any of the others
+/// @param out         [N, D], may be part or x, or sum, which is not kept then
 /// @param statistics  [N, 2] as of layer_norm, or empty
 /// @throws Error when gain comes without bias, or bias without gain
 template <class Device, class Real = typename Device::Scalar,

@@ -100,12 +100,18 @@ template <Backend B>
                         return message("dropout_add_layer_norm: ", cols, " columns, rate ", rate,
                                        affine ? ", gain and bias" : "",
                                        ": not what dropout, add and layer_norm give one after the other");
-                    Padded<B> again(device, values, cols), out(device, values, cols, 5);
+                    Padded<B> again(device, values, cols), out(device, values, cols, 5), room(device, values, cols);
+                    Padded<B> second(device, others, cols, 2), third(device, others, cols);
+                    dropout_add_layer_norm(device, stream, rate, second.view(), again.view(), gain, bias, 1e-5,
+                                           room.view(), second.view());  // over its part
+                    dropout_add_layer_norm(device, stream, rate, third.view(), again.view(), gain, bias, 1e-5,
+                                           third.view(), third.view());  // over its sum, which is over its part
                     dropout_add_layer_norm(device, stream, rate, part.view(), again.view(), gain, bias, 1e-5,
                                            part.view(), out.view());
-                    if (part.get(device) != sum.get(device) || out.get(device) != norm.get(device))
+                    if (part.get(device) != sum.get(device) || out.get(device) != norm.get(device)
+                        || second.get(device) != norm.get(device) || third.get(device) != norm.get(device))
                         return message("dropout_add_layer_norm: ", cols, " columns, rate ", rate,
-                                       ": another result where the sum lies over its part");
+                                       ": another result where matrices lie over each other");
                 }
     }
     return {};

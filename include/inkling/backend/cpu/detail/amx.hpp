@@ -118,7 +118,7 @@ inline void multiply_panel(float const* left, Index left_stride, Index rows, flo
     constexpr Index most_rows = 2 * tile, columns = 2 * tile;
     alignas(64) float edge[static_cast<std::size_t>(most_rows * columns)];  // for a panel that is not full
     alignas(64) float added[static_cast<std::size_t>(columns)] = {};
-    if (width < columns) std::fill_n(edge, most_rows * columns, 0.0F);
+    if (accumulate && width < columns) std::fill_n(edge, most_rows * columns, 0.0F);
     if (bias != nullptr) std::copy_n(bias, width, added);
     auto const multiply = [&](Index begin, Index end, Index count) {
         Unit const unit(count);

@@ -22,8 +22,8 @@ template <class Real>
 using LanesAt =
     ::Eigen::Map<std::conditional_t<std::is_const_v<Real>, Lanes<std::remove_const_t<Real>> const, Lanes<Real>>>;
 
-/// Lane by lane: `yes` where `sign` is positive, else `no`. Eigen's select takes one lane after the other, and what
-/// g++ 12 makes of it at -O3 for AVX-512 is wrong.
+/// Lane by lane: `yes` where `sign` is positive, else `no`. A vector of the compiler's own chooses for all lanes at once;
+/// Eigen's select takes one after the other, and what g++ 12 makes of it at -O3 for AVX-512 is wrong.
 template <class Array>
 [[nodiscard]] Array where_positive(Array const& sign, Array const& yes, Array const& no) {
     typedef typename Array::Scalar Vector __attribute__((vector_size(sizeof(Array))));

@@ -83,7 +83,7 @@ template <Index Half, class Vector, std::size_t... I>
 [[nodiscard]] Vector by_turns(Vector const& a, Vector const& b, std::index_sequence<I...>) {
 #ifdef __clang__
     return __builtin_shufflevector(a, b, static_cast<int>(Half + I / 2 + (I % 2) * sizeof...(I))...);
-#else  // nvcc cannot read the line above
+#else  // nvcc cannot read the line above, and clang has not what follows
     using Number = std::conditional_t<sizeof(a[0]) == 4, std::int32_t, std::int64_t>;
     typedef Number Numbers __attribute__((vector_size(vector_bytes)));
     return __builtin_shuffle(a, b, Numbers{static_cast<Number>(Half + I / 2 + (I % 2) * sizeof...(I))...});
@@ -238,8 +238,8 @@ void multiply_panel(Tiles<Real, Terms> const& left, Real const* panel, Index dep
     }
 }
 
-/// Copies rows, each tile term after term: Tiles<Real>::packed_rows * depth elements a tile. Either the terms of a row
-/// lie one behind the other, or those of all rows do; worth_copying tells when it pays.
+/// Copies rows, each tile term after term: Tiles<Real>::packed_rows * depth elements a tile. One stride of the rows is
+/// 1; worth_copying tells when it pays.
 template <class Real, class Terms>
 [[nodiscard]] Tiles<Real, Terms> pack_rows(Tiles<Real, Terms> const& rows, Index depth, Real* packed) {
     using Vector = typename VectorOf<Real>::Type;
@@ -290,8 +290,8 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
 }
 
 /// Whether rows are to be copied for a run of panels. Where terms of a row lie one behind the other, rows of a multiple
-/// of 2 KiB share a few sets of the first cache, those of 4 KiB fewer; where they do not, each term is on a page of its
-/// own. The copy pays when enough panels read it. Found by timing.
+/// of 2 KiB share a few sets of the first cache, those of 4 KiB fewer; where they do not, each term is on a cache line of
+/// its own, in wide matrices on another page. The copy pays when enough panels read it. Found by timing.
 template <class Real>
 [[nodiscard]] bool worth_copying(Strided<Real> left, Index panels) {
     if (left.col != 1) return left.row == 1 && panels >= 4;
