@@ -9,7 +9,7 @@ device=(--threads "${threads:-0}" ${bf16:+--bf16})
     for set in trec subj sst2 agnews; do cut -f2- "$data/cls-$set/train.tsv"; done
     tr '[:upper:]' '[:lower:]' <"$data/qqp/train.src"
 } >"$out/lines.txt"
-"$infill" train --lines "$out/lines.txt" --model "$out/$run" --updates 4000 --latent 64 --width 192 --layers 6 --seed "$seed" \
+"$infill" train --lines "$out/lines.txt" --model "$out/$run" --updates 2000 --latent 64 --width 192 --layers 6 --seed "$seed" \
     --longest 96 --spans 3 --hidden 0.2 --warm-up 500 "${device[@]}"
 for set in trec subj sst2; do
     valid=()
