@@ -226,4 +226,19 @@ TEST_CASE("official options are read, and those that there are none of refused b
         CHECK(walked.steps[static_cast<std::size_t>(i)].time == static_cast<double>(1999 - 284 * i) / 2000.0);
 }
 
+TEST_CASE("DiffuSeq: the steps that were kept in training are those of decoding, where it names no others") {
+    auto const settings = recipe::DiffuSeqSettings::read({{"vocab_size", 9}});
+    auto const steps = [&](nlohmann::json const& json) {
+        return recipe::DiffuSeqDecoding::read(json, settings, "args").sampler.plan(schedule::Sqrt{}).steps.size();
+    };
+    CHECK(steps(nlohmann::json::object()) == 2000);
+    CHECK(steps({{"timestep_respacing", ""}}) == 2000);
+    CHECK(steps({{"timestep_respacing", "25"}}) == 25);
+    CHECK(steps({{"timestep_respacing", "25"}, {"respacing", "adp_10"}}) == 10);
+    CHECK(steps({{"timestep_respacing", "25"}, {"respacing", "none"}}) == 2000);
+    CHECK(steps({{"timestep_respacing", ""}, {"sampler", "ddim"}, {"gap", 100}}) == 20);
+    CHECK_THROWS_WITH_AS((void)steps({{"timestep_respacing", "25"}, {"sampler", "ddim"}, {"gap", 100}}),
+                         "args: the setting 'gap' is 100, expected 1 with a table that is respaced", Error);
+}
+
 }  // namespace

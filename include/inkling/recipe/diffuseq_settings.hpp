@@ -149,7 +149,8 @@ static_assert(Sampler<DiffuSeqSampler>);
 struct DiffuSeqDecoding {
     DiffuSeqSampler sampler{};
 
-    /// Reads the official options: `sampler` ("ddpm" or "ddim"), `respacing` (see diffuseq_step_plan), `gap`
+    /// Reads the official options: `sampler` ("ddpm" or "ddim"), `respacing` (see diffuseq_step_plan; where it is not
+    /// there, `timestep_respacing`, as training_args.json has it), `gap`
     /// (DiffuSeq's stride over an unchanged table, each step to the level next below), `eta`, `rounding`.
     /// @throws Error naming an option of another kind than expected
     [[nodiscard]] static DiffuSeqDecoding read(nlohmann::json const& json, DiffuSeqSettings const& trained,
@@ -203,12 +204,13 @@ inline DiffuSeqDecoding DiffuSeqDecoding::read(nlohmann::json const& json, Diffu
     DiffuSeqDecoding decoding;
     std::string const kind = official.text("sampler", "ddpm");
     if (kind != "ddpm" && kind != "ddim") official.refuse("sampler", "\"ddpm\" or \"ddim\"");
-    std::string const respacing = official.text("respacing", "none");
+    std::string const of_training = official.text("timestep_respacing", "");
+    std::string const respacing = official.text("respacing", of_training.c_str());
     Index const gap = official.count("gap", 1);
     Index steps = 0;
     sampler::StepPlan plan = diffuseq_step_plan(respacing, trained.diffusion_steps, steps);
     if (gap > 1) {
-        if (respacing != "none") official.refuse("gap", "1 with a table that is respaced");
+        if (!respacing.empty() && respacing != "none") official.refuse("gap", "1 with a table that is respaced");
         if (kind != "ddim") official.refuse("gap", "1 without 'ddim'");
         steps = (trained.diffusion_steps + gap - 1) / gap;
         plan = sampler::StridedSteps{.from_noisiest = true, .stride = gap};
