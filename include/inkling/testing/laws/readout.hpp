@@ -115,7 +115,8 @@ template <Backend B>
 [[nodiscard]] std::string readout_divergence_is_its_formula(B& device) {
     using Real = ScalarOf<B>;
     Index const width = 9;
-    for (auto const& [rows, vocabulary] : {std::pair<Index, Index>{5, 50}, {300, 7}, {130, 1000}}) {
+    for (auto const& sizes : {std::pair<Index, Index>{5, 50}, {300, 7}, {130, 1000}}) {
+        Index const rows = sizes.first, vocabulary = sizes.second;
         double const factor = 0.3;
         auto const x = random<B>(rows * width, 1), y = random<B>(rows * width, 2), t = random<B>(vocabulary * width, 3),
                    b = random<B>(vocabulary, 4), w = random<B>(rows, 5);
