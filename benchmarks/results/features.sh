@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lines classified by what a frozen denoiser knows of them, against a linear probe and bags of words.
-# figure: TREC fusion=0.822 probe=0.646 words=0.808 bag=0.600, of a denoiser with 364 updates; not yet at these budgets
+# figure: feedback=0.864, 0.926, 0.751 fusion=0.852, 0.908, 0.730 words=0.838, 0.899, 0.773 (seed 1, bf16)
 # data: cls-trec/{train,test}.tsv cls-subj/{train,test}.tsv cls-sst2/{train,val,test}.tsv cls-agnews/train.tsv qqp/train.src
 seed=${seed:-1}
 run=seed-$seed${bf16:+-bf16}
