@@ -58,10 +58,11 @@ std::vector<std::pair<std::string, std::vector<typename Device::Scalar>>> all_re
     auto wide = values(cols * cols, 13);
     product(device, in, Orientation::transposed, other, Orientation::plain, wide.matrix(cols), true);
     results.emplace_back("product of transposed rows", wide.get(device));
-    Index const panels = 200;  // so many columns that rows are copied
-    auto const factor = values(rows * panels, 22);
-    auto wider = values(cols * panels, 23);
-    product(device, in, Orientation::transposed, factor.matrix(panels), Orientation::plain, wider.matrix(panels));
+    Index const wider_cols = 200;  // so many columns that rows are copied
+    auto const factor = values(rows * wider_cols, 22);
+    auto wider = values(cols * wider_cols, 23);
+    product(device, in, Orientation::transposed, factor.matrix(wider_cols), Orientation::plain,
+            wider.matrix(wider_cols));
     results.emplace_back("product of transposed rows, wide", wider.get(device));
     keep("add", [&](View out) { add(device, in, other, out); });
     keep("scale", [&](View out) { scale(device, Real(0.3), in, out, true); });

@@ -6,8 +6,8 @@
 
 namespace inkling::backend::detail {
 
-/// While it lives, the calling thread takes subnormal numbers (below 1.2e-38 in float) as 0: x86 processors take some
-/// 15 times as long for them, and a softmax that is nearly sure is full of them. Elsewhere it does nothing.
+/// While it lives, the calling thread takes subnormal numbers (below 1.2e-38 in float) as 0: x86 processors take
+/// many times as long for them, and a softmax that is nearly sure is full of them. Elsewhere it does nothing.
 class [[maybe_unused]] SubnormalsAreZero {
 public:
     SubnormalsAreZero(SubnormalsAreZero const&) = delete;
