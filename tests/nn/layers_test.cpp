@@ -332,14 +332,15 @@ TEST_CASE("TransformerLayer: where weights are frozen the slope of the input is 
 }
 
 namespace {
-/// A backend of one's own, which may have another norm.
+/// A backend of one's own, which may have another norm and other products.
 struct Unfused : Device {
     using Device::Device;
 };
 }  // namespace
-static_assert(backend::FusesResiduals<Device> && Backend<Unfused> && !backend::FusesResiduals<Unfused>);
+static_assert(Backend<Unfused> && !backend::FusesResiduals<Unfused> && !backend::FusesActivations<Unfused>);
+static_assert(backend::FusesResiduals<Device>);
 
-TEST_CASE("TransformerLayer: where a backend does not fuse residuals all bits are the same, forward and back") {
+TEST_CASE("TransformerLayer: where a backend fuses nothing all bits are the same, forward and back") {
     auto const results = []<class Own>(Own device) {
         nn::ParameterLayout layout;
         nn::TransformerLayer const layer(layout, "layer", small_layer(false));

@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <functional>
 #include <set>
 #include <string>
 #include <type_traits>
@@ -32,6 +34,7 @@ using namespace inkling;
 class Guard {
 public:
     static void* open_pages(std::size_t bytes) {
+        REQUIRE(!being_recorded());
         void* const memory = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         REQUIRE(memory != MAP_FAILED);
         pages().insert({memory, bytes});
@@ -51,6 +54,11 @@ public:
     }
     /// How many pieces of memory there are.
     static std::size_t pieces() { return pages().size(); }
+    /// Whether a device is told what it is to take down: nobody asks for memory then.
+    static bool& being_recorded() {
+        static bool is = false;
+        return is;
+    }
 
     Guard() { protect(PROT_READ | PROT_WRITE); }
     Guard(Guard const&) = delete;
@@ -95,9 +103,15 @@ private:
     Index size_ = 0;
 };
 
-/// A system of one's own: as fine-grained as a CUDA device's, in guarded memory.
-struct GuardedSystem {
-    struct Options {};
+/// A system of one's own: as fine-grained as a CUDA device's, in guarded memory. What it is told it may take down, as
+/// a CUDA graph does.
+class GuardedSystem {
+public:
+    struct Options {
+        bool records = false;
+        int* replays = nullptr;  ///< counts them
+    };
+    using Recording = std::vector<std::function<void()>>;
     template <class T>
     using Buffer = GuardedBuffer<T>;
     static constexpr bool fine = true;
@@ -106,29 +120,57 @@ struct GuardedSystem {
     [[nodiscard]] Options const& options() const { return options_; }
 
     template <class Body>
-    void for_each(Index count, Body const& body) const {
-        Guard const guard;
-        for (Index index = count; index-- > 0;) body(index);  // in another order than the usual one
+    void for_each(Index count, Body const& body) {
+        tell([count, body] {
+            for (Index index = count; index-- > 0;) body(index);  // in another order than the usual one
+        });
     }
     template <class Body>
-    void for_each_team(Index count, Body const& body) const {
+    void for_each_team(Index count, Body const& body) {
         for_each(count, backend::kernels::PlayTeam<Body>{body, backend::kernels::Order::backwards});
     }
-    static void upload(void const* from, void* to, std::size_t bytes) { copy(from, to, bytes); }
-    static void download(void const* from, void* to, std::size_t bytes) { copy(from, to, bytes); }
-    static void copy(void const* from, void* to, std::size_t bytes) {
-        Guard const guard;
-        std::memcpy(to, from, bytes);
+    void upload(void const* from, void* to, std::size_t bytes) { move(from, to, bytes); }
+    void download(void const* from, void* to, std::size_t bytes) { move(from, to, bytes); }
+    void copy(void const* from, void* to, std::size_t bytes) {
+        tell([=] { std::memcpy(to, from, bytes); });
     }
-    static void clear(void* to, std::size_t bytes) {
+    void clear(void* to, std::size_t bytes) {
+        tell([=] { std::memset(to, 0, bytes); });
+    }
+
+    [[nodiscard]] bool records() const { return options_.records; }
+    template <class Work>
+    [[nodiscard]] Recording record(Work const& work) {
+        Guard::being_recorded() = true;
+        work();
+        Guard::being_recorded() = false;
+        return std::exchange(recording_, {});
+    }
+    void replay(Recording const& recording) {
         Guard const guard;
-        std::memset(to, 0, bytes);
+        for (auto const& work : recording) work();
+        ++*options_.replays;
     }
 
 private:
+    template <class Work>
+    void tell(Work const& work) {
+        if (Guard::being_recorded()) {
+            recording_.push_back(work);
+        } else {
+            Guard const guard;
+            work();
+        }
+    }
+    void move(void const* from, void* to, std::size_t bytes) {
+        REQUIRE(!Guard::being_recorded());
+        copy(from, to, bytes);
+    }
+
     Options options_;
+    Recording recording_;
 };
-static_assert(backend::ThrustSystem<GuardedSystem>);
+static_assert(backend::RecordingSystem<GuardedSystem>);
 
 using Guarded = backend::ThrustDevice<float, GuardedSystem>;
 
@@ -137,7 +179,24 @@ void squared_norm(Guarded& device, VectorView<float const> x, double* sum) {
     REQUIRE(Guard::owns(sum));
     backend::squared_norm(device, x, sum);
 }
-static_assert(Backend<Guarded>);
+static_assert(Backend<Guarded> && backend::RecordsWork<Guarded>);
+static_assert(!backend::RecordsWork<backend::ThrustHost<>> && backend::FusesActivations<backend::ThrustHost<>>);
+
+/// A Guarded that counts: what it does besides telling the device would be left out of what is replayed.
+struct Counting : Guarded {
+    using Guarded::Guarded;
+    int normals = 0;
+};
+static_assert(!backend::RecordsWork<Counting>);
+
+/// A sampler whose plan is given.
+struct Given {
+    sampler::Plan given{};
+    template <NoiseSchedule Schedule>
+    [[nodiscard]] sampler::Plan plan(Schedule const&) const {
+        return given;
+    }
+};
 
 }  // namespace
 
@@ -193,5 +252,50 @@ TEST_CASE("training and generating touch a device's memory by verbs alone, and a
         CHECK(got[i].mean_log_probability == want[i].mean_log_probability);
     }
     CHECK(Guard::pieces() == 0);
+}
+
+TEST_CASE("steps that are recorded once and replayed leave the same bits") {
+    using Pipeline =
+        TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned, denoiser::EncoderDecoder<Guarded>, Given>;
+    auto const small = tiny::options<tiny::PipelineOn<backend::ThrustHost<float>>>();
+    // No two steps are alike: some draw noise, some look back.
+    sampler::Plan plan;
+    plan.initial_noise = 1.5;
+    for (int i = 0; i < 6; ++i)
+        plan.steps.push_back({.time = 1.0 - 0.15 * i,
+                              .alpha_bar = 0.1 + 0.12 * i,
+                              .z0 = 0.3 + 0.1 * i,
+                              .z_t = 0.7 - 0.1 * i,
+                              .noise = i % 3 == 0 ? 0.0 : 0.2,
+                              .previous_z0 = i < 2 ? 0.0 : 0.1});
+    for (int const variant : {0, 1, 2}) {
+        CAPTURE(variant);
+        plan.clamp = variant == 1;
+        plan.guidance = variant == 2 ? 0.5 : 0.0;
+        std::vector<std::vector<float>> states[2];
+        int replays = 0;
+        for (bool const records : {false, true}) {
+            auto denoiser = small.denoiser;
+            Pipeline const pipeline(tiny::tokenizer(),
+                                    {.schedule = small.schedule,
+                                     .embedding = small.embedding,
+                                     .denoiser = denoiser,
+                                     .sampler = {plan},
+                                     .device = {.records = records, .replays = &replays},
+                                     .seed = small.seed});
+            auto const lines = tiny::sentences(12);
+            for (std::uint64_t const seed : {1, 2})
+                (void)pipeline.generate_with(lines, {.seed = seed, .tokens_per_batch = 40}, decode::MinimumBayesRisk{},
+                                             [&](decode::StepData<float> const& step) {
+                                                 states[records].emplace_back(step.z.begin(), step.z.end());
+                                                 states[records].emplace_back(step.z0_hat.begin(), step.z0_hat.end());
+                                                 return true;
+                                             });
+            CHECK(replays == (records ? static_cast<int>(states[0].size()) / 2 / 6 * 5 : 0));
+        }
+        CHECK(states[0] == states[1]);
+        if (!plan.clamp)
+            CHECK(std::set<std::vector<float>>(states[0].begin(), states[0].end()).size() == states[0].size());
+    }
 }
 #endif

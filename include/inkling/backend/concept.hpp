@@ -177,12 +177,32 @@ concept PacksFactors =
         product_with_packed(device, in, static_cast<typename B::Scalar const*>(to), out, vector);
     };
 
+/// What a backend may have besides: result = activation(left right + bias) in one go. It pays where each verb is a
+/// launch; Cpu is no faster with it.
+template <class B>
+concept FusesActivations =
+    requires(B& device, Activation activation, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
+        activated_product(device, activation, in, Orientation::plain, in, Orientation::transposed, out, vector);
+    };
+
 /// What a backend may have besides: dropout, a residual and its layer norm in one go, with the bits of the three verbs
 /// one after the other. The sum may lie over the part, which is named first.
 template <class B>
 concept FusesResiduals = requires(B& device, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
     dropout_add_layer_norm(device, RandomStream{}, 0.1, in, in, vector, vector, 1e-5, out, out);
     dropout_add_layer_norm(device, RandomStream{}, 0.1, in, in, vector, vector, 1e-5, out, out, out);
+};
+
+/// What a backend may have besides: to take down what it is told, in place of doing it, and to do all of that as often as
+/// it is told to, as one (a CUDA graph).
+///
+/// `records(device)` tells whether it is to. `record(device, work)` calls work(), whose verbs do not move data between
+/// device and host nor need more scratch than they had before; what it returns is of use as long as the memory that it
+/// is about.
+template <class B>
+concept RecordsWork = requires(B& device, void (*work)()) {
+    { records(device) } -> std::same_as<bool>;
+    replay(device, record(device, work));
 };
 
 /// What a backend may have besides: several devices, one of which is current in each thread, and has its memory.

@@ -149,6 +149,13 @@ concept TrainableDenoiser = Denoiser<D>
        }
     && requires(D const& denoiser) { { denoiser.self_conditioned() } -> std::same_as<bool>; }  // has 'self_conditioned()': it reads the last estimate
     && requires(D const& denoiser) { { denoiser.dropout() } -> std::same_as<double>; };        // has 'dropout()', in [0, 1)
+
+/// A denoiser that can be asked without a source: what classifier-free guidance and training without sources want.
+template <class D>
+concept UnconditionalDenoiser = Denoiser<D>
+    && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, Index sentences) {
+           { denoiser.encode_nothing(pass, sentences) } -> std::same_as<typename D::Encoded>;  // has 'encode_nothing(pass, sentences) const'
+       };
 // clang-format on
 
 /// What stands in the rows between the layers of a denoiser, [N, width] each, and what is put there: state 0 goes into

@@ -26,10 +26,14 @@ struct FeedForward {
                  Saved<B>* saved = nullptr) const {
         auto const mark = pass.workspace.mark();
         auto const before = pass.take(x.rows, first.weight.rows);
-        first.forward(pass, x, before);
         bool const same = !saved || activation == backend::Activation::relu;  // relu's slope shows behind it too
         auto const after = same ? before : pass.take(before.rows, before.cols);
-        activate(pass.device, activation, before, after);
+        if (same) {
+            first.forward_activated(pass, activation, x, after);
+        } else {
+            first.forward(pass, x, before);
+            activate(pass.device, activation, before, after);
+        }
         second.forward(pass, after, y);
         if (saved)
             *saved = {x, before, after};

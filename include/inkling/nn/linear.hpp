@@ -30,6 +30,19 @@ struct Linear {
                 false, pass.vector(bias));
     }
 
+    /// y = activation(x W^T + b)
+    template <Backend B>
+    void forward_activated(Pass<B>& pass, backend::Activation activation, MatrixView<typename B::Scalar const> x,
+                           MatrixView<typename B::Scalar> y) const {
+        if constexpr (backend::FusesActivations<B>) {
+            activated_product(pass.device, activation, x, backend::Orientation::plain, pass.matrix(weight),
+                              backend::Orientation::transposed, y, pass.vector(bias));
+        } else {
+            forward(pass, x, y);
+            activate(pass.device, activation, y, y);
+        }
+    }
+
     /// Adds to the gradients of W and b, unless they are frozen; dx is overwritten or added to, and may be empty.
     template <Backend B>
     void backward(Pass<B>& pass, MatrixView<typename B::Scalar const> x, MatrixView<typename B::Scalar const> dy,

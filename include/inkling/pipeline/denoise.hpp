@@ -1,5 +1,6 @@
 #pragma once
 
+#include <inkling/backend/repeated.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
 #include <inkling/pipeline/device_batch.hpp>
@@ -9,7 +10,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace inkling::pipeline {
@@ -86,18 +86,23 @@ public:
         }
         auto const memory = to_device<Scalar>(pass, std::span<Scalar const>(factors));
         factors_ = {memory.data, static_cast<Index>(plan.steps.size()), 3};
+        factors_now_ = pass.take(1, 3);
     }
 
-    /// z0_hat [N, D] of step i.
-    void estimate(Index i, typename Model::Encoded const& source, View z, ConstView time, View previous,
-                  View z0_hat) const {
+    /// Sets which step the next estimates are of.
+    void begin_step(Index i) const {
+        if (!factors_.empty()) copy(pass_->device, factors_.row(i), factors_now_.data, factors_.cols);
+    }
+
+    /// z0_hat [N, D] of the step.
+    void estimate(typename Model::Encoded const& source, View z, ConstView time, View previous, View z0_hat) const {
         bool const is_z0 = kind_ == inkling::denoiser::Output::z0;
         View const output = is_z0 ? z0_hat : output_;
         denoiser_->predict(*pass_, *target_, source, ConstView(z), time, ConstView(previous), output);
         if (!is_z0) {
             Index const latent = z.cols;
             bool const mixed = kind_ == inkling::denoiser::Output::mixed;
-            combine(pass_->device, target_->segments, ConstView(factors_.row(i), target_->segments.count, 3, 0),
+            combine(pass_->device, target_->segments, ConstView(factors_now_.data, target_->segments.count, 3, 0),
                     output.columns(0, latent), z, mixed ? ConstView(output.columns(latent, latent)) : ConstView{},
                     z0_hat);
         }
@@ -115,6 +120,7 @@ private:
     VectorView<Token> nearest_{};
     View output_{};
     ConstView factors_{};  ///< [steps, 3]
+    View factors_now_{};   ///< [1, 3], of this step
 };
 
 /// What stands for no source, for guidance.
@@ -122,7 +128,7 @@ private:
 template <Denoiser Model>
 [[nodiscard]] typename Model::Encoded no_source(nn::Pass<typename Model::Device>& pass, Model const& denoiser,
                                                 Index sentences) {
-    if constexpr (requires { denoiser.encode_nothing(pass, sentences); })
+    if constexpr (UnconditionalDenoiser<Model>)
         return denoiser.encode_nothing(pass, sentences);
     else
         fail(
@@ -136,7 +142,7 @@ template <Denoiser Model>
 ///
 /// z_next = c0 z0_hat + c1 z + c2 noise + c3 (the step before's z0_hat). Guidance asks with the source and without it,
 /// each clamped for itself. The source's encoding and the plan's time embeddings are made once; after the first step
-/// nothing is allocated.
+/// nothing is allocated, and a backend that records work replays the network's.
 /// @param plan        a valid one: sampler::require_valid
 /// @param z           [N, D], the starting noise, and clean text where parts are kept; overwritten
 /// @param draw_noise  called as draw_noise(step, view [N, D]) where a step needs noise
@@ -164,8 +170,8 @@ MatrixView<typename Model::Device::Scalar> denoise(nn::Pass<typename Model::Devi
     auto const of_step = [&](ConstView all, Index i) {
         return whole ? ConstView(all.row(i), segments.count, 3, 0) : all.row_range(i * segments.count, segments.count);
     };
-    View z0_hat = pass.take(z.rows, z.cols);
-    View previous = pass.take_zeros(z.rows, z.cols);
+    View const z0_hat = pass.take(z.rows, z.cols);
+    View const previous = pass.take_zeros(z.rows, z.cols);
     View const noise = plan.draws_noise() ? pass.take(z.rows, z.cols) : View{};
     detail::Estimator<Space, Model> const estimator(pass, space, denoiser, plan, target, z.rows);
     std::optional<typename Model::Encoded> nothing;
@@ -175,15 +181,21 @@ MatrixView<typename Model::Device::Scalar> denoise(nn::Pass<typename Model::Devi
         unguided = pass.take(z.rows, z.cols);
     }
     auto const with = static_cast<Scalar>(1.0 + plan.guidance), without = static_cast<Scalar>(-plan.guidance);
-    for (Index i = 0; i < steps; ++i) {
-        sampler::Step const& step = plan.steps[static_cast<std::size_t>(i)];
-        ConstView const time(times.row(i), target.segments.count, times.cols, 0);
-        estimator.estimate(i, source, z, time, previous, z0_hat);
+    View const time_now = pass.take(1, times.cols);
+    backend::Repeated estimate(pass.device, [&] {  // what changes from step to step has a place that it reads
+        ConstView const time(time_now.data, target.segments.count, times.cols, 0);
+        estimator.estimate(source, z, time, previous, z0_hat);
         if (nothing) {
-            estimator.estimate(i, *nothing, z, time, previous, unguided);
+            estimator.estimate(*nothing, z, time, previous, unguided);
             scale(pass.device, with, z0_hat, z0_hat);
             scale(pass.device, without, unguided, z0_hat, true);
         }
+    });
+    for (Index i = 0; i < steps; ++i) {
+        sampler::Step const& step = plan.steps[static_cast<std::size_t>(i)];
+        copy(pass.device, times.row(i), time_now.data, times.cols);
+        estimator.begin_step(i);
+        estimate();
         bool const noisy = step.noise != 0.0;
         if (noisy) draw_noise(i, noise);
         combine(pass.device, segments, of_step(factors, i), z0_hat, z, noisy ? ConstView(noise) : ConstView{}, z);
@@ -193,7 +205,7 @@ MatrixView<typename Model::Device::Scalar> denoise(nn::Pass<typename Model::Devi
             else
                 combine(pass.device, segments, of_step(back, i), previous, z, {}, z);
         }
-        std::swap(z0_hat, previous);
+        copy(pass.device, static_cast<Scalar const*>(z0_hat.data), previous.data, z0_hat.size());
         if (!on_step(StepState<B>{i, steps, step.time, z, previous})) break;
     }
     return previous;

@@ -34,6 +34,7 @@ template <Backend B>
         {"product is the naive sum", laws::product_is_the_naive_sum<B>},
         {"product of no terms is the bias", laws::product_of_no_terms_is_the_bias<B>},
         {"a row of a product does not depend on the others", laws::product_row_does_not_depend_on_the_others<B>},
+        {"an activated product is its parts", laws::an_activated_product_is_its_parts<B>},
         {"add and scale are element by element", laws::add_and_scale_are_element_by_element<B>},
         {"activations are their formulas", laws::activations_are_their_formulas<B>},
         {"combine weighs each sentence by its own coefficients",

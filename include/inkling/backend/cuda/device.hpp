@@ -2,6 +2,7 @@
 
 #include <inkling/backend/cuda/buffer.hpp>
 #include <inkling/backend/cuda/check.hpp>
+#include <inkling/backend/cuda/graph.hpp>
 #include <inkling/backend/cuda/multiplier.hpp>
 #include <inkling/backend/thrust/detail/team.hpp>
 #include <inkling/backend/thrust/device.hpp>
@@ -40,6 +41,7 @@ public:
     struct Options {
         int device = 0;  ///< its number; where it is made, it becomes the thread's current device
         CudaPrecision precision = CudaPrecision::single;  ///< of products of floats; doubles are doubles
+        bool graphs = false;  ///< whether what a loop repeats is launched as one CUDA graph; not yet run on a device
 
         /// Names what numbers depend on, for the checks of checkpoints.
         template <class Visit>
@@ -132,6 +134,17 @@ public:
     void clear(void* destination, std::size_t bytes) {
         make_current();
         detail::check_cuda(cudaMemsetAsync(destination, 0, bytes, stream()), "cudaMemsetAsync");
+    }
+
+    [[nodiscard]] bool records() const { return options_.graphs; }
+    template <class Work>
+    [[nodiscard]] detail::CudaGraph record(Work const& work) {
+        make_current();
+        return {stream(), work};
+    }
+    void replay(detail::CudaGraph const& graph) {
+        make_current();
+        graph.replay();
     }
 
 private:

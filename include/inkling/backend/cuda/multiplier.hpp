@@ -44,6 +44,13 @@ struct ColumnProduct {
     Index result_stride;
     bool accumulate;
     Real const* bias;  ///< [M], added to every column; or null
+    bool rectifies;    ///< whether what is below 0, the bias included, is to be 0
+};
+
+/// What of a product is done, and not left to the caller.
+struct DoneOfProduct {
+    bool bias;
+    bool rectified;
 };
 
 /// Products of one stream, by cuBLAS; of floats by cuBLASLt, which adds the bias on the way.
@@ -63,25 +70,25 @@ public:
         check_cublas(cublasSetWorkspace(handle, memory_.data(), workspace_bytes), "cublasSetWorkspace");
     }
 
-    /// @return whether the bias is added: doubles, biases at addresses that 16 does not divide, and shapes that
-    ///         cuBLASLt has nothing for leave it to the caller
-    [[nodiscard]] bool operator()(ColumnProduct<float> const& product) {
-        if (multiply_by_lt(product)) return product.bias == nullptr || adds(product.bias);
+    /// Multiplies. Doubles, biases at addresses that 16 does not divide, and shapes that cuBLASLt has nothing for leave
+    /// the rest to the caller.
+    [[nodiscard]] DoneOfProduct operator()(ColumnProduct<float> const& product) {
+        if (multiply_by_lt(product)) return {adds(product.bias), rectifies(product)};
         float const one = 1.0F, kept = product.accumulate ? 1.0F : 0.0F;
         check_cublas(cublasGemmEx_64(handle_.get(), product.left_operation, product.right_operation, product.rows,
                                      product.cols, product.depth, &one, product.left, CUDA_R_32F, product.left_stride,
                                      product.right, CUDA_R_32F, product.right_stride, &kept, product.result, CUDA_R_32F,
                                      product.result_stride, compute_type(), CUBLAS_GEMM_DEFAULT),
                      "cublasGemmEx_64");
-        return product.bias == nullptr;
+        return {};
     }
-    [[nodiscard]] bool operator()(ColumnProduct<double> const& product) {
+    [[nodiscard]] DoneOfProduct operator()(ColumnProduct<double> const& product) {
         double const one = 1.0, kept = product.accumulate ? 1.0 : 0.0;
         check_cublas(cublasDgemm_64(handle_.get(), product.left_operation, product.right_operation, product.rows,
                                     product.cols, product.depth, &one, product.left, product.left_stride, product.right,
                                     product.right_stride, &kept, product.result, product.result_stride),
                      "cublasDgemm_64");
-        return product.bias == nullptr;
+        return {};
     }
 
 private:
@@ -91,7 +98,7 @@ private:
     struct Shape {
         std::array<Index, 6> sizes;
         std::array<std::uint32_t, 3> alignments;
-        bool left_transposed, right_transposed, accumulate, bias;
+        bool left_transposed, right_transposed, accumulate, bias, rectified;
         bool operator==(Shape const&) const = default;
     };
     struct HashShape {
@@ -101,7 +108,8 @@ private:
             for (std::uint32_t const alignment : shape.alignments) hash.add(alignment);
             hash.add(static_cast<std::uint64_t>(shape.left_transposed)
                      | static_cast<std::uint64_t>(shape.right_transposed) << 1
-                     | static_cast<std::uint64_t>(shape.accumulate) << 2 | static_cast<std::uint64_t>(shape.bias) << 3);
+                     | static_cast<std::uint64_t>(shape.accumulate) << 2 | static_cast<std::uint64_t>(shape.bias) << 3
+                     | static_cast<std::uint64_t>(shape.rectified) << 4);
             return static_cast<std::size_t>(hash.value());
         }
     };
@@ -129,6 +137,10 @@ private:
     }
     /// Whether cuBLASLt may be given a bias: it cannot be told of one that no kernel may read in one piece.
     [[nodiscard]] static bool adds(void const* bias) { return bias != nullptr && alignment_of(bias) == widest_read; }
+    /// Whether cuBLASLt may be told to rectify: after the bias, or where there is none.
+    [[nodiscard]] static bool rectifies(ColumnProduct<float> const& product) {
+        return product.rectifies && (product.bias == nullptr || adds(product.bias));
+    }
     [[nodiscard]] cublasComputeType_t compute_type() const {
         switch (precision_) {
             case CudaPrecision::tf32: return CUBLAS_COMPUTE_32F_FAST_TF32;
@@ -163,8 +175,11 @@ private:
         set(about.operation, CUBLASLT_MATMUL_DESC_TRANSA, product.left_operation);
         set(about.operation, CUBLASLT_MATMUL_DESC_TRANSB, product.right_operation);
         if (adds(product.bias)) {
-            set(about.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+            set(about.operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
+                rectifies(product) ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
             set(about.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, product.bias);
+        } else if (rectifies(product)) {
+            set(about.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_RELU);
         }
         lay_out(about.left, product.left_operation, product.rows, product.depth, product.left_stride);
         lay_out(about.right, product.right_operation, product.depth, product.cols, product.right_stride);
@@ -202,7 +217,8 @@ private:
                           product.left_operation != CUBLAS_OP_N,
                           product.right_operation != CUBLAS_OP_N,
                           product.accumulate,
-                          adds(product.bias)};
+                          adds(product.bias),
+                          rectifies(product)};
         auto const chosen = choice(about, shape);
         if (!chosen) return false;
         float const one = 1.0F, kept = product.accumulate ? 1.0F : 0.0F;

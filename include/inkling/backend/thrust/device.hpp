@@ -16,7 +16,8 @@ namespace inkling::backend {
 ///
 /// `for_each(count, body)` calls body(0) .. body(count - 1), in any order and side by side, and may return before they
 /// are done; later calls come after them. A system of one device among several has `make_current()` besides, which has
-/// the calling thread's memory and launches be that device's.
+/// the calling thread's memory and launches be that device's. One that records (RecordsWork) has `records()`,
+/// `record(work)` and `replay(recording)`.
 template <class S>
 concept ThrustSystem =
     std::movable<S>
@@ -36,10 +37,11 @@ concept ThrustSystem =
 ///
 /// A device is one worker's handle: it owns the scratch memory of its verbs, so one device serves one caller at a
 /// time. Copies share nothing. Results do not depend on the number of threads.
-template <class Real, ThrustSystem System>
+template <class Real, ThrustSystem OwnSystem>
 class ThrustDevice {
 public:
     using Scalar = Real;
+    using System = OwnSystem;
     using Options = typename System::Options;
     template <class T>
     using Buffer = typename System::template Buffer<T>;
@@ -89,6 +91,30 @@ private:
     Buffer<Real> outer_scratch_;
     Buffer<double> sums_;
 };
+
+/// A system that records what its calls are told.
+template <class S>
+concept RecordingSystem = ThrustSystem<S> && requires(S& system, void (*work)()) {
+    { system.records() } -> std::same_as<bool>;
+    system.replay(system.record(work));
+};
+
+/// RecordsWork, of ThrustDevice alone: verbs of a backend derived from it may do more than tell the device.
+template <class Device, RecordingSystem System = typename Device::System>
+    requires std::same_as<Device, ThrustDevice<typename Device::Scalar, System>>
+[[nodiscard]] bool records(Device& device) {
+    return device.system().records();
+}
+template <class Device, class Work, RecordingSystem System = typename Device::System>
+    requires std::same_as<Device, ThrustDevice<typename Device::Scalar, System>>
+[[nodiscard]] auto record(Device& device, Work const& work) {
+    return device.system().record(work);
+}
+template <class Device, class Recording, RecordingSystem System = typename Device::System>
+    requires std::same_as<Device, ThrustDevice<typename Device::Scalar, System>>
+void replay(Device& device, Recording const& recording) {
+    device.system().replay(recording);
+}
 
 /// Copies host values to the device's memory.
 template <class Real, class System, class T>

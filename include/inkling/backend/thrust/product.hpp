@@ -1,10 +1,25 @@
 #pragma once
 
 #include <inkling/backend/thrust/detail/map.hpp>
+#include <inkling/backend/thrust/elementwise.hpp>
+
+#include <concepts>
 
 namespace inkling::backend {
 
 namespace kernels {
+
+/// What is done to an element of a product once it is summed.
+template <class Real>
+struct Ending {
+    Real const* bias;  ///< [N], or null
+    bool activates = false;
+    Activation activation{};
+    INKLING_HOST_DEVICE Real operator()(Index col, Real sum) const {
+        if (bias != nullptr) sum += bias[col];
+        return activates ? activated(activation, sum) : sum;
+    }
+};
 
 /// One square of a product's result. Each element is the sum of sums of `side` terms, in the order of the terms.
 template <class Real>
@@ -20,7 +35,7 @@ struct ProductTile {
     Factor left, right;
     Index depth;
     MatrixView<Real> result;
-    Real const* bias;
+    Ending<Real> ending;
     bool accumulate;
     Index across;  ///< tiles side by side
 
@@ -53,23 +68,22 @@ struct ProductTile {
         for (Index i = 0; i < rows; ++i)
             for (Index j = 0; j < cols; ++j) {
                 Real* const to = result.row(first_row + i) + first_col + j;
-                Real const sum = accumulate ? *to + totals[i][j] : totals[i][j];
-                *to = bias == nullptr ? sum : sum + bias[first_col + j];
+                *to = ending(first_col + j, accumulate ? *to + totals[i][j] : totals[i][j]);
             }
     }
 };
 
-/// result [M, N] (+)= left [M, K] right [K, N] + bias [N], tile by tile.
+/// result [M, N] (+)= left [M, K] right [K, N], and what its ending says, tile by tile.
 template <class Real, class System>
 void tiled_product(ThrustDevice<Real, System>& device, In<Real> left, Orientation left_orientation, In<Real> right,
-                   Orientation right_orientation, Out<Real> result, bool accumulate, InVector<Real> bias) {
+                   Orientation right_orientation, Out<Real> result, bool accumulate, Ending<Real> const& ending) {
     using Tile = ProductTile<Real>;
     Index const depth = left_orientation == Orientation::plain ? left.cols : left.rows;
     Index const across = (result.cols + Tile::side - 1) / Tile::side;
     Index const down = (result.rows + Tile::side - 1) / Tile::side;
     for_each(device, down * across,
-             Tile{Tile::factor(left, left_orientation), Tile::factor(right, right_orientation), depth, result,
-                  bias.data, accumulate, across});
+             Tile{Tile::factor(left, left_orientation), Tile::factor(right, right_orientation), depth, result, ending,
+                  accumulate, across});
 }
 
 }  // namespace kernels
@@ -83,7 +97,21 @@ void tiled_product(ThrustDevice<Real, System>& device, In<Real> left, Orientatio
 template <class Real, class System>
 void product(ThrustDevice<Real, System>& device, In<Real> left, Orientation left_orientation, In<Real> right,
              Orientation right_orientation, Out<Real> result, bool accumulate = false, InVector<Real> bias = {}) {
-    kernels::tiled_product(device, left, left_orientation, right, right_orientation, result, accumulate, bias);
+    kernels::tiled_product(device, left, left_orientation, right, right_orientation, result, accumulate, {bias.data});
+}
+
+/// A system that multiplies by a library of its own, for which there are other product verbs.
+template <class System>
+concept HasMultiplier = requires(System& system) { system.multiplier(); };
+
+/// result = activation(left right + bias), in one kernel. Of ThrustDevice alone: a backend derived from it may have
+/// another product.
+template <class Device, class Real = typename Device::Scalar, class System = typename Device::System>
+    requires std::same_as<Device, ThrustDevice<Real, System>> && (!HasMultiplier<System>)
+void activated_product(Device& device, Activation activation, In<Real> left, Orientation left_orientation,
+                       In<Real> right, Orientation right_orientation, Out<Real> result, InVector<Real> bias = {}) {
+    kernels::tiled_product<Real>(device, left, left_orientation, right, right_orientation, result, false,
+                                 {bias.data, true, activation});
 }
 
 }  // namespace inkling::backend

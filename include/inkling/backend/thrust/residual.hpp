@@ -4,8 +4,6 @@
 #include <inkling/backend/thrust/random.hpp>
 
 #include <concepts>
-#include <type_traits>
-#include <utility>
 
 namespace inkling::backend {
 
@@ -43,8 +41,7 @@ struct DropoutAddLayerNorm {
 /// @param out         [N, D], may be part or x, or sum, which is not kept then
 /// @param statistics  [N, 2] as of layer_norm, or empty
 /// @throws Error when gain comes without bias, or bias without gain
-template <class Device, class Real = typename Device::Scalar,
-          class System = std::remove_reference_t<decltype(std::declval<Device&>().system())>>
+template <class Device, class Real = typename Device::Scalar, class System = typename Device::System>
     requires std::same_as<Device, ThrustDevice<Real, System>>
 void dropout_add_layer_norm(Device& device, RandomStream stream, double rate, In<Real> part, In<Real> x,
                             InVector<Real> gain, InVector<Real> bias, double epsilon, Out<Real> sum, Out<Real> out,

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <inkling/testing/laws/elementwise.hpp>
 #include <inkling/testing/laws/support.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -103,6 +105,49 @@ template <Backend B>
         if (!found.empty()) return found;
     }
     return product_case(device, 3, 5, 0, Orientation::plain, Orientation::transposed, false, false, 0);
+}
+
+/// Of backends that have activated_product; of others there is nothing to say.
+template <Backend B>
+[[nodiscard]] std::string an_activated_product_is_its_parts(B& device) {
+    using Real = ScalarOf<B>;
+    if constexpr (backend::FusesActivations<B>) {
+        struct Shape {
+            Index rows, cols, depth, gap;
+        };
+        for (auto const [rows, cols, depth, gap] :
+             {Shape{3, 5, 7, 2}, {40, 64, 0, 1}, {131, 96, 1100, 0}, {18, 70, 2100, 0}})
+            for (Activation const activation : {Activation::relu, Activation::gelu, Activation::silu, Activation::tanh})
+                for (bool const plain : {false, true})
+                    for (bool const with_bias : {false, true}) {
+                        auto const left = random<B>(rows * depth, 1, 0.2), right = random<B>(depth * cols, 2);
+                        auto const bias = random<B>(cols, 3);
+                        Padded<B> a(device, left, plain ? depth : rows, gap),
+                            b(device, right, plain ? cols : depth, gap);
+                        Padded<B> result(device, random<B>(rows * cols, 4), cols, gap);
+                        DeviceArray<B> const offset(device, bias);
+                        auto const added = with_bias ? offset.vector() : VectorView<Real const>{};
+                        auto const way = plain ? Orientation::plain : Orientation::transposed;
+                        auto left_view = a.view(), right_view = b.view();
+                        left_view.rows = plain ? rows : depth;  // also where it has no columns
+                        right_view.rows = plain ? depth : cols;
+                        activated_product(device, activation, left_view, way, right_view, way, result.view(), added);
+                        auto want =
+                            naive_product(left, !plain, right, !plain, rows, cols, depth,
+                                          static_cast<std::vector<Real> const*>(nullptr), with_bias ? &bias : nullptr);
+                        for (std::size_t i = 0; i < want.values.size(); ++i) {
+                            double const sum = want.values[i];
+                            want.values[i] = activated(activation, sum, false);
+                            want.tolerance[i] = 1.2 * want.tolerance[i] + 16 * unit<B>() * std::max(1.0, std::abs(sum));
+                        }
+                        auto const where = message("activated_product [", rows, ", ", depth, "] [", depth, ", ", cols,
+                                                   "], activation ", static_cast<int>(activation), ", ",
+                                                   plain ? "plain" : "transposed", ", bias ", with_bias);
+                        auto const found = far_apart(where, result.get(device), want.values, want.tolerance);
+                        if (!found.empty()) return found;
+                    }
+    }
+    return {};
 }
 
 template <Backend B>

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <inkling/backend/concept.hpp>
+
+#include <optional>
+#include <utility>
+
+namespace inkling::backend {
+
+/// What a device is told over and over, always of the same memory: a step of a loop, without what changes from one to
+/// the next.
+///
+/// The first time it runs as it stands, and its verbs find the scratch that they need; where the backend records, the
+/// second time is taken down, and replayed from then on.
+template <Backend B, class Work>
+class Repeated {
+public:
+    /// @param work  called as work(); its verbs are those of `device`, which outlives this
+    Repeated(B& device, Work work) : device_(&device), work_(std::move(work)) {}
+
+    void operator()() {
+        if constexpr (RecordsWork<B>) {
+            if (has_run_ && records(*device_)) {
+                if (!recording_) recording_.emplace(record(*device_, work_));
+                replay(*device_, *recording_);
+                return;
+            }
+            has_run_ = true;
+        }
+        work_();
+    }
+
+private:
+    struct Nothing {};
+    template <class Device>
+    struct RecordingOf {
+        using Type = Nothing;
+    };
+    template <RecordsWork Device>
+    struct RecordingOf<Device> {
+        using Type = decltype(record(std::declval<Device&>(), std::declval<Work const&>()));
+    };
+
+    B* device_;
+    Work work_;
+    bool has_run_ = false;
+    std::optional<typename RecordingOf<B>::Type> recording_{};
+};
+
+}  // namespace inkling::backend
