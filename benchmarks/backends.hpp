@@ -1,14 +1,11 @@
 #pragma once
 
+#include "rate.hpp"
 #include "step.hpp"
-
-#include <inkling/core/error.hpp>
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <map>
@@ -21,21 +18,6 @@
 namespace backends {
 
 using namespace inkling;
-
-/// Seconds of the fastest of some runs.
-template <Backend Device, class Run>
-[[nodiscard]] double fastest(Device& device, typename Device::Scalar const* written, int times, Run const& run) {
-    run();
-    backend::synchronize(device, written);
-    double best = std::numeric_limits<double>::infinity();
-    for (int i = 0; i < times; ++i) {
-        auto const start = std::chrono::steady_clock::now();
-        run();
-        backend::synchronize(device, written);
-        best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    }
-    return best;
-}
 
 /// A backend to be timed.
 template <Backend Device>
@@ -121,29 +103,9 @@ private:
     [[nodiscard]] double best_product() const {
         static std::map<std::string, double> rates;
         auto const known = rates.find(name);
-        return known != rates.end() ? known->second : rates.emplace(name, product_rate()).first->second;
+        return known != rates.end() ? known->second
+                                    : rates.emplace(name, product_rate<Device>(options, side, tolerance)).first->second;
     }
-    [[nodiscard]] double product_rate() const {
-        Device device(options);
-        auto const values = testing::random_values<Real>(side * side, 1);
-        testing::DeviceArray<Device> const factor(device, values);
-        testing::DeviceArray<Device> out(device, side * side);
-        double const seconds = fastest(device, out.data(), 5, [&] {
-            product(device, factor.matrix(side), backend::Orientation::plain, factor.matrix(side),
-                    backend::Orientation::transposed, out.matrix(side));
-        });
-        auto const got = out.get(device);
-        for (Index i = 0; i < side; i += side / 16) {  // row i by itself
-            double sum = 0.0;
-            for (Index k = 0; k < side; ++k) sum += std::pow(static_cast<double>(values[at(i, k)]), 2);
-            require(std::abs(static_cast<double>(got[at(i, i)]) - sum) < tolerance * sum, "bench_backends: ", name,
-                    ": element ", i, " of the diagonal of a product is ", got[at(i, i)], ", expected ", sum);
-        }
-        double const edge = static_cast<double>(side);
-        return 2.0 * edge * edge * edge / seconds;
-    }
-    [[nodiscard]] std::size_t at(Index row, Index col) const { return static_cast<std::size_t>(row * side + col); }
-
     /// Whether no token is more probable by more than rounding, for some of the rows.
     [[nodiscard]] static bool are_nearest(std::vector<Real> const& z, std::vector<Real> const& table, Index latent,
                                           std::vector<Token> const& tokens) {

@@ -12,7 +12,6 @@
 #include "support/make_table.hpp"
 #include "support/translation.hpp"
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/inkling.hpp>
 #include <inkling/text/sentencepiece_tokenizer.hpp>
 
@@ -31,8 +30,8 @@ using namespace inkling;
 namespace {
 
 using support::AnyTokenizer;
-using Model = recipe::Sed<backend::Cpu<>>;
-using Training = recipe::SedTrainer<backend::Cpu<>>;
+using Model = recipe::Sed<support::Device>;
+using Training = recipe::SedTrainer<support::Device>;
 
 struct TrainSettings : support::DeviceSettings {
     std::string lines, valid_lines, model, metrics, tokenizer = "sentencepiece", sentencepiece;
@@ -110,7 +109,7 @@ void run_training(TrainSettings const& settings) {
     vectors.latent = settings.latent;
     vectors.pads = settings.pads;
     vectors.seed = settings.seed;
-    auto preset = recipe::sed<backend::Cpu<>>(support::make_table(vectors, tokenizer, corpus));
+    auto preset = recipe::sed<support::Device>(support::make_table(vectors, tokenizer, corpus));
     preset.model.denoiser.model = {.width = settings.width,
                                    .layers = settings.layers,
                                    .heads = settings.heads,

@@ -13,7 +13,6 @@
 #include "support/program.hpp"
 #include "support/terminal.hpp"
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/inkling.hpp>
 #include <inkling/text/sentencepiece_tokenizer.hpp>
 
@@ -30,7 +29,7 @@ using namespace inkling;
 
 namespace {
 
-using Denoiser = recipe::Sed<backend::Cpu<>>;
+using Denoiser = recipe::Sed<support::Device>;
 using Bag = recipe::BagOfEmbeddings<Denoiser>;
 using Probe = recipe::LinearProbe<Denoiser>;
 using Fused = recipe::FusedFeatures<Denoiser>;

@@ -9,10 +9,13 @@ source and cross-attention keys and values computed once, scaled_dot_product_att
 precision and under bfloat16 autocast; inkling writes and trains in both precisions too, and each is held against the same one.
 What counts is the better of eager and compiled, by a run of each after the first.
 
+With `--device cuda` (not yet run) both sides compute on a CUDA device: build and name compare_side_cuda, which takes what
+`--graphs` says, and torch.compile then uses CUDA graphs. Without bfloat16 both multiply in single precision, not TF32.
+
 A row's share of the peak is the multiply-adds that the text asks for, without padding, over those that the machine does in
-registers in the same time, in single precision: products in bfloat16 can pass it. That of a training is approximate, as each side
+registers in the same time (on a CUDA device: in a large product), in single precision: products in bfloat16 can pass it. That of a training is approximate, as each side
 draws batches of its own. Peak memory is that of a whole process, libraries included: PyTorch's does this row once and nothing
-else, inkling's has made and loaded the model before.
+else, inkling's has made and loaded the model before. That of a CUDA device is not measured.
 """
 
 import argparse
@@ -53,6 +56,21 @@ class Side:
         return answer
 
 
+def on_device(tensor):
+    """What was made of the host's memory, where tensors are made by default."""
+    return tensor.to(torch.get_default_device())
+
+
+def matrix_in(path):
+    return on_device(torch.from_numpy(numpy.load(path)))
+
+
+def wait():
+    """Until the device has done what it was told."""
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
+
+
 def read_model(path):
     """A model file's weights by name; it is a safetensors file."""
     data = Path(path).read_bytes()
@@ -63,7 +81,7 @@ def read_model(path):
         if name == "__metadata__" or entry["dtype"] != "F32":
             continue
         begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        weights[name] = torch.frombuffer(bytearray(data[begin:end]), dtype=torch.float32).reshape(entry["shape"])
+        weights[name] = on_device(torch.frombuffer(bytearray(data[begin:end]), dtype=torch.float32).reshape(entry["shape"]))
     return weights
 
 
@@ -194,10 +212,15 @@ class PyTorch:
 
     def __init__(self, model, plan, compiled, bfloat16):
         self.model, self.plan, self.bfloat16 = model, plan, bfloat16
-        self.step = torch.compile(model.forward, dynamic=True) if compiled else model.forward
+        self.step = model.forward
+        if compiled:
+            graphs = {"mode": "reduce-overhead"} if torch.get_default_device().type == "cuda" else {"dynamic": True}
+            compiled_step = torch.compile(model.forward, **graphs)
+            # a CUDA graph writes every result to the same place
+            self.step = (lambda *inputs: compiled_step(*inputs).clone()) if "mode" in graphs else compiled_step
 
     def precision(self):
-        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bfloat16)
+        return torch.autocast(torch.get_default_device().type, dtype=torch.bfloat16, enabled=self.bfloat16)
 
     @torch.inference_mode()
     def write(self, sources, noise, offsets, length_beam, tokens_per_batch):
@@ -318,9 +341,10 @@ class Comparison:
         torch.set_num_threads(threads)
         self.sides = {precision: Side(self.arguments.side, threads) for precision in ("fp32", "bf16")}
         self.side = self.sides["fp32"]
-        self.side.ask("make", model=self.model_file, **self.sizes)
+        self.side.ask("make", model=self.model_file, threads=threads, **self.sizes)
         for precision, side in self.sides.items():
-            opened = side.ask("open", model=self.model_file, threads=threads, steps=20, bfloat16=precision == "bf16")
+            opened = side.ask("open", model=self.model_file, threads=threads, steps=20, bfloat16=precision == "bf16",
+                              graphs=self.arguments.graphs)
         self.plan = opened["plan"]
         self.model = Difformer(self.sizes, read_model(self.model_file), opened["scale"])
         self.threads = threads
@@ -344,6 +368,7 @@ class Comparison:
             for _ in range(2):
                 start = time.perf_counter()
                 run(key, variant)
+                wait()
                 seconds[key] = time.perf_counter() - start
         return [min((key for key in variants if key.endswith(precision)), key=seconds.get) for precision in ("fp32", "bf16")]
 
@@ -358,6 +383,7 @@ class Comparison:
             for key, run in others.items():
                 start = time.perf_counter()
                 run()
+                wait()
                 theirs[key].append(time.perf_counter() - start)
         return own, theirs, peaks
 
@@ -369,7 +395,7 @@ class Comparison:
 
     def report(self, row, name, multiply_adds, own, theirs, peaks):
         """own: seconds by precision; theirs: seconds by variant; peaks: MB by precision."""
-        their_memory = self.memory_of_pytorch(row)
+        their_memory = self.memory_of_pytorch(row) if self.arguments.device == "cpu" else None
         peak = self.side.ask("peak", threads=self.threads)["flops"]
         for key, times in theirs.items():
             precision = key[-4:] if key[-4:] in own else "fp32"
@@ -381,12 +407,15 @@ class Comparison:
                 "inkling_seconds": median_of(mine), "pytorch_seconds": median_of(times), "pairs": len(mine),
                 "share_of_peak": 2 * multiply_adds / median_of(mine) / peak,
             }
-            result |= {"inkling_MB": own_memory, "pytorch_MB": their_memory, "memory_ratio": own_memory / their_memory}
+            memory = ""
+            if their_memory is not None:
+                result |= {"inkling_MB": own_memory, "pytorch_MB": their_memory, "memory_ratio": own_memory / their_memory}
+                memory = f"   {own_memory:.0f} MB : {their_memory:.0f} MB"
             self.rows.append(result)
             print(f"{name:34s} {self.sizes_name:10s} {self.threads} threads  {precision} against {key:14s} "
                   f"{result['ratio_min']:.2f} / {result['ratio_median']:.2f} / {result['ratio_max']:.2f}   "
                   f"{result['inkling_seconds']:.4f} s : {result['pytorch_seconds']:.4f} s   "
-                  f"{100 * result['share_of_peak']:.0f} % of the peak   {own_memory:.0f} MB : {their_memory:.0f} MB", flush=True)
+                  f"{100 * result['share_of_peak']:.0f} % of the peak{memory}", flush=True)
 
     def writing(self, row, name, count, length_beam):
         tokens_per_batch = 4096
@@ -397,7 +426,7 @@ class Comparison:
             side.ask("texts", sources=sources)
         lengths = [max(2, len(source) + 1 + c - length_beam // 2) for source in sources for c in range(length_beam)]
         self.side.ask("noise", candidates=length_beam, lengths=lengths, file=self.noise_file)
-        noise = torch.from_numpy(numpy.load(self.noise_file))
+        noise = matrix_in(self.noise_file)
         offsets = numpy.concatenate([[0], numpy.cumsum(lengths)]).tolist()
         write = lambda variant: variant.write(sources, noise, offsets, length_beam, tokens_per_batch)
         variants = dict(self.variants())
@@ -490,10 +519,11 @@ class Comparison:
     def check_loss(self, precision, texts):
         """Both sides must find the same loss for the same noise: PyTorch in single precision, inkling in either."""
         side = self.sides[precision]
-        side.ask("open", model=self.model_file, threads=self.threads, steps=20, bfloat16=precision == "bf16")
+        side.ask("open", model=self.model_file, threads=self.threads, steps=20, bfloat16=precision == "bf16",
+                 graphs=self.arguments.graphs)
         side.ask("texts", sources=texts)
         answer = side.ask("loss", file=self.noise_file)
-        drawn = torch.from_numpy(numpy.load(self.noise_file))
+        drawn = matrix_in(self.noise_file)
         targets = [[SPECIAL_BOS] + text + [SPECIAL_EOS] for text in texts]
         sources = [text + [SPECIAL_EOS] for text in texts]
         tokens = pad(targets)
@@ -513,7 +543,7 @@ class Comparison:
 
     def rounding(self, row, name, rows):
         expected = self.side.ask("readout", rows=rows, file=self.noise_file)["tokens"]
-        z = torch.from_numpy(numpy.load(self.noise_file))
+        z = matrix_in(self.noise_file)
         with torch.inference_mode():
             round_off = lambda: self.model.readout(z).argmax(-1)
             if self.arguments.alone:
@@ -550,6 +580,8 @@ def main():
     parser.add_argument("--rows", default=",".join(ROWS), help="of %(default)s")
     parser.add_argument("--sizes", default="difformer,demo", help="of %(default)s; rounding has sizes of its own")
     parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what both sides compute on (%(default)s)")
+    parser.add_argument("--graphs", action="store_true", help="inkling launches the steps of a generation as CUDA graphs")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--sentences", type=int, default=1000, help="of the row many (1000)")
     parser.add_argument("--eager-only", action="store_true", help="without torch.compile")
@@ -561,6 +593,9 @@ def main():
     unknown = [name for names, known in ((arguments.sizes, SIZES), (arguments.rows, ROWS)) for name in names.split(",") if name not in known]
     if unknown:
         parser.error(f"there is no row or size '{unknown[0]}'")
+    torch.set_default_device(arguments.device)
+    if arguments.device == "cuda":
+        arguments.threads = "1"
     if not arguments.alone:
         print(f"PyTorch {torch.__version__}; ratios are PyTorch's time over inkling's, min / median / max of {arguments.pairs} pairs")
     rows = []

@@ -2,11 +2,11 @@
 // one. Nothing is measured here that a user's program would not do: text is written by TextDiffusion, weights by
 // Trainer.
 
-#include "../machine.hpp"
+#include "device.hpp"
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/inkling.hpp>
 #include <inkling/io/npy.hpp>
+#include <inkling/testing/device_arrays.hpp>
 
 #include <nlohmann/json.hpp>
 #include <xtensor/xadapt.hpp>
@@ -25,7 +25,7 @@ using nlohmann::json;
 
 namespace {
 
-using Device = backend::Cpu<>;
+using compare::Device;
 using Model = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned, denoiser::EncoderDecoder<Device>,
                             sampler::Ddim>;
 using AnyTrainer = Trainer<Model, objective::Anchor, train::Constant>;
@@ -47,7 +47,7 @@ public:
         if (what == "loss") return loss(task);
         if (what == "train") return train(task);
         if (what == "readout") return readout(task);
-        if (what == "peak") return {{"flops", machine::fma_peak(task.at("threads"))}};
+        if (what == "peak") return {{"flops", compare::peak(task)}};
         fail("there is no task '", what, "'");
     }
 
@@ -69,16 +69,20 @@ private:
                                   .longest_source = 1024,
                                   .longest_target = 1024},
                      .sampler = {.steps = 20},
-                     .device = {.threads = 1}});
+                     .device = compare::device_options(task)});
+        Device device(model.options().device);
+        std::vector<float> weights(static_cast<std::size_t>(model.layout().size()));
+        download(device, static_cast<float const*>(model.weights().data), std::span<float>(weights));
         auto const fill = [&](std::string const& name, float value, Index first, Index count) {
             auto const parameter = model.layout().find(name)->parameter;
-            std::fill_n(model.weights().data + parameter.offset + first, count, value);
+            std::fill_n(weights.data() + parameter.offset + first, count, value);
         };
         // The mean of the encoder's rows is a tenth in every column, so the class of an offset of 0 always wins.
         auto const& sizes = model.model().options();
         fill(message("encoder.layers.", sizes.layers - 1, ".final_layer_norm.bias"), 0.1F, 0, sizes.width);
         fill("decoder.embed_length.weight", 0.0F, 0, sizes.length_classes * sizes.width);
         fill("decoder.embed_length.weight", 1.0F, sizes.length_classes / 2 * sizes.width, sizes.width);
+        model.set_weights(weights);
         model.save(task.at("model").get<std::string>());
         return {{"weights", model.layout().size()}};
     }
@@ -86,12 +90,9 @@ private:
     json open(json const& task) {
         auto const start = std::chrono::steady_clock::now();
         model_.reset();
-        auto const precision =
-            task.value("bfloat16", false) ? backend::CpuPrecision::bf16 : backend::CpuPrecision::single;
-        model_.emplace(
-            Model::load<text::WordTokenizer>(task.at("model").get<std::string>(),
-                                             {.sampler = {.steps = task.at("steps")},
-                                              .device = {.threads = task.at("threads"), .precision = precision}}));
+        model_.emplace(Model::load<text::WordTokenizer>(
+            task.at("model").get<std::string>(),
+            {.sampler = {.steps = task.at("steps")}, .device = compare::device_options(task)}));
         json steps = json::array();
         auto const plan = model_->options().sampler.plan(model_->schedule());
         for (auto const& step : plan.steps)
@@ -117,22 +118,28 @@ private:
         }
         require(lengths.size() == sources_.size() * static_cast<std::size_t>(candidates), "there are ", lengths.size(),
                 " lengths, expected one a candidate");
-        Device device({.threads = 1});
-        Index const width = model_->space().width();
-        xt::xtensor<float, 2> z({static_cast<std::size_t>(offsets.back()), static_cast<std::size_t>(width)});
-        Index const count = static_cast<Index>(lengths.size());
-        Segments const segments{offsets.data(), count, offsets.back(),
+        Device device(model_->options().device);
+        testing::DeviceArray<Device, Index> const places(device, offsets), streams(device, keys);
+        Index const rows = offsets.back(), width = model_->space().width();
+        testing::DeviceArray<Device> z(device, rows * width);
+        Segments const segments{places.data(), static_cast<Index>(lengths.size()), rows,
                                 *std::max_element(lengths.begin(), lengths.end())};
-        fill_normal(device, RandomStream{0, Purpose::initial_noise}, segments,
-                    VectorView<Index const>(keys.data(), count), MatrixView<float>(z.data(), offsets.back(), width));
-        io::write_npy(task.at("file").get<std::string>(), z);
+        fill_normal(device, RandomStream{0, Purpose::initial_noise}, segments, streams.vector(), z.matrix(width));
+        return keep(task, z.get(device), rows);
+    }
+
+    /// Writes a matrix for the other side to read.
+    static json keep(json const& task, std::vector<float> const& values, Index rows) {
+        std::size_t const cols = values.size() / static_cast<std::size_t>(rows);
+        xt::xtensor<float, 2> const matrix = xt::adapt(values, {static_cast<std::size_t>(rows), cols});
+        io::write_npy(task.at("file").get<std::string>(), matrix);
         return json::object();
     }
 
     json write(json const& task) {
         GenerateOptions const options{.beams = {.length_beam = task.at("length_beam")},
                                       .tokens_per_batch = task.at("tokens_per_batch")};
-        machine::reset_peak_memory();
+        compare::reset_peak_memory();
         auto const start = std::chrono::steady_clock::now();
         auto const lines = model_->generate_tokens(sources_, options, decode::MeanLogProbability{});
         double const seconds = seconds_since(start);
@@ -141,7 +148,7 @@ private:
             tokens.push_back(line.tokens);
             surety.push_back(line.mean_log_probability);
         }
-        return {{"seconds", seconds}, {"peak_MB", machine::peak_memory()}, {"tokens", tokens}, {"surety", surety}};
+        return {{"seconds", seconds}, {"peak_MB", compare::peak_memory()}, {"tokens", tokens}, {"surety", surety}};
     }
 
     [[nodiscard]] text::ParallelCorpus corpus() const {
@@ -164,15 +171,23 @@ private:
         auto const batch = training.batch(pass, pairs, all, 1, 1, true);
         auto losses = training.loss(pass, batch);
         losses.collect(pass);
-        auto const rows = static_cast<std::size_t>(batch.noise.rows),
-                   width = static_cast<std::size_t>(batch.noise.cols);
-        xt::xtensor<float, 2> drawn({rows, width});
-        for (std::size_t row = 0; row < rows; ++row)
-            std::copy_n(batch.noise.row(static_cast<Index>(row)), width, drawn.data() + row * width);
-        io::write_npy(task.at("file").get<std::string>(), drawn);
+        auto const on_host = [&]<class T>(T const* from, Index count) {
+            std::vector<T> values(static_cast<std::size_t>(count));
+            download(device, from, std::span<T>(values));
+            return values;
+        };
+        std::vector<float> noise;
+        for (Index row = 0; row < batch.noise.rows; ++row) {
+            auto const own = on_host(batch.noise.row(row), batch.noise.cols);
+            noise.insert(noise.end(), own.begin(), own.end());
+        }
+        keep(task, noise, batch.noise.rows);
+        auto const labels = on_host(batch.labels.data, batch.levels.rows);
         json levels = json::array();
-        for (Index s = 0; s < batch.levels.rows; ++s)
-            levels.push_back({batch.levels.row(s)[0], batch.levels.row(s)[2], batch.labels.data[s]});
+        for (Index s = 0; s < batch.levels.rows; ++s) {
+            auto const level = on_host(batch.levels.row(s), batch.levels.cols);
+            levels.push_back({level[0], level[2], labels[static_cast<std::size_t>(s)]});
+        }
         return {{"loss", losses.total()}, {"levels", levels}};
     }
 
@@ -181,7 +196,7 @@ private:
         Index const warm = task.at("warm"), timed = task.at("timed");
         auto start = std::chrono::steady_clock::now();
         double seconds = 0.0;
-        machine::reset_peak_memory();
+        compare::reset_peak_memory();
         AnyTrainer trainer(*model_,
                            {.steps = warm + timed,
                             .objective = {.label_smoothing = 0.1},
@@ -194,7 +209,7 @@ private:
                                 if (progress.step == warm + timed && !progress.finished) seconds = seconds_since(start);
                             }});
         trainer.fit(corpus());
-        return {{"seconds", seconds / static_cast<double>(timed)}, {"peak_MB", machine::peak_memory()}};
+        return {{"seconds", seconds / static_cast<double>(timed)}, {"peak_MB", compare::peak_memory()}};
     }
 
     /// The likeliest tokens of random vectors, whatever the vocabulary: what rounding costs.
@@ -205,21 +220,20 @@ private:
         nn::Workspace<Device> workspace;
         nn::Pass<Device> pass{device, workspace, model_->weights().data};
         std::vector<float> z(static_cast<std::size_t>(rows * width));
-        std::vector<Token> tokens(static_cast<std::size_t>(rows));
         for (std::size_t i = 0; i < z.size(); i += 4) {
             auto const four = normals<float>(RandomStream{1, Purpose::user}.bits(static_cast<std::uint32_t>(i / 4)));
             std::copy_n(four.begin(), std::min<std::size_t>(4, z.size() - i),
                         z.begin() + static_cast<std::ptrdiff_t>(i));
         }
-        xt::xtensor<float, 2> const seen =
-            xt::adapt(z, {static_cast<std::size_t>(rows), static_cast<std::size_t>(width)});
-        io::write_npy(task.at("file").get<std::string>(), seen);
-        machine::reset_peak_memory();
+        keep(task, z, rows);
+        testing::DeviceArray<Device> const there(device, z);
+        testing::DeviceArray<Device, Token> tokens(device, rows);
+        compare::reset_peak_memory();
         auto const start = std::chrono::steady_clock::now();
-        readout_argmax(device, MatrixView<float const>(z.data(), rows, width), pass.matrix(model_->space().readout()),
-                       {}, VectorView<Token>(tokens.data(), rows));
+        readout_argmax(device, there.matrix(width), pass.matrix(model_->space().readout()), {}, tokens.vector());
+        auto const found = tokens.get(device);
         double const seconds = seconds_since(start);
-        return {{"seconds", seconds}, {"peak_MB", machine::peak_memory()}, {"tokens", tokens}};
+        return {{"seconds", seconds}, {"peak_MB", compare::peak_memory()}, {"tokens", found}};
     }
 
     std::optional<Model> model_;

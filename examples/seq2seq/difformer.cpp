@@ -5,7 +5,7 @@ namespace seq2seq {
 namespace {
 
 using Model = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned,
-                            denoiser::EncoderDecoder<backend::Cpu<>>, Sampling>;
+                            denoiser::EncoderDecoder<support::Device>, Sampling>;
 
 /// Learned embeddings that an anchor loss keeps apart, and training noise F times as strong.
 class Difformer final : public RecipeOf<Model> {

@@ -4,7 +4,7 @@ namespace seq2seq {
 
 namespace {
 
-using Model = TextDiffusion<schedule::Sqrt, embedding::NoisyLearned, denoiser::EncoderOnly<backend::Cpu<>>, Sampling>;
+using Model = TextDiffusion<schedule::Sqrt, embedding::NoisyLearned, denoiser::EncoderOnly<support::Device>, Sampling>;
 
 constexpr Index table_steps = 2000;
 

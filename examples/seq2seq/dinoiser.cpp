@@ -7,7 +7,7 @@ namespace seq2seq {
 namespace {
 
 using Model =
-    TextDiffusion<schedule::SigmaLinear, embedding::UnitSphere, denoiser::BottleneckDecoder<backend::Cpu<>>, Sampling>;
+    TextDiffusion<schedule::SigmaLinear, embedding::UnitSphere, denoiser::BottleneckDecoder<support::Device>, Sampling>;
 template <class Levels>
 using LevelTrainer = Trainer<Model, objective::DiffuSeq, train::InverseSquareRoot, Levels>;
 using LengthTrainer = Trainer<Model, objective::LengthOnly>;
@@ -47,7 +47,7 @@ public:
             fit_levels<objective::EvenLevels>(first, texts, model, {});
         std::cerr << "now the lengths\n";
         support::fit<LengthTrainer>(second, texts, model,
-                                    recipe::dinoiser_length_training<backend::Cpu<>, LengthTrainer::Options>(),
+                                    recipe::dinoiser_length_training<support::Device, LengthTrainer::Options>(),
                                     ".lengths-" + pipeline::fingerprint(model));
         support::write_model(model, settings);
     }
@@ -68,7 +68,7 @@ protected:
 private:
     template <class Levels>
     static void fit_levels(TrainSettings const& settings, support::Texts const& texts, Model& model, Levels levels) {
-        auto options = recipe::dinoiser_training<backend::Cpu<>, typename LevelTrainer<Levels>::Options>();
+        auto options = recipe::dinoiser_training<support::Device, typename LevelTrainer<Levels>::Options>();
         options.levels = levels;
         options.drop_source = settings.drop_source.value_or(0.0);
         if (settings.without_self_conditioning) options.self_conditioning = 0.0;

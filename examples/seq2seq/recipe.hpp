@@ -3,7 +3,6 @@
 #include "../support/translation.hpp"
 #include "../support/vectors.hpp"
 
-#include <inkling/backend/cpu.hpp>
 #include <inkling/io/json.hpp>
 
 #include <nlohmann/json.hpp>

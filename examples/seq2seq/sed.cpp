@@ -6,7 +6,7 @@ namespace seq2seq {
 namespace {
 
 using Model =
-    TextDiffusion<schedule::Cosine, embedding::Pretrained, denoiser::EncoderDecoder<backend::Cpu<>>, Sampling>;
+    TextDiffusion<schedule::Cosine, embedding::Pretrained, denoiser::EncoderDecoder<support::Device>, Sampling>;
 
 /// SED's table, schedule, self-conditioning and guidance, for pairs: the published system has one side alone, and the
 /// program infill is that. Here an encoder reads the source, and is left out now and then, for guidance.

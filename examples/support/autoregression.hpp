@@ -3,14 +3,12 @@
 #include "search.hpp"
 #include "translation.hpp"
 
-#include <inkling/backend/cpu.hpp>
-
 #include <stop_token>
 
 /// What autoregressive and seq2seq share: the Transformer that writes word after word.
 namespace support {
 
-using Autoregression = TextAutoregression<embedding::Learned, denoiser::Autoregressive<backend::Cpu<>>>;
+using Autoregression = TextAutoregression<embedding::Learned, denoiser::Autoregressive<Device>>;
 
 inline Autoregression load_autoregression(std::string const& path, DeviceSettings const& settings) {
     return Autoregression::load<text::SentencePieceTokenizer, text::WordTokenizer>(path, settings.device());

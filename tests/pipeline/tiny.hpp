@@ -51,7 +51,8 @@ template <class Chosen = Pipeline>
 typename Chosen::Options options() {
     typename Chosen::Options options;
     options.schedule.training_noise = 2.0;
-    options.embedding = {.width = 8, .standard_deviation = 0.5};
+    options.embedding.width = 8;  // one by one: nvcc 13.0 loses names where braces are assigned in a template
+    options.embedding.standard_deviation = 0.5;
     options.denoiser.width = 16;
     options.denoiser.layers = 1;
     options.denoiser.heads = 2;
@@ -59,8 +60,9 @@ typename Chosen::Options options() {
     options.denoiser.longest_source = 12;
     options.denoiser.longest_target = 16;
     options.denoiser.length_classes = 16;
-    options.sampler = {.steps = 6, .discrete_steps = 100};
-    options.device = {.threads = 1};
+    options.sampler.steps = 6;
+    options.sampler.discrete_steps = 100;
+    if constexpr (requires { options.device.threads; }) options.device.threads = 1;
     options.seed = 3;
     return options;
 }

@@ -65,7 +65,7 @@ template <TrainableDenoiser Model>
                                                   NoisedBatch<typename Model::Device> const& batch,
                                                   typename Model::Saved* saved) {
     if (!batch.without_source) return denoiser.encode(pass, batch.source, saved);
-    if constexpr (requires { denoiser.encode_nothing(pass, Index{}); })
+    if constexpr (UnconditionalDenoiser<Model>)
         return denoiser.encode_nothing(pass, batch.target.segments.count);
     else
         fail(

@@ -15,11 +15,19 @@
 
 namespace inkling::pipeline {
 
+namespace detail {
+
+/// What `describe` may be given: takes names, values, and the spellings of an enumeration.
+struct AnyVisitor {
+    template <class Value>
+    void operator()(std::string_view, Value const&, std::initializer_list<char const*> = {}) const {}
+};
+
+}  // namespace detail
+
 /// An option struct that names its fields: `describe(options, visit)` is found beside it.
 template <class Options>
-concept Described = requires(Options const& options) {
-    describe(options, [](std::string_view, auto const&, std::initializer_list<char const*> = {}) {});
-};
+concept Described = requires(Options const& options) { describe(options, detail::AnyVisitor{}); };
 
 /// The settings as JSON, enumerations by their spelling.
 template <Described Options>

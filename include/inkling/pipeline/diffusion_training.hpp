@@ -60,7 +60,7 @@ public:
             "adds ('static constexpr bool tells_rows = true', and 'losses.add_rows').");
         require(drop_source_ >= 0.0 && drop_source_ < 1.0, "inkling::Trainer: drop_source is ", drop_source_,
                 ", expected a share in [0, 1)");
-        if constexpr (!requires(nn::Pass<Device>& pass) { pipeline.model().encode_nothing(pass, Index{}); })
+        if constexpr (!UnconditionalDenoiser<typename Pipeline::ModelType>)
             require(drop_source_ == 0.0, "inkling::Trainer: drop_source is ", drop_source_,
                     ", expected 0, as the denoiser has no 'encode_nothing(pass, sentences) const'");
         if constexpr (requires { levels_policy_.check(); }) levels_policy_.check();

@@ -6,7 +6,6 @@
 #include <inkling/schedule/concept.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -94,7 +93,7 @@ private:
         for (std::size_t other = 0; other < rows.size(); ++other) {
             if (other == own) continue;
             constexpr std::size_t lanes = 16;
-            std::array<float, lanes> squares{}, alongs{};
+            float squares[lanes] = {}, alongs[lanes] = {};
             for (std::size_t begin = 0; begin < noise.size(); begin += lanes)
                 for (std::size_t at = begin; at < std::min(begin + lanes, noise.size()); ++at) {
                     float const apart = rows[other][at] - rows[own][at];
