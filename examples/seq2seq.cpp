@@ -181,7 +181,7 @@ int main(int count, char** arguments) {
     add_post_training(*post_command, training);
     noise_command->add_option("--model", generating.model, "model file")->required();
     noise_command->add_option("--seed", generating.seed, "of the noise")->capture_default_str();
-    support::add_place(*noise_command, generating);
+    support::add_threads_or_device(*noise_command, generating);
     plan_command->add_option("--model", generating.model, "model file")->required();
     plan_command->add_option("--source", generating.source, "some source lines, a hundred say")->required();
     plan_command->add_option("--output", generating.output, "file to write")->required();

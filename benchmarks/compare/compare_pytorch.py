@@ -13,8 +13,8 @@ With `--device cuda` (not yet run) both sides compute on a CUDA device: build an
 `--graphs` says, and torch.compile then uses CUDA graphs. Without bfloat16 both multiply in single precision, not TF32.
 
 A row's share of the peak is the multiply-adds that the text asks for, without padding, over those that the machine does in
-registers in the same time (on a CUDA device: in a large product), in single precision: products in bfloat16 can pass it. That of a training is approximate, as each side
-draws batches of its own. Peak memory is that of a whole process, libraries included: PyTorch's does this row once and nothing
+registers in the same time (on a CUDA device: in a large product), in single precision: products in bfloat16 can pass it.
+That of a training is approximate, as each side draws batches of its own. Peak memory is that of a whole process, libraries included: PyTorch's does this row once and nothing
 else, inkling's has made and loaded the model before. That of a CUDA device is not measured.
 """
 
@@ -243,11 +243,13 @@ class PyTorch:
             repeat = lambda x: x.repeat_interleave(length_beam, 0)
             memory = [(repeat(key), repeat(value)) for key, value in memory]
             memory_mask = None if memory_mask is None else repeat(memory_mask)
-        rows = int(lengths.max())
-        z = torch.zeros(len(lengths), rows, noise.shape[1])
-        for at, length in enumerate(lengths.tolist()):
-            begin = offsets[batch[at // length_beam] * length_beam + at % length_beam]
-            z[at, :length] = noise[begin : begin + length]
+        counts = lengths.tolist()
+        rows = max(counts)
+        begins = [offsets[batch[at // length_beam] * length_beam + at % length_beam] for at in range(len(counts))]
+        own = numpy.concatenate([numpy.arange(begin, begin + count) for begin, count in zip(begins, counts)])
+        there = torch.arange(rows)[None, :] < lengths[:, None]
+        z = torch.zeros(len(counts), rows, noise.shape[1])
+        z[there] = noise[on_device(torch.from_numpy(own))]
         mask = mask_of(lengths, rows)
         times = model.time(torch.tensor([step["label"] for step in self.plan], dtype=torch.float32))
         z0_hat = torch.zeros_like(z)
@@ -255,12 +257,12 @@ class PyTorch:
             z0_hat = self.step(z, z0_hat, times[number : number + 1], mask, memory, memory_mask).float()
             z = step["z0"] * z0_hat + step["z_t"] * z
         best, tokens = torch.log_softmax(model.readout(z0_hat).float(), -1).max(-1)
-        there = torch.arange(rows)[None, :] < lengths[:, None]
         surety = (best * there).sum(1) / lengths
+        chosen = surety.view(-1, length_beam).argmax(1).tolist()
+        tokens = tokens.tolist()
         for at, i in enumerate(batch):
-            first = at * length_beam
-            chosen = first + int(surety[first : first + length_beam].argmax())
-            written[i] = tokens[chosen, : int(lengths[chosen])].tolist()
+            candidate = at * length_beam + chosen[at]
+            written[i] = tokens[candidate][: counts[candidate]]
 
     def loss_of(self, tokens, lengths, sources, source_lengths, a, s, labels, noise, self_condition):
         model = self.model
@@ -345,6 +347,8 @@ class Comparison:
         for precision, side in self.sides.items():
             opened = side.ask("open", model=self.model_file, threads=threads, steps=20, bfloat16=precision == "bf16",
                               graphs=self.arguments.graphs)
+            if opened["device"] != self.arguments.device:
+                sys.exit(f"compare: {self.arguments.side} computes on {opened['device']}, expected {self.arguments.device}")
         self.plan = opened["plan"]
         self.model = Difformer(self.sizes, read_model(self.model_file), opened["scale"])
         self.threads = threads
@@ -362,10 +366,11 @@ class Comparison:
 
     @staticmethod
     def best_of(variants, run):
-        """The fastest of each precision, by their second runs: the first may compile."""
+        """The fastest of each precision, by their last runs: the first may compile, and on CUDA devices two more warm up and
+        record graphs."""
         seconds = {}
         for key, variant in variants.items():
-            for _ in range(2):
+            for _ in range(4 if torch.get_default_device().type == "cuda" else 2):
                 start = time.perf_counter()
                 run(key, variant)
                 wait()

@@ -19,6 +19,7 @@ using namespace inkling;
 
 #ifdef __CUDACC__
 using Device = backend::Cuda<>;
+inline constexpr char const* device_name = "cuda";
 
 [[nodiscard]] inline Device::Options device_options(nlohmann::json const& task) {
     return {.precision = task.value("bfloat16", false) ? backend::CudaPrecision::bf16 : backend::CudaPrecision::single,
@@ -32,6 +33,7 @@ inline void reset_peak_memory() {}
 [[nodiscard]] inline double peak_memory() { return 0.0; }
 #else
 using Device = backend::Cpu<>;
+inline constexpr char const* device_name = "cpu";
 
 [[nodiscard]] inline Device::Options device_options(nlohmann::json const& task) {
     return {.threads = task.at("threads"),

@@ -99,7 +99,10 @@ private:
             steps.push_back({{"label", model_->model().time_label({step.time, step.alpha_bar})},
                              {"z0", step.z0},
                              {"z_t", step.z_t}});
-        return {{"seconds", seconds_since(start)}, {"plan", steps}, {"scale", model_->space().scale()}};
+        return {{"seconds", seconds_since(start)},
+                {"plan", steps},
+                {"scale", model_->space().scale()},
+                {"device", compare::device_name}};
     }
 
     json texts(json const& task) {
@@ -228,9 +231,14 @@ private:
         keep(task, z, rows);
         testing::DeviceArray<Device> const there(device, z);
         testing::DeviceArray<Device, Token> tokens(device, rows);
+        auto const read_out = [&] {
+            readout_argmax(device, there.matrix(width), pass.matrix(model_->space().readout()), {}, tokens.vector());
+        };
+        read_out();
+        backend::synchronize(device, static_cast<Token const*>(tokens.data()));
         compare::reset_peak_memory();
         auto const start = std::chrono::steady_clock::now();
-        readout_argmax(device, there.matrix(width), pass.matrix(model_->space().readout()), {}, tokens.vector());
+        read_out();
         auto const found = tokens.get(device);
         double const seconds = seconds_since(start);
         return {{"seconds", seconds}, {"peak_MB", compare::peak_memory()}, {"tokens", found}};

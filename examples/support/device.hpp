@@ -42,8 +42,8 @@ struct DeviceSettings {
 #endif
 };
 
-/// Where the device runs.
-inline void add_place(CLI::App& command, DeviceSettings& settings) {
+/// How many threads of the processor, or which CUDA device.
+inline void add_threads_or_device(CLI::App& command, DeviceSettings& settings) {
 #ifdef __CUDACC__
     command.add_option("--device", settings.number, "number of the CUDA device")->capture_default_str();
 #else
@@ -53,7 +53,7 @@ inline void add_place(CLI::App& command, DeviceSettings& settings) {
 }
 
 inline void add_device(CLI::App& command, DeviceSettings& settings) {
-    add_place(command, settings);
+    add_threads_or_device(command, settings);
 #ifdef __CUDACC__
     auto* const bf16 = command.add_flag("--bf16", settings.bf16, "products in bfloat16");
     command.add_flag("--tf32", settings.tf32, "products in TF32")->excludes(bf16);

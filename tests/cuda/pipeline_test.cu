@@ -2,6 +2,7 @@
 
 #include <inkling/backend/cuda.hpp>
 #include <inkling/inkling.hpp>
+#include <inkling/testing/device_arrays.hpp>
 
 #include <doctest/doctest.h>
 
@@ -27,7 +28,10 @@ TEST_CASE("Cuda: steps that are replayed as graphs give the same tokens") {
 TEST_CASE("Cuda: what cannot be recorded is an error, and leaves the device usable") {
     Cuda device({.graphs = true});
     testing::DeviceArray<Cuda> x(device, std::vector<float>{1, 2, 3, 4});
+    scale(device, 1.0F, x.matrix(2), x.matrix(2));  // so that it is loaded
     CHECK_THROWS_AS((void)record(device, [&] { (void)x.get(device); }), Error);
+    CHECK_THROWS_AS((void)record(device, [&] { x.set(device, std::vector<float>(4)); }), Error);
+    CHECK_THROWS_AS((void)record(device, [&] { backend::CudaBuffer<float> const more(1); }), Error);
     auto const twice = record(device, [&] { scale(device, 2.0F, x.matrix(2), x.matrix(2)); });
     CHECK(x.get(device) == std::vector<float>{1, 2, 3, 4});
     replay(device, twice);

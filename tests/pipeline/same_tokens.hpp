@@ -54,7 +54,7 @@ TrainingReport train(Pipeline& pipeline, Index steps, text::ParallelCorpus const
     return Trainer<Pipeline>(pipeline, options).fit(corpus, held_out);
 }
 
-/// Weights that say sentences again.
+/// Weights that say sentences again; of a device whose memory the host can read.
 template <class Device>
 std::vector<float> learnt(typename Device::Options const& device) {
     auto pipeline = fresh<tiny::PipelineOn<Device>>(device);

@@ -1,5 +1,7 @@
 #include <inkling/backend/thrust_host.hpp>
 
+#include <inkling/denoiser/denoiser.hpp>
+#include <inkling/guidance/classifier_free.hpp>
 #include <inkling/pipeline/trainer.hpp>
 #include <inkling/testing/backend_conformance.hpp>
 
@@ -54,7 +56,7 @@ public:
     }
     /// How many pieces of memory there are.
     static std::size_t pieces() { return pages().size(); }
-    /// Whether a device is told what it is to take down: nobody asks for memory then.
+    /// Whether a device is told what it is to record: nobody asks for memory then.
     static bool& being_recorded() {
         static bool is = false;
         return is;
@@ -103,8 +105,8 @@ private:
     Index size_ = 0;
 };
 
-/// A system of one's own: as fine-grained as a CUDA device's, in guarded memory. What it is told it may take down, as
-/// a CUDA graph does.
+/// A system of one's own: as fine-grained as a CUDA device's, in guarded memory. What it is told it may record, as a
+/// CUDA graph does.
 class GuardedSystem {
 public:
     struct Options {
@@ -141,9 +143,12 @@ public:
     [[nodiscard]] bool records() const { return options_.records; }
     template <class Work>
     [[nodiscard]] Recording record(Work const& work) {
+        struct End {  // even where something throws
+            ~End() { Guard::being_recorded() = false; }
+        } const end{};
+        recording_.clear();
         Guard::being_recorded() = true;
         work();
-        Guard::being_recorded() = false;
         return std::exchange(recording_, {});
     }
     void replay(Recording const& recording) {
@@ -254,11 +259,10 @@ TEST_CASE("training and generating touch a device's memory by verbs alone, and a
     CHECK(Guard::pieces() == 0);
 }
 
-TEST_CASE("steps that are recorded once and replayed leave the same bits") {
-    using Pipeline =
-        TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned, denoiser::EncoderDecoder<Guarded>, Given>;
-    auto const small = tiny::options<tiny::PipelineOn<backend::ThrustHost<float>>>();
-    // No two steps are alike: some draw noise, some look back.
+namespace {
+
+/// No two steps are alike: some draw noise, some look back.
+sampler::Plan uneven_plan() {
     sampler::Plan plan;
     plan.initial_noise = 1.5;
     for (int i = 0; i < 6; ++i)
@@ -268,34 +272,92 @@ TEST_CASE("steps that are recorded once and replayed leave the same bits") {
                               .z_t = 0.7 - 0.1 * i,
                               .noise = i % 3 == 0 ? 0.0 : 0.2,
                               .previous_z0 = i < 2 ? 0.0 : 0.1});
+    return plan;
+}
+
+/// Checks that a pipeline leaves the same bits after every step, told all of them or replaying what was recorded, and
+/// that all but the first of each batch's steps are replayed, where they may be.
+/// @param write  called as write(pipeline, listener)
+template <class Pipeline>
+void check_replays(typename Pipeline::Options options, bool recordable, auto const& write) {
+    std::vector<std::vector<float>> states[2];
+    int replays = 0;
+    for (bool const records : {false, true}) {
+        options.device = {.records = records, .replays = &replays};
+        Pipeline const pipeline(tiny::tokenizer(), options);
+        write(pipeline, [&](decode::StepData<float> const& step) {
+            states[records].emplace_back(step.z.begin(), step.z.end());
+            states[records].emplace_back(step.z0_hat.begin(), step.z0_hat.end());
+            return true;
+        });
+        int const steps = static_cast<int>(states[0].size()) / 2;
+        CHECK(replays == (records && recordable ? steps / 6 * 5 : 0));
+    }
+    CHECK(states[0] == states[1]);
+    if (recordable && !options.sampler.given.clamp)  // else estimates may be one and the same
+        CHECK(std::set<std::vector<float>>(states[0].begin(), states[0].end()).size() == states[0].size());
+}
+
+auto const translate = [](auto const& pipeline, auto const& listener) {
+    for (std::uint64_t const seed : {1, 2})
+        (void)pipeline.generate_with(tiny::sentences(12), {.seed = seed, .tokens_per_batch = 40},
+                                     decode::MinimumBayesRisk{}, listener);
+};
+
+}  // namespace
+
+TEST_CASE("steps that are recorded once and replayed leave the same bits: clamped, guided") {
+    using Pipeline =
+        TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned, denoiser::EncoderDecoder<Guarded>, Given>;
+    auto const small = tiny::options<tiny::PipelineOn<backend::ThrustHost<float>>>();
     for (int const variant : {0, 1, 2}) {
         CAPTURE(variant);
-        plan.clamp = variant == 1;
-        plan.guidance = variant == 2 ? 0.5 : 0.0;
-        std::vector<std::vector<float>> states[2];
-        int replays = 0;
-        for (bool const records : {false, true}) {
-            auto denoiser = small.denoiser;
-            Pipeline const pipeline(tiny::tokenizer(),
-                                    {.schedule = small.schedule,
-                                     .embedding = small.embedding,
-                                     .denoiser = denoiser,
-                                     .sampler = {plan},
-                                     .device = {.records = records, .replays = &replays},
-                                     .seed = small.seed});
-            auto const lines = tiny::sentences(12);
-            for (std::uint64_t const seed : {1, 2})
-                (void)pipeline.generate_with(lines, {.seed = seed, .tokens_per_batch = 40}, decode::MinimumBayesRisk{},
-                                             [&](decode::StepData<float> const& step) {
-                                                 states[records].emplace_back(step.z.begin(), step.z.end());
-                                                 states[records].emplace_back(step.z0_hat.begin(), step.z0_hat.end());
-                                                 return true;
-                                             });
-            CHECK(replays == (records ? static_cast<int>(states[0].size()) / 2 / 6 * 5 : 0));
-        }
-        CHECK(states[0] == states[1]);
-        if (!plan.clamp)
-            CHECK(std::set<std::vector<float>>(states[0].begin(), states[0].end()).size() == states[0].size());
+        Given sampler{uneven_plan()};
+        sampler.given.clamp = variant == 1;
+        sampler.given.guidance = variant == 2 ? 0.5 : 0.0;
+        check_replays<Pipeline>({.schedule = small.schedule,
+                                 .embedding = small.embedding,
+                                 .denoiser = small.denoiser,
+                                 .sampler = sampler,
+                                 .seed = small.seed},
+                                true, translate);
     }
+}
+
+TEST_CASE("steps that are recorded once and replayed leave the same bits: of a network that says velocities") {
+    using Model = denoiser::BottleneckDecoder<Guarded>;
+    using Pipeline = TextDiffusion<schedule::Sqrt, embedding::Learned, Model, Given>;
+    check_replays<Pipeline>({.embedding = {.width = 8, .standard_deviation = 0.5},
+                             .denoiser = {.width = 16,
+                                          .layers = 1,
+                                          .heads = 2,
+                                          .hidden = 32,
+                                          .longest_source = 12,
+                                          .longest_target = 16,
+                                          .output = denoiser::Output::velocity},
+                             .sampler = {uneven_plan()}},
+                            true, translate);
+}
+
+TEST_CASE("steps that are recorded once and replayed leave the same bits: around what is kept of a line") {
+    using Model = guidance::ClassifierFree<denoiser::Infiller<Guarded>>;
+    using Pipeline = TextDiffusion<schedule::Sqrt, embedding::Learned, Model, Given>;
+    check_replays<Pipeline>(
+        {.embedding = {.width = 8, .standard_deviation = 0.5},
+         .denoiser = {.model = {.width = 16, .layers = 1, .heads = 2, .hidden = 32, .longest = 16}, .guidance = 2.0},
+         .sampler = {uneven_plan()}},
+        true, [](auto const& pipeline, auto const& listener) {
+            std::vector<text::GappedLine> const lines{text::parse_gaps("ink ___ water"),
+                                                      text::parse_gaps("___(3) falls slowly")};
+            (void)pipeline.infill(lines, {.seed = 3}, decode::MinimumBayesRisk{}, listener);
+        });
+}
+
+TEST_CASE("steps of a denoiser that uploads in each are not recorded") {
+    using Pipeline = TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::Empirical<Guarded>, Given>;
+    check_replays<Pipeline>({.embedding = {.width = 8, .standard_deviation = 0.5},
+                             .denoiser = {.lines = {{4, 5, 6}, {7, 8}}},
+                             .sampler = {uneven_plan()}},
+                            false, translate);
 }
 #endif

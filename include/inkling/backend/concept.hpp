@@ -177,8 +177,8 @@ concept PacksFactors =
         product_with_packed(device, in, static_cast<typename B::Scalar const*>(to), out, vector);
     };
 
-/// What a backend may have besides: result = activation(left right + bias) in one go. It pays where each verb is a
-/// launch; Cpu is no faster with it.
+/// What a backend may have besides: result = activation(left right + bias) in one go, which pays where each verb is a
+/// launch. nn::Linear takes it before packed factors.
 template <class B>
 concept FusesActivations =
     requires(B& device, Activation activation, MatrixIn<B> in, MatrixOut<B> out, VectorIn<B> vector) {
@@ -193,12 +193,12 @@ concept FusesResiduals = requires(B& device, MatrixIn<B> in, MatrixOut<B> out, V
     dropout_add_layer_norm(device, RandomStream{}, 0.1, in, in, vector, vector, 1e-5, out, out, out);
 };
 
-/// What a backend may have besides: to take down what it is told, in place of doing it, and to do all of that as often as
-/// it is told to, as one (a CUDA graph).
+/// What a backend may have besides: to record what it is told, in place of doing it, and to do all of that as one, as
+/// often as it is told to (a CUDA graph).
 ///
-/// `records(device)` tells whether it is to. `record(device, work)` calls work(), whose verbs do not move data between
-/// device and host nor need more scratch than they had before; what it returns is of use as long as the memory that it
-/// is about.
+/// `records(device)` tells whether it is to. `record(device, work)` calls work(), which has run before: it moves nothing
+/// between device and host, asks for no memory, and decides nothing that another time it would decide otherwise. What
+/// is returned is of use as long as the memory that it is about.
 template <class B>
 concept RecordsWork = requires(B& device, void (*work)()) {
     { records(device) } -> std::same_as<bool>;

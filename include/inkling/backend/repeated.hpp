@@ -11,16 +11,18 @@ namespace inkling::backend {
 /// the next.
 ///
 /// The first time it runs as it stands, and its verbs find the scratch that they need; where the backend records, the
-/// second time is taken down, and replayed from then on.
+/// second time is recorded, and replayed from then on.
 template <Backend B, class Work>
 class Repeated {
 public:
-    /// @param work  called as work(); its verbs are those of `device`, which outlives this
-    Repeated(B& device, Work work) : device_(&device), work_(std::move(work)) {}
+    /// @param recordable  whether it may be recorded at all: see RecordsWork
+    /// @param work        called as work(); its verbs are those of `device`, which outlives this
+    Repeated(B& device, bool recordable, Work work)
+        : device_(&device), recordable_(recordable), work_(std::move(work)) {}
 
     void operator()() {
         if constexpr (RecordsWork<B>) {
-            if (has_run_ && records(*device_)) {
+            if (has_run_ && recordable_ && records(*device_)) {
                 if (!recording_) recording_.emplace(record(*device_, work_));
                 replay(*device_, *recording_);
                 return;
@@ -42,6 +44,7 @@ private:
     };
 
     B* device_;
+    bool recordable_;
     Work work_;
     bool has_run_ = false;
     std::optional<typename RecordingOf<B>::Type> recording_{};

@@ -75,6 +75,7 @@ public:
     using Options = BottleneckDecoderOptions;
     using View = MatrixView<Scalar>;
     using ConstView = MatrixView<Scalar const>;
+    static constexpr bool recordable = true;
     using Encoded = detail::CrossMemory<B>;
 
     /// A source begins with bos.

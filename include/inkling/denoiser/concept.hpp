@@ -105,6 +105,17 @@ inline constexpr bool continues_source = [] {
         return false;
 }();
 
+/// Whether a denoiser's `predict` tells the device the same at every step, of the same memory, and moves nothing between
+/// device and host, so that a backend may record it once and replay it (backend::RecordsWork). It says so by `static
+/// constexpr bool recordable`.
+template <class D>
+inline constexpr bool is_recordable = [] {
+    if constexpr (requires { D::recordable; })
+        return bool{D::recordable};
+    else
+        return false;
+}();
+
 /// A denoiser that can be made for an embedding space: it places its weights in the layout behind those of the space.
 template <class D, class Space>
 concept DenoiserOver = Denoiser<D>
@@ -151,10 +162,11 @@ concept TrainableDenoiser = Denoiser<D>
     && requires(D const& denoiser) { { denoiser.dropout() } -> std::same_as<double>; };        // has 'dropout()', in [0, 1)
 
 /// A denoiser that can be asked without a source: what classifier-free guidance and training without sources want.
+/// Models: denoiser::EncoderDecoder, denoiser::BottleneckDecoder.
 template <class D>
 concept UnconditionalDenoiser = Denoiser<D>
     && requires(D const& denoiser, nn::Pass<typename D::Device>& pass, Index sentences) {
-           { denoiser.encode_nothing(pass, sentences) } -> std::same_as<typename D::Encoded>;  // has 'encode_nothing(pass, sentences) const'
+           denoiser.encode_nothing(pass, sentences);  // has 'encode_nothing(pass, sentences) const'
        };
 // clang-format on
 

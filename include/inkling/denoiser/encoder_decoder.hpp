@@ -96,6 +96,7 @@ public:
     using Options = EncoderDecoderOptions;
     using View = MatrixView<Scalar>;
     using ConstView = MatrixView<Scalar const>;
+    static constexpr bool recordable = true;
 
     using Encoded = detail::CrossMemory<B>;
 

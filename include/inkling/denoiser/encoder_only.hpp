@@ -60,6 +60,7 @@ public:
     using Options = EncoderOnlyOptions;
     using View = MatrixView<Scalar>;
     using ConstView = MatrixView<Scalar const>;
+    static constexpr bool recordable = true;
 
     /// Values of the forward pass that the backward pass reads; reused from step to step.
     struct Saved {

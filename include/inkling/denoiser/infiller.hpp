@@ -62,6 +62,7 @@ public:
     using Options = InfillerOptions;
     using View = MatrixView<Scalar>;
     using ConstView = MatrixView<Scalar const>;
+    static constexpr bool recordable = true;
 
     /// A target is the rest of its source's line.
     static constexpr bool continues_source = true;

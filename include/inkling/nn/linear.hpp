@@ -30,7 +30,7 @@ struct Linear {
                 false, pass.vector(bias));
     }
 
-    /// y = activation(x W^T + b)
+    /// y = activation(x W^T + b); y is not x. Factors that are packed are not asked where a backend fuses activations.
     template <Backend B>
     void forward_activated(Pass<B>& pass, backend::Activation activation, MatrixView<typename B::Scalar const> x,
                            MatrixView<typename B::Scalar> y) const {

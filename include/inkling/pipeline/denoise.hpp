@@ -55,10 +55,6 @@ template <Backend B>
     return {memory.data, static_cast<Index>(plan.steps.size() * parts), 3};
 }
 
-}  // namespace detail
-
-namespace detail {
-
 /// Asks a denoiser for z0_hat, whatever its network says, and brings it to its nearest token where the plan clamps.
 template <EmbeddingSpace Space, Denoiser Model>
 class Estimator {
@@ -142,7 +138,7 @@ template <Denoiser Model>
 ///
 /// z_next = c0 z0_hat + c1 z + c2 noise + c3 (the step before's z0_hat). Guidance asks with the source and without it,
 /// each clamped for itself. The source's encoding and the plan's time embeddings are made once; after the first step
-/// nothing is allocated, and a backend that records work replays the network's.
+/// no memory of the device is asked for, and a backend that records replays what the network and the clamping tell it.
 /// @param plan        a valid one: sampler::require_valid
 /// @param z           [N, D], the starting noise, and clean text where parts are kept; overwritten
 /// @param draw_noise  called as draw_noise(step, view [N, D]) where a step needs noise
@@ -182,15 +178,16 @@ MatrixView<typename Model::Device::Scalar> denoise(nn::Pass<typename Model::Devi
     }
     auto const with = static_cast<Scalar>(1.0 + plan.guidance), without = static_cast<Scalar>(-plan.guidance);
     View const time_now = pass.take(1, times.cols);
-    backend::Repeated estimate(pass.device, [&] {  // what changes from step to step has a place that it reads
-        ConstView const time(time_now.data, target.segments.count, times.cols, 0);
-        estimator.estimate(source, z, time, previous, z0_hat);
-        if (nothing) {
-            estimator.estimate(*nothing, z, time, previous, unguided);
-            scale(pass.device, with, z0_hat, z0_hat);
-            scale(pass.device, without, unguided, z0_hat, true);
-        }
-    });
+    backend::Repeated estimate(pass.device, is_recordable<Model>,
+                               [&] {  // what changes from step to step has a place that it reads
+                                   ConstView const time(time_now.data, target.segments.count, times.cols, 0);
+                                   estimator.estimate(source, z, time, previous, z0_hat);
+                                   if (nothing) {
+                                       estimator.estimate(*nothing, z, time, previous, unguided);
+                                       scale(pass.device, with, z0_hat, z0_hat);
+                                       scale(pass.device, without, unguided, z0_hat, true);
+                                   }
+                               });
     for (Index i = 0; i < steps; ++i) {
         sampler::Step const& step = plan.steps[static_cast<std::size_t>(i)];
         copy(pass.device, times.row(i), time_now.data, times.cols);

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <inkling/backend/concept.hpp>
-#include <inkling/core/hash.hpp>
 #include <inkling/io/atomic_file.hpp>
 #include <inkling/io/file_lock.hpp>
 #include <inkling/metric/bleu.hpp>       // what held-out text is scored by
 #include <inkling/objective/levels.hpp>  // levels are drawn evenly where a user says nothing
+#include <inkling/pipeline/run_options.hpp>
 #include <inkling/pipeline/training.hpp>
 #include <inkling/text/batching.hpp>
 #include <inkling/train/adamw.hpp>  // the optimiser is no axis: checkpoints hold AdamW's state
@@ -20,18 +20,15 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -67,31 +64,7 @@ public:
           device_(pipeline.options().device),
           gradients_(pipeline.layout().size()),
           optimizer_(device_, pipeline.layout(), options_.adamw) {
-        auto const check = [](bool good, char const* name, auto seen, char const* expected) {
-            require(good, "inkling::Trainer: ", name, " is ", seen, ", expected ", expected);
-        };
-        check(options_.minutes >= 0.0 && std::isfinite(options_.minutes), "minutes", options_.minutes, "0 or more");
-        check(options_.steps >= 0, "steps", options_.steps, "0 or more");
-        check(options_.minutes > 0.0 || options_.steps > 0, "minutes and steps", 0, "a budget in one of them");
-        check(options_.tokens_per_batch > 0, "tokens_per_batch", options_.tokens_per_batch, "at least 1");
-        check(options_.self_conditioning >= 0.0 && options_.self_conditioning <= 1.0, "self_conditioning",
-              options_.self_conditioning, "a share in [0, 1]");
-        check(options_.clip >= 0.0, "clip", options_.clip, "0 (no clipping) or more");
-        check(options_.length_weight >= 0.0 && std::isfinite(options_.length_weight), "length_weight",
-              options_.length_weight, "0 or more");
-        check(options_.ema_decay >= 0.0 && options_.ema_decay < 1.0, "ema_decay", options_.ema_decay,
-              "a number in [0, 1)");
-        check(options_.validate_every > 0, "validate_every", options_.validate_every, "at least 1");
-        check(options_.bleu_sentences >= 0, "bleu_sentences", options_.bleu_sentences, "0 or more");
-        check(options_.average_best >= 0, "average_best", options_.average_best, "0 or more");
-        check(options_.checkpoint_minutes >= 0.0, "checkpoint_minutes", options_.checkpoint_minutes, "0 or more");
-        check(options_.discrete_steps >= 0, "discrete_steps", options_.discrete_steps, "0 or more");
-        check(options_.log_every > 0, "log_every", options_.log_every, "at least 1");
-        check(options_.length_pool > 0, "length_pool", options_.length_pool, "at least 1");
-        (void)options_.learning_rate.at(1);  // refuses settings that are out of range
-        options_.generate.check();
-        check(!options_.generate.stop.stop_possible(), "generate.stop", "set", "none: stop ends a training");
-        if constexpr (requires { options_.objective.check(); }) options_.objective.check();
+        options_.check();
         training_.emplace(pipeline, options_);
         if (options_.ema_decay > 0.0)
             average_.emplace(device_, std::as_const(pipeline).weights(),
@@ -131,7 +104,8 @@ public:
             best_.emplace(
                 options_.checkpoint,
                 train::BestCheckpointsOptions{.keep = options_.average_best, .higher_is_better = scores_bleu()});
-        run_options_ = run_options(corpus, validates ? held_out : nullptr);
+        run_options_ = pipeline::run_options(*pipeline_, *training_, device_.options(), options_, corpus,
+                                             validates ? held_out : nullptr);
         double seconds_before = 0.0;
         std::optional<io::FileLock> alone;
         if (!options_.checkpoint.empty()) {
@@ -522,74 +496,6 @@ private:
         auto const specials = pipeline_->tokenizer().specials();
         std::array<Token, 4> const excluded{specials.bos, specials.pad, specials.eos, specials.unk};
         return train::embedding_health(pipeline_->embeddings(), pipeline_->space().width(), {.excluded = excluded});
-    }
-
-    /// All that must not change within a run, but for what the user may want to change in it: budget, learning rate,
-    /// how often to validate, log and save.
-    [[nodiscard]] std::string run_options(text::ParallelCorpus const& corpus,
-                                          text::ParallelCorpus const* held_out) const {
-        nlohmann::json json{{"model", pipeline_->configuration()},
-                            {"tokenizer", hash_of(pipeline_->tokenizer().serialise())},
-                            {"text", hash_of(corpus)},
-                            {"tokens_per_batch", options_.tokens_per_batch},
-                            {"length_pool", options_.length_pool},
-                            {"clip", options_.clip},
-                            {"ema_decay", options_.ema_decay},
-                            {"ema_warm_up", options_.ema_warm_up},
-                            {"seed", options_.seed},
-                            {"beta1", options_.adamw.beta1},
-                            {"beta2", options_.adamw.beta2},
-                            {"epsilon", options_.adamw.epsilon},
-                            {"weight_decay", options_.adamw.weight_decay}};
-        training_->add_options(json);
-        if constexpr (pipeline::Described<typename Device::Options>) {
-            auto const device = pipeline::to_json(device_.options());
-            if (device != pipeline::to_json(typename Device::Options{})) json["device"] = device;
-        }
-        if constexpr (pipeline::Described<Objective_>) json["objective"] = pipeline::to_json(options_.objective);
-        if (auto const frozen = hash_of_frozen()) json["frozen"] = *frozen;
-        if (held_out != nullptr)  // else scores of the run would not be of one kind
-            json["validation"] = {{"text", hash_of(*held_out)},
-                                  {"bleu_sentences", options_.bleu_sentences},
-                                  {"generate", pipeline::to_json(options_.generate)}};
-        if constexpr (requires { training_->plan_hash(); })
-            if (held_out != nullptr && scores_bleu()) json["validation"]["plan"] = training_->plan_hash();
-        return json.dump();
-    }
-
-    /// Of the weights that files hold and training leaves alone, such as a table from elsewhere; nothing where there
-    /// are none.
-    [[nodiscard]] std::optional<std::uint64_t> hash_of_frozen() const {
-        Device device(pipeline_->options().device);
-        std::optional<Hash> hash;
-        std::vector<Scalar> values;
-        for (auto const& entry : pipeline_->layout().entries()) {
-            if (entry.trained || !entry.stored) continue;
-            if (!hash) hash.emplace(1);
-            values.resize(static_cast<std::size_t>(entry.parameter.size()));
-            download(device, std::as_const(*pipeline_).weights().data + entry.parameter.offset,
-                     std::span<Scalar>(values));
-            for (Scalar const value : values) hash->add(std::bit_cast<std::uint32_t>(static_cast<float>(value)));
-        }
-        return hash ? std::optional(hash->value()) : std::nullopt;
-    }
-
-    static void add(Hash& hash, auto const& words) {
-        hash.add(static_cast<std::uint64_t>(words.size()));
-        for (auto const word : words) hash.add(static_cast<std::uint64_t>(word));
-    }
-    [[nodiscard]] static std::uint64_t hash_of(std::string const& text) {
-        Hash hash(1);
-        add(hash, text);
-        return hash.value();
-    }
-    [[nodiscard]] static std::uint64_t hash_of(text::ParallelCorpus const& corpus) {
-        Hash hash(1);
-        for (Index i = 0; i < corpus.size(); ++i) {
-            add(hash, corpus.source(i));
-            add(hash, corpus.target(i));
-        }
-        return hash.value();
     }
 
     /// Takes up the run of the checkpoint. @return the seconds it has taken so far

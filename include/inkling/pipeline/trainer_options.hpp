@@ -1,5 +1,6 @@
 #pragma once
 
+#include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/objective/levels.hpp>
 #include <inkling/pipeline/text_diffusion.hpp>
@@ -7,6 +8,7 @@
 #include <inkling/train/health.hpp>
 #include <inkling/train/progress.hpp>
 
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -76,6 +78,33 @@ struct TrainerOptions {
     std::stop_token stop{};              ///< asked after every update and during validations
     std::function<void(train::Progress const&)> on_progress{};  ///< after every update
     std::function<void(ValidationReport const&)> on_validation{};
+
+    /// @throws Error when an option is out of its range, naming it
+    void check() const {
+        auto const expect = [](bool good, char const* name, auto seen, char const* expected) {
+            require(good, "inkling::Trainer: ", name, " is ", seen, ", expected ", expected);
+        };
+        expect(minutes >= 0.0 && std::isfinite(minutes), "minutes", minutes, "0 or more");
+        expect(steps >= 0, "steps", steps, "0 or more");
+        expect(minutes > 0.0 || steps > 0, "minutes and steps", 0, "a budget in one of them");
+        expect(tokens_per_batch > 0, "tokens_per_batch", tokens_per_batch, "at least 1");
+        expect(self_conditioning >= 0.0 && self_conditioning <= 1.0, "self_conditioning", self_conditioning,
+               "a share in [0, 1]");
+        expect(clip >= 0.0, "clip", clip, "0 (no clipping) or more");
+        expect(length_weight >= 0.0 && std::isfinite(length_weight), "length_weight", length_weight, "0 or more");
+        expect(ema_decay >= 0.0 && ema_decay < 1.0, "ema_decay", ema_decay, "a number in [0, 1)");
+        expect(validate_every > 0, "validate_every", validate_every, "at least 1");
+        expect(bleu_sentences >= 0, "bleu_sentences", bleu_sentences, "0 or more");
+        expect(average_best >= 0, "average_best", average_best, "0 or more");
+        expect(checkpoint_minutes >= 0.0, "checkpoint_minutes", checkpoint_minutes, "0 or more");
+        expect(discrete_steps >= 0, "discrete_steps", discrete_steps, "0 or more");
+        expect(log_every > 0, "log_every", log_every, "at least 1");
+        expect(length_pool > 0, "length_pool", length_pool, "at least 1");
+        (void)learning_rate.at(1);  // refuses settings that are out of range
+        generate.check();
+        expect(!generate.stop.stop_possible(), "generate.stop", "set", "none: stop ends a training");
+        if constexpr (requires { objective.check(); }) objective.check();
+    }
 };
 
 }  // namespace inkling

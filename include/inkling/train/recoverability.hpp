@@ -93,7 +93,7 @@ private:
         for (std::size_t other = 0; other < rows.size(); ++other) {
             if (other == own) continue;
             constexpr std::size_t lanes = 16;
-            float squares[lanes] = {}, alongs[lanes] = {};
+            float squares[lanes] = {}, alongs[lanes] = {};  // nvcc 13.0 makes no C++ of std::array here
             for (std::size_t begin = 0; begin < noise.size(); begin += lanes)
                 for (std::size_t at = begin; at < std::min(begin + lanes, noise.size()); ++at) {
                     float const apart = rows[other][at] - rows[own][at];

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <limits>
+#include <mutex>
 #include <type_traits>
 #include <utility>
 
@@ -46,6 +47,7 @@ public:
     }
     ~CudaBuffer() {
         if (data_ == nullptr) return;
+        std::lock_guard const lock(detail::capturing());
         detail::OnDevice const there(device_);
         if (cudaDeviceSynchronize() != cudaSuccess || cudaFree(data_) != cudaSuccess)
             cudaGetLastError();  // which would else be taken for that of a later call

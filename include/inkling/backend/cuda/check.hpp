@@ -6,6 +6,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <mutex>
 #include <source_location>
 #include <string_view>
 
@@ -31,6 +32,12 @@ inline void check_cublas(cublasStatus_t status, char const* call,
     if (status == CUBLAS_STATUS_SUCCESS) return;
     fail("inkling::backend::Cuda: ", call, " failed at ", file_name(place.file_name()), ":", place.line(), ": ",
          cublasGetStatusString(status), " (", cublasGetStatusName(status), ")");
+}
+
+/// Held while a stream is captured, and by what waits for a whole device, which would spoil any capture on it.
+[[nodiscard]] inline std::recursive_mutex& capturing() {
+    static std::recursive_mutex mutex;
+    return mutex;
 }
 
 /// Makes a device the calling thread's current one for as long as it lives. Says nothing where that fails: it is for

@@ -41,7 +41,9 @@ public:
     struct Options {
         int device = 0;  ///< its number; where it is made, it becomes the thread's current device
         CudaPrecision precision = CudaPrecision::single;  ///< of products of floats; doubles are doubles
-        bool graphs = false;  ///< whether what a loop repeats is launched as one CUDA graph; not yet run on a device
+        /// Whether what the steps of a generation repeat is launched as one CUDA graph, of denoisers that say they are
+        /// `recordable`. Not for backends derived from Cuda. Not yet run on a device.
+        bool graphs = false;
 
         /// Names what numbers depend on, for the checks of checkpoints.
         template <class Visit>
@@ -78,6 +80,7 @@ public:
         std::swap(options_, other.options_);
         std::swap(stream_, other.stream_);
         std::swap(multiplier_, other.multiplier_);
+        std::swap(recording_, other.recording_);
         std::swap(reads_host_, other.reads_host_);
         return *this;
     }
@@ -115,12 +118,14 @@ public:
     /// A source in pageable memory may be written to, or be gone, when this returns: a device that reads the host's
     /// memory itself, at its own time, is waited for.
     void upload(void const* source, void* destination, std::size_t bytes) {
+        require(!recording_, "inkling::backend::Cuda: an upload cannot be recorded");
         make_current();
         detail::check_cuda(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyHostToDevice, stream()),
                            "cudaMemcpyAsync");
         if (reads_host_ != 0) detail::check_cuda(cudaStreamSynchronize(stream()), "cudaStreamSynchronize");
     }
     void download(void const* source, void* destination, std::size_t bytes) {
+        require(!recording_, "inkling::backend::Cuda: a download cannot be recorded");
         make_current();
         detail::check_cuda(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyDeviceToHost, stream()),
                            "cudaMemcpyAsync");
@@ -140,6 +145,11 @@ public:
     template <class Work>
     [[nodiscard]] detail::CudaGraph record(Work const& work) {
         make_current();
+        recording_ = true;
+        struct End {  // even where something throws
+            bool& recording;
+            ~End() { recording = false; }
+        } const end{recording_};
         return {stream(), work};
     }
     void replay(detail::CudaGraph const& graph) {
@@ -155,6 +165,7 @@ private:
     Options options_;
     std::unique_ptr<std::remove_pointer_t<cudaStream_t>, Destroy> stream_;
     detail::Multiplier multiplier_;
+    bool recording_ = false;
     int reads_host_ = 0;  ///< not 0: the device may read memory of the host after the call that names it
 };
 static_assert(ThrustSystem<CudaSystem>);

@@ -3,17 +3,19 @@
 #include <inkling/backend/cuda/check.hpp>
 
 #include <memory>
+#include <mutex>
 #include <type_traits>
 
 namespace inkling::backend::detail {
 
-/// What a stream was told, as one CUDA graph.
+/// What a stream was told, as one CUDA graph. While it is captured nobody may use the legacy default stream.
 class CudaGraph {
 public:
-    /// Takes down what `work` tells the stream, in place of doing it.
-    /// @throws Error when something of it cannot be taken down, as waiting and asking for memory cannot
+    /// Captures what `work` tells the stream, in place of doing it.
+    /// @throws Error when something of it cannot be captured, as waiting and asking for memory cannot
     template <class Work>
     CudaGraph(cudaStream_t stream, Work const& work) : executable_(nullptr, Destroy{stream}) {
+        std::lock_guard const lock(capturing());
         check_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
         Graph graph;
         try {

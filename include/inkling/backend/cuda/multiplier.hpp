@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <type_traits>
 #include <unordered_map>
@@ -44,13 +45,13 @@ struct ColumnProduct {
     Index result_stride;
     bool accumulate;
     Real const* bias;  ///< [M], added to every column; or null
-    bool rectifies;    ///< whether what is below 0, the bias included, is to be 0
+    bool relu;         ///< whether what is below 0, the bias included, is to be 0
 };
 
-/// What of a product is done, and not left to the caller.
-struct DoneOfProduct {
-    bool bias;
-    bool rectified;
+/// What of a product's epilogue is done, and not left to the caller.
+struct FusedEpilogue {
+    bool bias = false;
+    bool relu = false;
 };
 
 /// Products of one stream, by cuBLAS; of floats by cuBLASLt, which adds the bias on the way.
@@ -62,6 +63,7 @@ public:
     /// @throws Error when cuBLAS cannot be had
     Multiplier(cudaStream_t stream, CudaPrecision precision)
         : stream_(stream), precision_(precision), memory_(workspace_bytes) {
+        std::lock_guard const lock(capturing());
         cublasHandle_t handle = nullptr;
         check_cublas(cublasCreate(&handle), "cublasCreate");
         handle_.reset(handle);
@@ -72,8 +74,8 @@ public:
 
     /// Multiplies. Doubles, biases at addresses that 16 does not divide, and shapes that cuBLASLt has nothing for leave
     /// the rest to the caller.
-    [[nodiscard]] DoneOfProduct operator()(ColumnProduct<float> const& product) {
-        if (multiply_by_lt(product)) return {adds(product.bias), rectifies(product)};
+    [[nodiscard]] FusedEpilogue operator()(ColumnProduct<float> const& product) {
+        if (multiply_by_lt(product)) return {.bias = adds(product.bias), .relu = ends_in_relu(product)};
         float const one = 1.0F, kept = product.accumulate ? 1.0F : 0.0F;
         check_cublas(cublasGemmEx_64(handle_.get(), product.left_operation, product.right_operation, product.rows,
                                      product.cols, product.depth, &one, product.left, CUDA_R_32F, product.left_stride,
@@ -82,7 +84,7 @@ public:
                      "cublasGemmEx_64");
         return {};
     }
-    [[nodiscard]] DoneOfProduct operator()(ColumnProduct<double> const& product) {
+    [[nodiscard]] FusedEpilogue operator()(ColumnProduct<double> const& product) {
         double const one = 1.0, kept = product.accumulate ? 1.0 : 0.0;
         check_cublas(cublasDgemm_64(handle_.get(), product.left_operation, product.right_operation, product.rows,
                                     product.cols, product.depth, &one, product.left, product.left_stride, product.right,
@@ -98,7 +100,7 @@ private:
     struct Shape {
         std::array<Index, 6> sizes;
         std::array<std::uint32_t, 3> alignments;
-        bool left_transposed, right_transposed, accumulate, bias, rectified;
+        bool left_transposed, right_transposed, accumulate, bias, relu;
         bool operator==(Shape const&) const = default;
     };
     struct HashShape {
@@ -109,7 +111,7 @@ private:
             hash.add(static_cast<std::uint64_t>(shape.left_transposed)
                      | static_cast<std::uint64_t>(shape.right_transposed) << 1
                      | static_cast<std::uint64_t>(shape.accumulate) << 2 | static_cast<std::uint64_t>(shape.bias) << 3
-                     | static_cast<std::uint64_t>(shape.rectified) << 4);
+                     | static_cast<std::uint64_t>(shape.relu) << 4);
             return static_cast<std::size_t>(hash.value());
         }
     };
@@ -117,6 +119,7 @@ private:
         int device;  ///< where the handle was made
         Destroy() : device(0) {}
         void operator()(cublasHandle_t handle) const {
+            std::lock_guard const lock(capturing());
             OnDevice const there(device);
             cublasDestroy(handle);
         }
@@ -137,9 +140,9 @@ private:
     }
     /// Whether cuBLASLt may be given a bias: it cannot be told of one that no kernel may read in one piece.
     [[nodiscard]] static bool adds(void const* bias) { return bias != nullptr && alignment_of(bias) == widest_read; }
-    /// Whether cuBLASLt may be told to rectify: after the bias, or where there is none.
-    [[nodiscard]] static bool rectifies(ColumnProduct<float> const& product) {
-        return product.rectifies && (product.bias == nullptr || adds(product.bias));
+    /// Whether cuBLASLt may be told of the relu: after the bias, or where there is none.
+    [[nodiscard]] static bool ends_in_relu(ColumnProduct<float> const& product) {
+        return product.relu && (product.bias == nullptr || adds(product.bias));
     }
     [[nodiscard]] cublasComputeType_t compute_type() const {
         switch (precision_) {
@@ -176,9 +179,9 @@ private:
         set(about.operation, CUBLASLT_MATMUL_DESC_TRANSB, product.right_operation);
         if (adds(product.bias)) {
             set(about.operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
-                rectifies(product) ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
+                ends_in_relu(product) ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
             set(about.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, product.bias);
-        } else if (rectifies(product)) {
+        } else if (ends_in_relu(product)) {
             set(about.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_RELU);
         }
         lay_out(about.left, product.left_operation, product.rows, product.depth, product.left_stride);
@@ -218,7 +221,7 @@ private:
                           product.right_operation != CUBLAS_OP_N,
                           product.accumulate,
                           adds(product.bias),
-                          rectifies(product)};
+                          ends_in_relu(product)};
         auto const chosen = choice(about, shape);
         if (!chosen) return false;
         float const one = 1.0F, kept = product.accumulate ? 1.0F : 0.0F;

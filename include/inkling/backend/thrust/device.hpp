@@ -92,26 +92,29 @@ private:
     Buffer<double> sums_;
 };
 
+/// A ThrustDevice itself, for verbs that a backend may have besides: one that is derived from it may have other verbs
+/// of those that these stand for.
+template <class D>
+concept OwnThrustDevice = std::same_as<D, ThrustDevice<typename D::Scalar, typename D::System>>;
+
 /// A system that records what its calls are told.
 template <class S>
-concept RecordingSystem = ThrustSystem<S> && requires(S& system, void (*work)()) {
-    { system.records() } -> std::same_as<bool>;
-    system.replay(system.record(work));
-};
+concept RecordingSystem = ThrustSystem<S>
+    && requires(S const& system) { { system.records() } -> std::same_as<bool>; }              // has 'records()'
+    && requires(S& system, void (*work)()) { system.replay(system.record(work)); };           // ... 'record', 'replay'
 
-/// RecordsWork, of ThrustDevice alone: verbs of a backend derived from it may do more than tell the device.
-template <class Device, RecordingSystem System = typename Device::System>
-    requires std::same_as<Device, ThrustDevice<typename Device::Scalar, System>>
+template <OwnThrustDevice Device>
+    requires RecordingSystem<typename Device::System>
 [[nodiscard]] bool records(Device& device) {
     return device.system().records();
 }
-template <class Device, class Work, RecordingSystem System = typename Device::System>
-    requires std::same_as<Device, ThrustDevice<typename Device::Scalar, System>>
+template <OwnThrustDevice Device, class Work>
+    requires RecordingSystem<typename Device::System>
 [[nodiscard]] auto record(Device& device, Work const& work) {
     return device.system().record(work);
 }
-template <class Device, class Recording, RecordingSystem System = typename Device::System>
-    requires std::same_as<Device, ThrustDevice<typename Device::Scalar, System>>
+template <OwnThrustDevice Device, class Recording>
+    requires RecordingSystem<typename Device::System>
 void replay(Device& device, Recording const& recording) {
     device.system().replay(recording);
 }

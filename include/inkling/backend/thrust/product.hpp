@@ -3,15 +3,13 @@
 #include <inkling/backend/thrust/detail/map.hpp>
 #include <inkling/backend/thrust/elementwise.hpp>
 
-#include <concepts>
-
 namespace inkling::backend {
 
 namespace kernels {
 
 /// What is done to an element of a product once it is summed.
 template <class Real>
-struct Ending {
+struct Epilogue {
     Real const* bias;  ///< [N], or null
     bool activates = false;
     Activation activation{};
@@ -35,7 +33,7 @@ struct ProductTile {
     Factor left, right;
     Index depth;
     MatrixView<Real> result;
-    Ending<Real> ending;
+    Epilogue<Real> epilogue;
     bool accumulate;
     Index across;  ///< tiles side by side
 
@@ -68,21 +66,21 @@ struct ProductTile {
         for (Index i = 0; i < rows; ++i)
             for (Index j = 0; j < cols; ++j) {
                 Real* const to = result.row(first_row + i) + first_col + j;
-                *to = ending(first_col + j, accumulate ? *to + totals[i][j] : totals[i][j]);
+                *to = epilogue(first_col + j, accumulate ? *to + totals[i][j] : totals[i][j]);
             }
     }
 };
 
-/// result [M, N] (+)= left [M, K] right [K, N], and what its ending says, tile by tile.
+/// result [M, N] (+)= left [M, K] right [K, N], and its epilogue, tile by tile.
 template <class Real, class System>
 void tiled_product(ThrustDevice<Real, System>& device, In<Real> left, Orientation left_orientation, In<Real> right,
-                   Orientation right_orientation, Out<Real> result, bool accumulate, Ending<Real> const& ending) {
+                   Orientation right_orientation, Out<Real> result, bool accumulate, Epilogue<Real> const& epilogue) {
     using Tile = ProductTile<Real>;
     Index const depth = left_orientation == Orientation::plain ? left.cols : left.rows;
     Index const across = (result.cols + Tile::side - 1) / Tile::side;
     Index const down = (result.rows + Tile::side - 1) / Tile::side;
     for_each(device, down * across,
-             Tile{Tile::factor(left, left_orientation), Tile::factor(right, right_orientation), depth, result, ending,
+             Tile{Tile::factor(left, left_orientation), Tile::factor(right, right_orientation), depth, result, epilogue,
                   accumulate, across});
 }
 
@@ -102,12 +100,11 @@ void product(ThrustDevice<Real, System>& device, In<Real> left, Orientation left
 
 /// A system that multiplies by a library of its own, for which there are other product verbs.
 template <class System>
-concept HasMultiplier = requires(System& system) { system.multiplier(); };
+concept HasMultiplier = requires(System& system) { system.multiplier(); };  // has 'multiplier()'
 
-/// result = activation(left right + bias), in one kernel. Of ThrustDevice alone: a backend derived from it may have
-/// another product.
-template <class Device, class Real = typename Device::Scalar, class System = typename Device::System>
-    requires std::same_as<Device, ThrustDevice<Real, System>> && (!HasMultiplier<System>)
+/// result = activation(left right + bias), in one kernel.
+template <OwnThrustDevice Device, class Real = typename Device::Scalar>
+    requires(!HasMultiplier<typename Device::System>)
 void activated_product(Device& device, Activation activation, In<Real> left, Orientation left_orientation,
                        In<Real> right, Orientation right_orientation, Out<Real> result, InVector<Real> bias = {}) {
     kernels::tiled_product<Real>(device, left, left_orientation, right, right_orientation, result, false,

@@ -3,8 +3,6 @@
 #include <inkling/backend/thrust/normalization.hpp>
 #include <inkling/backend/thrust/random.hpp>
 
-#include <concepts>
-
 namespace inkling::backend {
 
 namespace kernels {
@@ -34,15 +32,14 @@ struct DropoutAddLayerNorm {
 }  // namespace kernels
 
 /// sum = x + part after dropout, and out = its layer norm: what dropout, add and layer_norm do one after the other, to
-/// the bit, in one kernel. Of ThrustDevice alone: a backend derived from it may have another norm.
+/// the bit, in one kernel.
 /// @param rate        in [0, 1); 0: nothing is dropped, and the stream is not read
 /// @param gain, bias  [D], or both empty for 1 and 0
 /// @param sum         [N, D], may be part
 /// @param out         [N, D], may be part or x, or sum, which is not kept then
 /// @param statistics  [N, 2] as of layer_norm, or empty
 /// @throws Error when gain comes without bias, or bias without gain
-template <class Device, class Real = typename Device::Scalar, class System = typename Device::System>
-    requires std::same_as<Device, ThrustDevice<Real, System>>
+template <OwnThrustDevice Device, class Real = typename Device::Scalar>
 void dropout_add_layer_norm(Device& device, RandomStream stream, double rate, In<Real> part, In<Real> x,
                             InVector<Real> gain, InVector<Real> bias, double epsilon, Out<Real> sum, Out<Real> out,
                             Out<Real> statistics = {}) {
