@@ -1,9 +1,9 @@
 #pragma once
 
-#include <inkling/backend/repeated.hpp>
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/embedding/concept.hpp>
 #include <inkling/pipeline/device_batch.hpp>
+#include <inkling/pipeline/repeated.hpp>
 #include <inkling/sampler/plan.hpp>
 
 #include <cstddef>
@@ -178,16 +178,16 @@ MatrixView<typename Model::Device::Scalar> denoise(nn::Pass<typename Model::Devi
     }
     auto const with = static_cast<Scalar>(1.0 + plan.guidance), without = static_cast<Scalar>(-plan.guidance);
     View const time_now = pass.take(1, times.cols);
-    backend::Repeated estimate(pass.device, is_recordable<Model>,
-                               [&] {  // what changes from step to step has a place that it reads
-                                   ConstView const time(time_now.data, target.segments.count, times.cols, 0);
-                                   estimator.estimate(source, z, time, previous, z0_hat);
-                                   if (nothing) {
-                                       estimator.estimate(*nothing, z, time, previous, unguided);
-                                       scale(pass.device, with, z0_hat, z0_hat);
-                                       scale(pass.device, without, unguided, z0_hat, true);
-                                   }
-                               });
+    Repeated estimate(pass.device, is_recordable<Model>,
+                      [&] {  // what changes from step to step has a place that it reads
+                          ConstView const time(time_now.data, target.segments.count, times.cols, 0);
+                          estimator.estimate(source, z, time, previous, z0_hat);
+                          if (nothing) {
+                              estimator.estimate(*nothing, z, time, previous, unguided);
+                              scale(pass.device, with, z0_hat, z0_hat);
+                              scale(pass.device, without, unguided, z0_hat, true);
+                          }
+                      });
     for (Index i = 0; i < steps; ++i) {
         sampler::Step const& step = plan.steps[static_cast<std::size_t>(i)];
         copy(pass.device, times.row(i), time_now.data, times.cols);

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-namespace inkling::backend {
+namespace inkling::pipeline {
 
 /// What a device is told over and over, always of the same memory: a step of a loop, without what changes from one to
 /// the next.
@@ -15,13 +15,13 @@ namespace inkling::backend {
 template <Backend B, class Work>
 class Repeated {
 public:
-    /// @param recordable  whether it may be recorded at all: see RecordsWork
+    /// @param recordable  whether it may be recorded at all: see backend::RecordsWork
     /// @param work        called as work(); its verbs are those of `device`, which outlives this
     Repeated(B& device, bool recordable, Work work)
         : device_(&device), recordable_(recordable), work_(std::move(work)) {}
 
     void operator()() {
-        if constexpr (RecordsWork<B>) {
+        if constexpr (backend::RecordsWork<B>) {
             if (has_run_ && recordable_ && records(*device_)) {
                 if (!recording_) recording_.emplace(record(*device_, work_));
                 replay(*device_, *recording_);
@@ -38,7 +38,7 @@ private:
     struct RecordingOf {
         using Type = Nothing;
     };
-    template <RecordsWork Device>
+    template <backend::RecordsWork Device>
     struct RecordingOf<Device> {
         using Type = decltype(record(std::declval<Device&>(), std::declval<Work const&>()));
     };
@@ -50,4 +50,4 @@ private:
     std::optional<typename RecordingOf<B>::Type> recording_{};
 };
 
-}  // namespace inkling::backend
+}  // namespace inkling::pipeline
