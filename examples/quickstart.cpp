@@ -11,6 +11,8 @@
 
 #include <cstdio>
 #include <iostream>
+#include <numeric>
+#include <vector>
 
 using namespace inkling;
 namespace itn = inverse_text_normalisation;
@@ -59,11 +61,25 @@ int main() {
          .on_progress = train::progress_bar(std::cout, bar)});
     trainer.fit(corpus);
 
-    // One sentence takes shape.
+    // One sentence takes shape: what the vectors read as, which begin as noise, beside what the denoiser makes of them.
     std::vector<std::string> const one{unseen.front().spoken};
     std::printf("\nspoken:  %s\n", one.front().c_str());
+    auto const places = writer.embeddings();  // [V, D]: a vector reads as the token that has most of its direction
     auto const show = [&](decode::StepData<float> const& step) {
-        std::printf("step %2d  %s\n", static_cast<int>(step.step) + 1, tokenizer.decode(step.sentence(0)).c_str());
+        auto const width = static_cast<std::size_t>(step.width);
+        std::vector<Token> seen;
+        for (std::size_t row = 0; row < step.tokens.size(); ++row) {
+            auto const along = [&](std::size_t token) {
+                return std::inner_product(&places[token * width], &places[token * width] + width, &step.z[row * width],
+                                          0.0F);
+            };
+            std::size_t best = 0;
+            for (std::size_t token = 1; token < places.size() / width; ++token)
+                if (along(token) > along(best)) best = token;
+            seen.push_back(static_cast<Token>(best));
+        }
+        std::printf("step %2d  %s   <- %s\n", static_cast<int>(step.step) + 1,
+                    tokenizer.decode(step.sentence(0)).c_str(), tokenizer.decode(seen).c_str());
     };
     (void)writer.generate_with(one, {.seed = seed}, decode::MinimumBayesRisk{}, show);
 

@@ -46,7 +46,9 @@ public:
                 std::size_t end = begin;
                 while (end < word.size() && is_letter(word[end])) ++end;
                 if (end == begin) end += std::min(inkling::text::utf8_length(word[begin]), word.size() - begin);
-                all.push_back((begin == 0 ? "" : "~") + std::string(word.substr(begin, end - begin)));
+                std::string piece(word.substr(begin, end - begin));
+                if (begin > 0) piece.insert(piece.begin(), '~');
+                all.push_back(std::move(piece));
                 begin = end;
             }
         });

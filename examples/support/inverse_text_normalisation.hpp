@@ -139,7 +139,8 @@ enum class DayPart { unsaid, morning, evening };
     Pair number;
     for (std::size_t i = 0; i < digits.size(); ++i) {
         number.spoken += (i == 0 ? "" : " ") + (digits[i] == 0 ? oh : cardinal(digits[i]));
-        number.written += (i == 3 ? "-" : "") + std::to_string(digits[i]);
+        if (i == 3) number.written += '-';
+        number.written += std::to_string(digits[i]);
     }
     return number;
 }

@@ -81,11 +81,12 @@ inline text::ParallelCorpus read(TrainSettings const& settings, std::string cons
 inline void check(TrainSettings const& settings) {
     require(settings.valid_source.empty() == settings.valid_target.empty(),
             "--valid-source and --valid-target go together");
-    require(settings.minutes >= 0.0 && settings.steps >= 0, "--minutes is ", settings.minutes, " and --updates ",
-            settings.steps, ", expected 0 or more");
+    require(settings.minutes >= 0.0, "--minutes is ", settings.minutes, ", expected 0 or more");
+    require(settings.steps >= 0, "--updates is ", settings.steps, ", expected 0 or more");
     require(settings.minutes > 0.0 || settings.steps > 0, "how long to train? Give --minutes or --updates");
-    require(settings.width >= 1 && settings.heads >= 1 && settings.width % settings.heads == 0, "--heads is ",
-            settings.heads, ", expected a divisor of --width, ", settings.width);
+    require(settings.width >= 1, "--width is ", settings.width, ", expected at least 1");
+    require(settings.heads >= 1 && settings.width % settings.heads == 0, "--heads is ", settings.heads,
+            ", expected a divisor of --width, ", settings.width);
     require(settings.dropout >= 0.0 && settings.dropout < 1.0, "--dropout is ", settings.dropout,
             ", expected a number in [0, 1)");
     require(settings.learning_rate > 0.0, "--learning-rate is ", settings.learning_rate,

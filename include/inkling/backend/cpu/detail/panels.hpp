@@ -299,8 +299,10 @@ template <class Real>
     return bytes_apart % 4096 == 0 ? panels >= 8 : bytes_apart % 2048 == 0 && panels > 8;
 }
 
-/// Whether a product is so small that a second thread would cost more than it brings.
-[[nodiscard]] inline bool is_small_product(Index rows, Index cols, Index depth) { return rows * cols * depth < 40'000; }
+/// Whether a product is so small that a second thread would cost more than it brings; found by timing one sentence.
+[[nodiscard]] inline bool is_small_product(Index rows, Index cols, Index depth) {
+    return rows * cols * depth < 1'000'000;
+}
 
 /// result [M, N] (+)= terms k .. k + terms - 1 of each sum, from panels of the right factor at panel_at(number).
 ///
