@@ -185,7 +185,9 @@ expect 2 "other options or text" "${train[@]}" --model whole --updates 301 --see
 expect 0 "model written" "${train[@]}" --model whole --updates 2 --seed 2 --restart
 [[ -e none || -e none.checkpoint ]] && say "a refused training left a file"
 expect 2 "there is no command trian" "$program" trian --source source.txt
-expect 2 "--updates -5" "${train[@]}" --model none --updates -5
+expect 2 "--updates is -5, expected 0 or more" "${train[@]}" --model none --updates -5
+expect 2 "--width is -5, expected at least 1" "$program" train --source source.txt --target target.txt --model none --updates 1 \
+    --width -5
 expect 2 "--heads is 5" "$program" train --source source.txt --target target.txt --model none --updates 1 --heads 5
 expect 2 "there is no option --modle" "${train[@]}" --modle none --updates 1
 : >empty
