@@ -40,5 +40,6 @@ TEST_CASE("Cuda: what cannot be recorded is an error, and leaves the device usab
 }
 
 TEST_CASE("Cuda: training goes as on Cpu") {
+    // ten times as far as ThrustHost may be, as cuBLAS sums in orders of its own; not yet seen on a device
     CHECK(same_tokens::held_out_loss<Cuda>({}) == doctest::Approx(on_cpu::held_out_loss()).epsilon(1e-3));
 }

@@ -52,7 +52,6 @@ void multiply(ThrustDevice<Real, CudaSystem>& device, In<Real> left, Orientation
                             .result_stride = result.stride,
                             .accumulate = accumulate,
                             .bias = epilogue.bias,
-
                             .relu = epilogue.activates && epilogue.activation == Activation::relu});
     if (done.bias) epilogue.bias = nullptr;
     if (done.relu) epilogue.activates = false;

@@ -92,8 +92,8 @@ private:
     Buffer<double> sums_;
 };
 
-/// A ThrustDevice itself, for verbs that a backend may have besides: one that is derived from it may have other verbs
-/// of those that these stand for.
+/// A ThrustDevice itself. Verbs that stand for several are for these alone: a backend derived from one may have replaced
+/// one of the several.
 template <class D>
 concept OwnThrustDevice = std::same_as<D, ThrustDevice<typename D::Scalar, typename D::System>>;
 
@@ -103,16 +103,19 @@ concept RecordingSystem = ThrustSystem<S>
     && requires(S const& system) { { system.records() } -> std::same_as<bool>; }              // has 'records()'
     && requires(S& system, void (*work)()) { system.replay(system.record(work)); };           // ... 'record', 'replay'
 
+/// Whether what is repeated is to be recorded, as the device's options say.
 template <OwnThrustDevice Device>
     requires RecordingSystem<typename Device::System>
 [[nodiscard]] bool records(Device& device) {
     return device.system().records();
 }
+/// What work() tells the device, which does none of it. @throws Error when something of it cannot be recorded
 template <OwnThrustDevice Device, class Work>
     requires RecordingSystem<typename Device::System>
 [[nodiscard]] auto record(Device& device, Work const& work) {
     return device.system().record(work);
 }
+/// Does what was recorded, as long as the memory that it is about is there.
 template <OwnThrustDevice Device, class Recording>
     requires RecordingSystem<typename Device::System>
 void replay(Device& device, Recording const& recording) {
