@@ -183,6 +183,7 @@ void fill(FillSettings const& settings) {
     io::LineReader lines(std::cin, "standard input");
     std::size_t const piece = support::is_terminal(STDIN_FILENO) ? 1 : 256;  // a person waits for each line
     std::vector<text::GappedLine> gapped;
+    support::UnknownTokens unknown;
     Index done = 0;
     auto const flush = [&] {
         print(model.infill(gapped, options_of(settings, done)));
@@ -191,9 +192,13 @@ void fill(FillSettings const& settings) {
     };
     for (std::string line; lines.next(line);) {
         gapped.push_back(text::parse_gaps(line, {.mark = settings.mark, .rows = settings.gap}));
+        for (std::string const& part : gapped.back().pieces)
+            unknown.add(model.tokenizer().encode(part), model.tokenizer().specials().unk);
+        if (piece == 1) unknown.tell();
         if (gapped.size() == piece) flush();
     }
     flush();
+    unknown.tell();
 }
 
 void write(FillSettings const& settings) {

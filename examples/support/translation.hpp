@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -197,6 +198,21 @@ void write_model(Model const& model, TrainSettings const& settings) {
     std::cerr << "model written to " << settings.model << '\n';
 }
 
+/// Counts what lines hold that a model has no token for, so that nobody wonders what became of it.
+class UnknownTokens {
+public:
+    void add(std::vector<Token> const& tokens, Token unk) { count_ += std::count(tokens.begin(), tokens.end(), unk); }
+
+    /// Says on standard error how many there were since the last call, if any.
+    void tell() {
+        if (count_ > 0) std::cerr << count_ << " tokens are not in the model's vocabulary and were read as unknown\n";
+        count_ = 0;
+    }
+
+private:
+    Index count_ = 0;
+};
+
 /// Turns lines of text into lines of text; an empty line stays empty.
 ///
 /// @tparam Generate  generate(sources as tokens, number of the first, on_progress) -> [sources] Generated
@@ -216,11 +232,13 @@ public:
                     " tokens, the model has places for ", places, " (--too-long truncate leaves the rest out)");
             tokens.resize(places);
         }
+        unknown_.add(tokens, model_->tokenizer().specials().unk);
         if (!tokens.empty()) numbers_.push_back(size_);
         if (!tokens.empty()) sources_.push_back(std::move(tokens));
         ++size_;
     }
     [[nodiscard]] std::size_t size() const { return size_; }
+    void tell_unknown() { unknown_.tell(); }
 
     /// One line for each that was added since the last call.
     std::vector<std::string> write(std::function<void(Index, Index)> on_progress = {}) {
@@ -242,6 +260,7 @@ private:
     std::vector<std::size_t> numbers_;  // places of the sources among all lines
     std::size_t size_ = 0;
     Index done_ = 0;
+    UnknownTokens unknown_;
 };
 
 /// Standard input to standard output, line by line.
@@ -262,9 +281,11 @@ void write_lines(Writer<Model, Generate> writer) {
     };
     for (std::string line; lines.next(line);) {
         writer.add(line, lines, name);
+        if (piece == 1) writer.tell_unknown();
         if (writer.size() == piece) flush();
     }
     flush();
+    writer.tell_unknown();
 }
 
 /// Writes the answers to a file of sources, and prints their BLEU.
@@ -288,7 +309,9 @@ void evaluate(WriteSettings const& settings, Writer<Model, Generate> writer) {
     metric::BleuOptions const bleu{.tokenizer = settings.tokenize == "13a" ? metric::BleuTokenizer::mteval13a
                                        : settings.tokenize == "intl"       ? metric::BleuTokenizer::international
                                                                            : metric::BleuTokenizer::none};
-    std::cerr << "\nsignature " << metric::signature(bleu) << '\n';
+    std::cerr << '\n';
+    writer.tell_unknown();
+    std::cerr << "signature " << metric::signature(bleu) << '\n';
     std::printf("bleu=%.2f sentences=%zu seconds=%.1f\n", metric::corpus_bleu(lines, references, bleu).score,
                 lines.size(), seconds);
     require(std::fflush(stdout) == 0, "standard output cannot be written");

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace {
@@ -28,4 +29,19 @@ TEST_CASE("a hash sees any change of any one word, and a change of order") {
     }));
     CHECK(hash_of({1, 2}) != hash_of({2, 1}));
     CHECK(hash_of({}) != hash_of({0}));
+}
+
+TEST_CASE("a hash of texts sees where one ends and the next begins") {
+    auto const of_two = [](std::string const& first, std::string const& second) {
+        inkling::Hash hash(1);
+        hash.add(first);
+        hash.add(second);
+        return hash.value();
+    };
+    CHECK(rc::check([&](std::string const& first, std::string const& second) {
+        RC_PRE(!second.empty());
+        RC_ASSERT(of_two(first, second) == of_two(first, second));
+        RC_ASSERT(of_two(first + second.front(), second.substr(1)) != of_two(first, second));
+    }));
+    CHECK(of_two("\xC3\xA4", "") == hash_of({2, ~std::uint64_t{0x3C}, ~std::uint64_t{0x5B}, 0}));
 }

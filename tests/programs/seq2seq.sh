@@ -192,7 +192,7 @@ expect 2 "--heads is 5" "$program" train --source source.txt --target target.txt
 expect 2 "there is no option --modle" "${train[@]}" --modle none --updates 1
 : >empty
 expect 2 "'empty' is empty" "$program" train --source empty --target empty --model none --updates 1
-expect 2 "'source.txt': is no safetensors file" "$program" generate --model source.txt
+expect 2 "'source.txt': is no safetensors file: its header, from byte 8 on, does not begin with '{'" "$program" generate --model source.txt
 again=$("${train[@]}" --model parts --updates 300 2>&1)
 [[ $again == *"model written to parts"* && $again != *"loss 0.0000"* ]] || say "a finished training, run again: $again"
 head -c 1000 whole >short
@@ -202,6 +202,8 @@ printf 'fine\nthe the the the the the the the the the the the the\n' >long
 said=$("$program" generate --model whole <long 2>&1)
 [[ $? == 2 && $said == *"standard input: line 2 has 13 tokens"* ]] || say "a line that is too long: $said"
 "$program" generate --model whole --too-long truncate <long >/dev/null || say "--too-long truncate is refused"
+printf 'the blue boat is here\nthe red boat is here\nthe blue yacht is here\n' | "$program" generate --model whole >three 2>said
+[[ $(wc -l <three) == 3 && $(<said) == *"3 tokens are not in the model's vocabulary"* ]] || say "unknown words: $(cat said)"
 printf 'bad \xff byte\n' | "$program" generate --model whole >/dev/null 2>said && say "invalid UTF-8 is taken"
 grep -q "UTF-8" said || say "invalid UTF-8: $(cat said)"
 "$program" evaluate --model whole --source valid.source --reference valid.target >/dev/full 2>said && say "a full disk is not noticed"

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <ranges>
 #include <string>
+#include <type_traits>
 
 namespace inkling {
 
@@ -15,6 +17,14 @@ public:
     constexpr void add(std::uint64_t word) {
         state_ = (state_ ^ word) * 0x9E3779B97F4A7C15u;
         state_ ^= state_ >> 32;
+    }
+    /// How many numbers they are, and each of them. A char counts as signed on every machine.
+    template <std::ranges::sized_range Numbers>
+    constexpr void add(Numbers const& numbers) {
+        using Number = std::ranges::range_value_t<Numbers>;
+        using Counted = std::conditional_t<std::is_same_v<Number, char>, signed char, Number>;
+        add(static_cast<std::uint64_t>(std::ranges::size(numbers)));
+        for (Number const number : numbers) add(static_cast<std::uint64_t>(static_cast<Counted>(number)));
     }
     [[nodiscard]] constexpr std::uint64_t value() const { return state_; }
     /// The value as 16 hexadecimal digits.

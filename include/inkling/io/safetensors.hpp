@@ -101,6 +101,9 @@ private:
         if (bytes.size() < 8)
             fail_("is no safetensors file: it holds ", bytes.size(),
                   " bytes, expected at least the 8 of the header's length");
+        // First, as a file of another kind says nonsense about its length.
+        if (bytes.size() == 8 || bytes[8] != std::byte{'{'})
+            fail_("is no safetensors file: its header, from byte 8 on, does not begin with '{'");
         auto const length = detail::load<std::uint64_t>(bytes.data());
         if (length > longest_header)
             fail_("is no safetensors file: it says that its header has ", length, " bytes, expected at most ",
@@ -110,8 +113,6 @@ private:
                   " follow");
         auto const text = bytes.subspan(8, static_cast<std::size_t>(length));
         auto const data = bytes.subspan(8 + static_cast<std::size_t>(length));
-        if (text.empty() || text.front() != std::byte{'{'})
-            fail_("is no safetensors file: its header does not begin with '{'");
         // The parser would take a zero byte for the end of the text, and what follows for nothing.
         if (auto const zero = std::find(text.begin(), text.end(), std::byte{0}); zero != text.end())
             fail_("has a zero byte at byte ", zero - text.begin(),

@@ -7,19 +7,18 @@
 #include <inkling/io/file_lock.hpp>
 #include <inkling/io/json.hpp>
 #include <inkling/pipeline/configuration.hpp>
+#include <inkling/pipeline/fingerprint.hpp>
 #include <inkling/text/concept.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
-#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -48,20 +47,9 @@ namespace pipeline::detail {
 /// Tells one teacher, its settings included, from another.
 template <class Pipeline, class Generate>
 [[nodiscard]] std::uint64_t teacher_hash(Pipeline const& teacher, Generate const& generate) {
-    using Scalar = typename Pipeline::Scalar;
-    Hash hash(1);
-    auto const add = [&](std::string const& text) {
-        hash.add(text.size());
-        for (char const byte : text) hash.add(static_cast<unsigned char>(byte));
-    };
-    add(teacher.configuration().dump());
-    add(teacher.tokenizer().serialise());
-    add(to_json(generate).dump());
-    if constexpr (Described<typename Pipeline::Device::Options>) add(to_json(teacher.options().device).dump());
-    typename Pipeline::Device device(teacher.options().device);
-    std::vector<Scalar> weights(static_cast<std::size_t>(teacher.weights().size));
-    download(device, teacher.weights().data, std::span<Scalar>(weights));
-    for (Scalar const weight : weights) hash.add(std::bit_cast<std::uint64_t>(static_cast<double>(weight)));
+    Hash hash = hash_of_model(teacher);
+    hash.add(to_json(generate).dump());
+    if constexpr (Described<typename Pipeline::Device::Options>) hash.add(to_json(teacher.options().device).dump());
     return hash.value();
 }
 
@@ -166,8 +154,7 @@ DistillReport distill(Pipeline const& teacher, Lines& sources, std::filesystem::
     std::string line;
     auto const next = [&] {
         if (!sources.next(line)) return false;
-        read.add(line.size());
-        for (char const byte : line) read.add(static_cast<unsigned char>(byte));
+        read.add(line);
         return true;
     };
     for (Index i = 0; i < pieces.lines(); ++i)

@@ -19,23 +19,17 @@ namespace inkling::pipeline {
 
 namespace detail {
 
-/// How many they are, and each of them.
-void add_all(Hash& hash, auto const& words) {
-    hash.add(static_cast<std::uint64_t>(words.size()));
-    for (auto const word : words) hash.add(static_cast<std::uint64_t>(word));
-}
-
 [[nodiscard]] inline std::uint64_t hash_of(std::string const& text) {
     Hash hash(1);
-    add_all(hash, text);
+    hash.add(text);
     return hash.value();
 }
 
 [[nodiscard]] inline std::uint64_t hash_of(text::ParallelCorpus const& corpus) {
     Hash hash(1);
     for (Index i = 0; i < corpus.size(); ++i) {
-        add_all(hash, corpus.source(i));
-        add_all(hash, corpus.target(i));
+        hash.add(corpus.source(i));
+        hash.add(corpus.target(i));
     }
     return hash.value();
 }

@@ -165,6 +165,11 @@ public:
     [[nodiscard]] static Checkpoint open(std::filesystem::path const& path) { return Checkpoint(path); }
 
     [[nodiscard]] RunState const& state() const { return state_; }
+    /// @return what the state has under the name
+    /// @throws Error when it has nothing there; so for number and array
+    [[nodiscard]] std::int64_t counter(std::string const& name) const { return at_(state_.counters, name); }
+    [[nodiscard]] double number(std::string const& name) const { return at_(state_.numbers, name); }
+    [[nodiscard]] std::vector<double> const& array(std::string const& name) const { return at_(state_.arrays, name); }
     /// @return whether the run keeps a moving average
     [[nodiscard]] bool has_average() const { return file_.contains(detail::average_name); }
     /// @return the arrays, the weights under their own names
@@ -247,6 +252,13 @@ private:
         }
         require(state_.step >= 0 && optimizer_steps_ >= 0 && average_updates_ >= 0, where_,
                 "'inkling_run' has a negative count");
+    }
+
+    template <class Value>
+    [[nodiscard]] Value const& at_(std::map<std::string, Value> const& values, std::string const& name) const {
+        auto const found = values.find(name);
+        require(found != values.end(), where_, "lacks the number '", name, "'");
+        return found->second;
     }
 
     std::string where_;
