@@ -127,8 +127,7 @@ public:
     void require_sound(Index step, text::ParallelCorpus const& corpus, std::span<Index const> sentences) {
         workspace_.reset();
         nn::Pass<Device> pass{device_, workspace_, pipeline_->weights().data, gradients_.data()};
-        (void)gradient("after update ", step, pass,
-                       training_.batch(pass, corpus, sentences, options_.seed, 0, false));
+        (void)gradient("after update ", step, pass, training_.batch(pass, corpus, sentences, options_.seed, 0, false));
     }
 
     /// Total loss of held-out sentences with noise of `seed`; nothing is learned.

@@ -8,8 +8,10 @@
 #include <inkling/io/json.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/pipeline/candidate_lengths.hpp>
+#include <inkling/pipeline/candidate_writer.hpp>
 #include <inkling/pipeline/configuration.hpp>
-#include <inkling/pipeline/denoise.hpp>
+#include <inkling/pipeline/device_batch.hpp>
+#include <inkling/pipeline/generate_options.hpp>
 #include <inkling/pipeline/generated.hpp>
 #include <inkling/pipeline/held_tokenizer.hpp>
 #include <inkling/pipeline/sources.hpp>
@@ -25,56 +27,15 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <concepts>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <span>
-#include <stop_token>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace inkling {
-
-/// How text is generated. Everything here is optional.
-struct GenerateOptions {
-    std::uint64_t seed = 0;  ///< the same seed gives the same text, whatever the threads and the batches
-    Index first_source = 0;  ///< number of the first source: random numbers are keyed by it, so that a long list can be
-                             ///< generated in pieces
-    decode::Beams beams{};   ///< candidates a sentence: lengths x noises
-    /// rows cleaned at once, at least 1, each candidate counted as long as its source and 2; a source whose candidates
-    /// are more has a batch of its own
-    Index tokens_per_batch = 4096;
-    std::stop_token stop{};  ///< asked between steps; a stopped run returns what is finished
-    /// Called after every batch with (sentences done, sentences in all); empty: nobody is told.
-    std::function<void(Index, Index)> on_progress{};
-
-    /// @throws Error when an option is out of its range, naming it
-    void check() const {
-        beams.check();
-        require(tokens_per_batch >= 1, "inkling::GenerateOptions: tokens_per_batch is ", tokens_per_batch,
-                ", expected at least 1");
-        constexpr Index most = Index{1} << 32;
-        require(first_source >= 0 && first_source <= most, "inkling::GenerateOptions: first_source is ", first_source,
-                ", expected 0 to 2^32");
-    }
-};
-
-/// Names every setting that the text depends on once, for whoever compares what was written.
-template <class Options, class Visit>
-    requires std::same_as<std::remove_const_t<Options>, GenerateOptions>
-void describe(Options& options, Visit const& visit) {
-    visit("seed", options.seed);
-    visit("first_source", options.first_source);
-    visit("length_beam", options.beams.length_beam);
-    visit("noise_beam", options.beams.noise_beam);
-    visit("shortest", options.beams.shortest);
-    visit("longest", options.beams.longest);
-}
 
 /// Settings of every part of a TextDiffusion; each part's defaults hold where nothing is said.
 template <class Schedule, class Space, class Model, class Steps>
@@ -171,10 +132,9 @@ public:
             Index const own = static_cast<Index>(source.size()) + 2;
             lengths.push_back(joins_source<Model> ? std::max(own, model_.length_of(0, 0)) : own);
         }
-        return generate_in_groups(
-            lengths, options, [&](auto& worker, auto const& plan, auto const& group, auto& result) {
-                return generate_group(worker, plan, sources, group, options, selection, listener, result);
-            });
+        return write_in_groups(lengths, options, selection, listener, [&](auto& worker, auto& pass, auto& candidates) {
+            return encode_group(worker, pass, sources, options.first_source, candidates);
+        });
     }
 
     /// Fills the gaps of lines, all gaps of a line at once: text stays as it is, and a gap is filled with as many
@@ -207,10 +167,10 @@ public:
             require(lengths[i] <= model_.longest_target(), where, ": line ", number, " has ", lengths[i],
                     " rows, expected at most ", model_.longest_target(), ", as many as the model takes");
         }
-        return generate_in_groups(
-            lengths, options, [&](auto& worker, auto const& plan, auto const& group, auto& result) {
-                return infill_group(worker, plan, all, group, options, selection, listener, result);
-            });
+        return write_in_groups(lengths, options, selection, listener, [&](auto&, auto&, auto& candidates) {
+            repeat(all, options.first_source, candidates);
+            return typename Model::Encoded{};
+        });
     }
 
     /// Writes weights (in single precision), settings and tokenizer to one file, atomically.
@@ -296,73 +256,79 @@ private:
                       "'operator()(decode::StepData<Scalar> const&)' that returns bool or nothing.");
     }
 
-    /// Calls clean(worker, plan, group, result), which returns whether it was done, for groups of lines of like
-    /// length, [S] as they are counted.
-    template <class Clean>
-    [[nodiscard]] std::vector<Generated> generate_in_groups(std::vector<Index> const& lengths,
-                                                            GenerateOptions const& options, Clean const& clean) const {
+    /// Writes lines, those of like length at once.
+    /// @param lengths  [S], of the lines, as batches count them
+    /// @param prepare  prepare(worker, pass, candidates) makes the candidates of their group and returns what is encoded
+    template <class Choice, class ListenerType, class Prepare>
+    [[nodiscard]] std::vector<Generated> write_in_groups(std::vector<Index> const& lengths,
+                                                         GenerateOptions const& options, Choice const& selection,
+                                                         ListenerType& listener, Prepare const& prepare) const {
         Index const last = options.first_source + static_cast<Index>(lengths.size());
         require(last <= (Index{1} << 32) / options.beams.candidates(), where_, ": sources up to number ", last, " of ",
                 options.beams.candidates(), " candidates each, expected at most 2^32 candidates");
         std::vector<Generated> result(lengths.size());
         auto const plan = options_.sampler.plan(options_.schedule);
         sampler::require_valid(plan, where_);
+        pipeline::CandidateWriter<Space, Model, Choice, ListenerType> const writer{space_,  model_,    tokenizer_, plan,
+                                                                                   options, selection, listener};
         auto worker = borrow_worker();
         Index done = 0;
         for (auto const& group : pipeline::grouped(lengths, options.beams.candidates(), options.tokens_per_batch)) {
             if (options.stop.stop_requested()) break;
-            if (!clean(*worker, plan, group, result)) break;
+            auto pass = fresh_pass(*worker);
+            pipeline::Candidates candidates{group, options.beams};
+            auto encoded = prepare(*worker, pass, candidates);
+            if (!writer.write(*worker, pass, encoded, candidates, result)) break;
             done += static_cast<Index>(group.size());
             if (options.on_progress) options.on_progress(done, static_cast<Index>(lengths.size()));
         }
         return result;
     }
 
-    /// @return whether it was done; a batch that is stopped leaves no result
-    template <class Choice, class ListenerType>
-    bool generate_group(Worker& worker, sampler::Plan const& plan, std::span<std::vector<Token> const> tokens,
-                        std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
-                        ListenerType& listener, std::vector<Generated>& result) const {
-        auto pass = fresh_pass(worker);
+    /// Encodes a group's sources, and makes candidates of every length and every noise of each.
+    [[nodiscard]] typename Model::Encoded encode_group(Worker& worker, nn::Pass<Device>& pass,
+                                                       std::span<std::vector<Token> const> sources, Index first_source,
+                                                       pipeline::Candidates& candidates) const {
         text::PackedBatch& batch = worker.batch;
         batch.clear();
-        for (Index const i : group) batch.add(tokens[static_cast<std::size_t>(i)], {}, i, wrapping());
-        auto const source = pipeline::to_device<Device>(pass, batch.source_offsets, batch.source_tokens, worker.places,
-                                                        model_.longest_source(), "source");
-        auto encoded = model_.encode(pass, source);
-        Index const count = source.segments.count;
-
-        // Candidates: every source with every length and every noise.
-        decode::Beams beams = options.beams;
+        for (Index const i : candidates.group) batch.add(sources[static_cast<std::size_t>(i)], {}, i, wrapping());
+        auto encoded = model_.encode(pass,
+                                     pipeline::to_device<Device>(pass, batch.source_offsets, batch.source_tokens,
+                                                                 worker.places, model_.longest_source(), "source"));
+        decode::Beams& beams = candidates.beams;
         beams.longest = std::min(beams.longest, model_.longest_target());
         beams.shortest = std::min(beams.shortest, beams.longest);
-        Index const candidates = beams.candidates();
         std::vector<Index> source_lengths;
-        for (std::size_t s = 0; s < group.size(); ++s)
+        for (std::size_t s = 0; s < candidates.group.size(); ++s)
             source_lengths.push_back(batch.source_offsets[s + 1] - batch.source_offsets[s]);
         auto const lengths = pipeline::candidate_lengths(pass, model_, encoded, source_lengths, beams);
-        text::JoinedBatch
-            joined;  // of what each candidate's rows are: its target, and the source where the model joins them
-        std::vector<Index> sequences;
-        std::vector<Index> sources;
-        for (Index s = 0; s < count; ++s) {
-            auto const at = static_cast<std::size_t>(s);
-            for (Index c = 0; c < candidates; ++c) {
-                Index const length = lengths[static_cast<std::size_t>(s * candidates + c)];
-                std::span<Token const> prefix;
+        candidates.texts = sources;
+        Index const each = beams.candidates();
+        for (std::size_t s = 0; s < candidates.group.size(); ++s)
+            for (Index c = 0; c < each; ++c) {
+                std::span<Token const> prefix;  // the source, where the model joins it to the target
                 if constexpr (joins_source<Model>)
                     prefix = std::span<Token const>(batch.source_tokens)
-                                 .subspan(static_cast<std::size_t>(batch.source_offsets[at]),
-                                          static_cast<std::size_t>(source_lengths[at]));
+                                 .subspan(static_cast<std::size_t>(batch.source_offsets[s]),
+                                          static_cast<std::size_t>(source_lengths[s]));
+                Index const length = lengths[s * static_cast<std::size_t>(each) + static_cast<std::size_t>(c)];
                 Index const room = model_.longest_target() - static_cast<Index>(prefix.size());
-                joined.add(prefix, {}, std::min(length, room), tokenizer_.specials().pad);
-                sequences.push_back((options.first_source + group[at]) * candidates
-                                    + static_cast<Index>(sequences.size()) % candidates);
-                sources.push_back(s);
+                candidates.rows.add(prefix, {}, std::min(length, room), tokenizer_.specials().pad);
+                candidates.numbers.push_back((first_source + candidates.group[s]) * each + c);
+                candidates.sources.push_back(static_cast<Index>(s));
             }
-        }
-        return clean(worker, pass, plan, encoded, joined, sequences, sources, tokens, group, beams, options, selection,
-                     listener, result);
+        return encoded;
+    }
+
+    /// Makes each line of a group as often a candidate as noises are tried.
+    static void repeat(text::JoinedBatch const& lines, Index first_line, pipeline::Candidates& candidates) {
+        Index const each = candidates.beams.candidates();
+        for (std::size_t s = 0; s < candidates.group.size(); ++s)
+            for (Index c = 0; c < each; ++c) {
+                candidates.rows.add_sequence(lines, candidates.group[s]);
+                candidates.numbers.push_back((first_line + candidates.group[s]) * each + c);
+                candidates.sources.push_back(static_cast<Index>(s));
+            }
     }
 
     /// Appends a line that is to be filled: what is known is kept, and everything is written where nothing is known.
@@ -386,164 +352,6 @@ private:
         if (wrap.target_eos) batch.tokens.push_back(wrap.specials.eos);
         batch.end_part(known || line.rows.empty() ? text::part::kept : text::part::written);
         batch.end_sequence();
-    }
-
-    template <class Choice, class ListenerType>
-    bool infill_group(Worker& worker, sampler::Plan const& plan, text::JoinedBatch const& lines,
-                      std::vector<Index> const& group, GenerateOptions const& options, Choice const& selection,
-                      ListenerType& listener, std::vector<Generated>& result) const {
-        auto pass = fresh_pass(worker);
-        Index const candidates = options.beams.candidates();
-        text::JoinedBatch joined;
-        std::vector<Index> sequences, sources;
-        for (Index const i : group)
-            for (Index c = 0; c < candidates; ++c) {
-                joined.add_sequence(lines, i);
-                sequences.push_back((options.first_source + i) * candidates + c);
-                sources.push_back(static_cast<Index>(sources.size()) / candidates);
-            }
-        auto encoded = typename Model::Encoded{};
-        return clean(worker, pass, plan, encoded, joined, sequences, sources, {}, group, options.beams, options,
-                     selection, listener, result);
-    }
-
-    /// Cleans all candidates of a group, and chooses.
-    /// @param joined     of what each candidate's rows are
-    /// @param sequences  [C], the candidates' numbers, by which random numbers are keyed
-    /// @param sources    [C], which source of the encoded ones each belongs to
-    /// @param texts      the sources' tokens, each of whose lines is its target alone; empty: lines are all their rows
-    /// @return whether it was done
-    template <class Choice, class ListenerType>
-    bool clean(Worker& worker, nn::Pass<Device>& pass, sampler::Plan const& plan, typename Model::Encoded& encoded,
-               text::JoinedBatch const& joined, std::vector<Index> const& sequences, std::vector<Index> const& sources,
-               std::span<std::vector<Token> const> texts, std::vector<Index> const& group, decode::Beams const& beams,
-               GenerateOptions const& options, Choice const& selection, ListenerType& listener,
-               std::vector<Generated>& result) const {
-        std::vector<Index> const& offsets = joined.offsets;
-        std::span<Token const> known;
-        if constexpr (joins_source<Model>) known = joined.tokens;
-        auto const target =
-            pipeline::to_device<Device>(pass, offsets, known, worker.places, model_.longest_target(), "target");
-        encoded.source_of = pipeline::to_device<Index>(pass, std::span<Index const>(sources)).data;
-        VectorView<Index const> const keys = pipeline::to_device<Index>(pass, std::span<Index const>(sequences));
-        auto const z = pass.take(target.segments.rows, space_.width());
-        fill_normal(pass.device, RandomStream{options.seed, Purpose::initial_noise}, target.segments, keys, z);
-        if (plan.initial_noise != 1.0) scale(pass.device, static_cast<Scalar>(plan.initial_noise), z, z);
-        pipeline::Parts parts;
-        if constexpr (joins_source<Model>) {
-            parts = {pipeline::parts_to_device(pass, joined), joined.kept};
-            start_clean(pass, parts, target, z);
-            if constexpr (requires { model_.keep(pass, encoded, joined, parts.segments); })
-                model_.keep(pass, encoded, joined, parts.segments);
-        }
-        std::vector<Index> numbers;  // of the sources, for who listens
-        if constexpr (decode::listens<ListenerType>)
-            for (Index const source : sources) numbers.push_back(group[static_cast<std::size_t>(source)]);
-        bool stopped = false;
-        auto const z0_hat = pipeline::denoise(
-            pass, space_, model_, plan, target, encoded, z,
-            [&](Index step, auto noise) {
-                fill_normal(pass.device,
-                            RandomStream{options.seed, Purpose::step_noise, 0, static_cast<std::uint32_t>(step)},
-                            target.segments, keys, noise);
-            },
-            [&](pipeline::StepState<Device> const& state) {
-                if constexpr (decode::listens<ListenerType>)
-                    if (!tell(worker, pass, state, offsets, numbers, listener)) return false;
-                stopped = state.step + 1 < state.steps && options.stop.stop_requested();
-                return !stopped;
-            },
-            parts);
-        if (stopped) return false;
-        read_out(pass, z0_hat, joined, texts, group, beams, selection, result);
-        return true;
-    }
-
-    /// Puts the embeddings of what is kept in the place of its noise.
-    void start_clean(nn::Pass<Device>& pass, pipeline::Parts const& parts, PackedSequences const& target,
-                     MatrixView<Scalar> z) const {
-        auto const clean = pass.take(z.rows, z.cols);
-        space_.embed(pass, target.tokens, clean);
-        std::vector<Scalar> shares;
-        for (std::uint8_t const kept : parts.kept)
-            for (double const share : {kept != 0 ? 1.0 : 0.0, kept != 0 ? 0.0 : 1.0, 0.0})
-                shares.push_back(static_cast<Scalar>(share));
-        auto const factors = pipeline::to_device<Scalar>(pass, std::span<Scalar const>(shares));
-        combine(pass.device, parts.segments, MatrixView<Scalar const>(factors.data, parts.segments.count, 3), clean, z,
-                {}, z);
-    }
-
-    /// Copies what a step has come to for the listener. @return whether to go on
-    template <class ListenerType>
-    [[nodiscard]] bool tell(Worker& worker, nn::Pass<Device>& pass, pipeline::StepState<Device> const& state,
-                            std::vector<Index> const& offsets, std::vector<Index> const& sources,
-                            ListenerType& listener) const {
-        nn::Scope<Device> const scope(pass.workspace);
-        Index const rows = state.z.rows;
-        worker.tokens.resize(static_cast<std::size_t>(rows));
-        worker.z.resize(static_cast<std::size_t>(state.z.size()));
-        worker.z0_hat.resize(worker.z.size());
-        VectorView<Token> const nearest{pass.workspace.template take<Token>(rows), rows};
-        embedding::read_out<Space, Device>(pass, space_, state.z0_hat, nearest);
-        download(pass.device, static_cast<Token const*>(nearest.data), std::span<Token>(worker.tokens));
-        download(pass.device, state.z.data, std::span<Scalar>(worker.z));
-        download(pass.device, state.z0_hat.data, std::span<Scalar>(worker.z0_hat));
-        return decode::notify(listener,
-                              decode::StepData<Scalar>{state.step, state.steps, state.time, space_.width(), worker.z,
-                                                       worker.z0_hat, worker.tokens, offsets, sources});
-    }
-
-    template <class Choice>
-    void read_out(nn::Pass<Device>& pass, MatrixView<Scalar> z0_hat, text::JoinedBatch const& sequences,
-                  std::span<std::vector<Token> const> sources, std::vector<Index> const& group,
-                  decode::Beams const& beams, Choice const& selection, std::vector<Generated>& result) const {
-        Index const candidates = beams.candidates();
-        Index const rows = z0_hat.rows;
-        VectorView<Token> const tokens{pass.workspace.template take<Token>(rows), rows};
-        VectorView<Scalar> const scores{pass.workspace.template take<Scalar>(rows), rows};
-        embedding::read_out<Space, Device>(pass, space_, z0_hat, tokens, scores);
-        std::vector<Token> host_tokens(static_cast<std::size_t>(rows));
-        std::vector<Scalar> host_scores(static_cast<std::size_t>(rows));
-        download(pass.device, static_cast<Token const*>(tokens.data), std::span<Token>(host_tokens));
-        download(pass.device, static_cast<Scalar const*>(scores.data), std::span<Scalar>(host_scores));
-        std::vector<Generated> all;
-        std::vector<decode::Candidate> choice;
-        for (std::size_t s = 0; s < group.size(); ++s) {
-            all.clear();
-            choice.clear();
-            for (Index c = 0; c < candidates; ++c) {
-                auto const at = s * static_cast<std::size_t>(candidates) + static_cast<std::size_t>(c);
-                std::vector<Token> own;
-                double score = 0.0;
-                Index written = 0;
-                for (Index p = sequences.first_parts[at] + (sources.empty() ? 0 : 1); p < sequences.first_parts[at + 1];
-                     ++p) {
-                    auto const part = static_cast<std::size_t>(p);
-                    bool const kept = sequences.kept[part] != text::part::written;
-                    auto const& tokens_of = kept ? sequences.tokens : host_tokens;
-                    for (Index row = sequences.parts[part]; row < sequences.parts[part + 1]; ++row) {
-                        auto const i = static_cast<std::size_t>(row);
-                        own.push_back(tokens_of[i]);
-                        if (kept) continue;
-                        score += static_cast<double>(host_scores[i]);
-                        ++written;
-                    }
-                }
-                std::string text = tokenizer_.decode(own);
-                all.push_back(
-                    {std::move(text), std::move(own), score / static_cast<double>(std::max<Index>(1, written)), true});
-            }
-            std::string const source = candidates == 1 || sources.empty()
-                ? std::string{}
-                : tokenizer_.decode(sources[static_cast<std::size_t>(group[s])]);
-            for (Generated const& one : all)
-                choice.push_back(
-                    {one.text, one.mean_log_probability, beams.group(static_cast<Index>(choice.size())), source});
-            Index const best = candidates == 1 ? 0 : selection.select(choice);
-            require(best >= 0 && best < candidates, where_, ": the Selection chose candidate ", best,
-                    ", expected 0 to ", candidates - 1);
-            result[static_cast<std::size_t>(group[s])] = std::move(all[static_cast<std::size_t>(best)]);
-        }
     }
 };
 

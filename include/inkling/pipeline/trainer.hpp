@@ -87,8 +87,8 @@ public:
         if (!options.metrics.empty()) train::MetricsLog(options.metrics, {.resumed_step = first_step});
         auto const open_log = [&] {  // once a loss has named its terms
             if (!options.metrics.empty() && !log)
-                log.emplace(options.metrics, train::MetricsLogOptions{.resumed_step = first_step,
-                                                                      .columns = learner_.columns()});
+                log.emplace(options.metrics,
+                            train::MetricsLogOptions{.resumed_step = first_step, .columns = learner_.columns()});
         };
         train::Budget budget({.minutes = options.minutes, .steps = options.steps}, seconds_before, step_);
 

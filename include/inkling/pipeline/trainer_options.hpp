@@ -3,7 +3,7 @@
 #include <inkling/core/error.hpp>
 #include <inkling/core/index.hpp>
 #include <inkling/objective/levels.hpp>
-#include <inkling/pipeline/text_diffusion.hpp>
+#include <inkling/pipeline/generate_options.hpp>
 #include <inkling/train/adamw.hpp>
 #include <inkling/train/health.hpp>
 #include <inkling/train/progress.hpp>

@@ -2,6 +2,7 @@
 
 #include <inkling/core/index.hpp>
 #include <inkling/metric/bleu.hpp>  // what held-out text is scored by
+#include <inkling/pipeline/generated.hpp>
 #include <inkling/pipeline/trainer_options.hpp>
 #include <inkling/text/parallel_corpus.hpp>
 #include <inkling/train/best_checkpoints.hpp>
@@ -47,8 +48,8 @@ public:
         (void)learner.batches(*held_out_, seed);
         if (by_bleu_) learner.training().require_generates();
         if (!options.checkpoint.empty() && options.average_best > 0)
-            kept_.emplace(options.checkpoint, train::BestCheckpointsOptions{.keep = options.average_best,
-                                                                            .higher_is_better = by_bleu_});
+            kept_.emplace(options.checkpoint,
+                          train::BestCheckpointsOptions{.keep = options.average_best, .higher_is_better = by_bleu_});
     }
 
     /// Whether one is due: every so many updates, and after the last.
@@ -80,8 +81,8 @@ public:
             }
             found.embedding = learner.embedding_health();
             if (kept_)
-                kept_->offer(learner.device(), learner.pipeline().layout(),
-                             std::as_const(learner.pipeline()).weights(), step, by_bleu_ ? found.bleu : found.loss);
+                kept_->offer(learner.device(), learner.pipeline().layout(), std::as_const(learner.pipeline()).weights(),
+                             step, by_bleu_ ? found.bleu : found.loss);
         }
         last_step_ = step;
         if (!best_ || (by_bleu_ ? found.bleu >= best_->bleu : found.loss <= best_->loss)) best_ = found;
