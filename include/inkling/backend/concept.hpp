@@ -205,6 +205,19 @@ concept RecordsWork = requires(B& device, void (*work)()) {
     replay(device, record(device, work));
 };
 
+/// What a backend may have besides: threads that had better each take some rows through a whole model than share every
+/// verb, where there are many rows: the threads wait for each other once, and what few rows become stays in their caches.
+///
+/// `threads()` are the handle's, `one_thread()` the options of a handle for one of them, and `parallel(count, block,
+/// body)` runs body(begin, end, thread) over [0, count) on them. `rows_in_cache` rows are a thread's at a time.
+template <class B>
+concept SharesRows = requires(B const& device, void (*body)(Index begin, Index end, int thread)) {
+    { device.threads() } -> std::same_as<int>;
+    { device.one_thread() } -> std::same_as<typename B::Options>;
+    { B::rows_in_cache } -> std::convertible_to<Index>;
+    device.parallel(Index{}, Index{}, body);
+};
+
 /// What a backend may have besides: several devices, one of which is current in each thread, and has its memory.
 template <class B>
 concept HasCurrentDevice = requires(B& device) { device.make_current(); };

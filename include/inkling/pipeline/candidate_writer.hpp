@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -30,13 +31,20 @@ namespace inkling::pipeline {
 
 /// What is cleaned at once: all candidates of a group of lines, those of a line one behind the other.
 struct Candidates {
-    std::vector<Index> const& group;  ///< [S], numbers of the lines among all that are to be written
-    decode::Beams beams;              ///< how many candidates each has
-    text::JoinedBatch rows{};         ///< of what each candidate's rows are
-    std::vector<Index> numbers{};     ///< [C], by which random numbers are keyed
-    std::vector<Index> sources{};     ///< [C], which source of the encoded ones each belongs to
+    std::vector<Index> group{};    ///< [S], numbers of the lines among all that are to be written
+    decode::Beams beams{};         ///< how many candidates each has
+    text::JoinedBatch rows{};      ///< of what each candidate's rows are
+    std::vector<Index> numbers{};  ///< [C], by which random numbers are keyed
+    std::vector<Index> sources{};  ///< [C], which source of the encoded ones each belongs to
     /// the sources' tokens of all lines, where what is written is the target alone; empty: it is all of a line's rows
     std::span<std::vector<Token> const> texts{};
+};
+
+/// What the last estimate of all candidates' rows reads as.
+template <class Scalar>
+struct ReadRows {
+    std::vector<Token> tokens;   ///< [N]
+    std::vector<Scalar> scores;  ///< [N], their log-probabilities
 };
 
 /// Cleans candidates by one plan, tells a listener of every step, and chooses among them.
@@ -53,11 +61,12 @@ struct CandidateWriter {
     Choice const& selection;
     ListenerType& listener;
 
-    /// @param pass    in the worker's memory
-    /// @param result  of all lines; those of the group are filled
-    /// @return whether it was done; candidates that are stopped leave no result
-    bool write(Worker<Device>& worker, nn::Pass<Device>& pass, typename Model::Encoded& encoded,
-               Candidates const& candidates, std::vector<Generated>& result) const {
+    /// Without a listener, many threads may do it at once, each with a worker of its own.
+    /// @param pass  in the worker's memory
+    /// @return nothing where it was stopped
+    [[nodiscard]] std::optional<ReadRows<Scalar>> clean(Worker<Device>& worker, nn::Pass<Device>& pass,
+                                                        typename Model::Encoded& encoded,
+                                                        Candidates const& candidates) const {
         text::JoinedBatch const& joined = candidates.rows;
         std::span<Token const> known;
         if constexpr (joins_source<Model>) known = joined.tokens;
@@ -94,9 +103,20 @@ struct CandidateWriter {
                 return !stopped;
             },
             parts);
-        if (stopped) return false;
-        read_out(pass, z0_hat, candidates, result);
-        return true;
+        if (stopped) return std::nullopt;
+        return read_out(pass, z0_hat);
+    }
+
+    /// @param result  of all lines; those of the group are filled
+    void choose(Candidates const& candidates, ReadRows<Scalar> const& read, std::vector<Generated>& result) const {
+        auto const each = static_cast<std::size_t>(candidates.beams.candidates());
+        std::vector<Generated> all;
+        for (std::size_t s = 0; s < candidates.group.size(); ++s) {
+            all.clear();
+            for (std::size_t c = 0; c < each; ++c) all.push_back(line_of(read, candidates, s * each + c));
+            auto const line = static_cast<std::size_t>(candidates.group[s]);
+            result[line] = std::move(all[chosen(all, candidates, line)]);
+        }
     }
 
 private:
@@ -132,34 +152,21 @@ private:
                                                        worker.z0_hat, worker.tokens, offsets, lines});
     }
 
-    /// What the last estimate reads as.
-    struct Read {
-        std::vector<Token> tokens;   ///< [N]
-        std::vector<Scalar> scores;  ///< [N], their log probabilities
-    };
-
-    void read_out(nn::Pass<Device>& pass, MatrixView<Scalar> z0_hat, Candidates const& candidates,
-                  std::vector<Generated>& result) const {
+    [[nodiscard]] ReadRows<Scalar> read_out(nn::Pass<Device>& pass, MatrixView<Scalar> z0_hat) const {
         Index const rows = z0_hat.rows;
+        auto const size = static_cast<std::size_t>(rows);
         VectorView<Token> const tokens{pass.workspace.template take<Token>(rows), rows};
         VectorView<Scalar> const scores{pass.workspace.template take<Scalar>(rows), rows};
         embedding::read_out<Space, Device>(pass, space, z0_hat, tokens, scores);
-        Read read{std::vector<Token>(static_cast<std::size_t>(rows)),
-                  std::vector<Scalar>(static_cast<std::size_t>(rows))};
+        ReadRows<Scalar> read{std::vector<Token>(size), std::vector<Scalar>(size)};
         download(pass.device, static_cast<Token const*>(tokens.data), std::span<Token>(read.tokens));
         download(pass.device, static_cast<Scalar const*>(scores.data), std::span<Scalar>(read.scores));
-        auto const each = static_cast<std::size_t>(candidates.beams.candidates());
-        std::vector<Generated> all;
-        for (std::size_t s = 0; s < candidates.group.size(); ++s) {
-            all.clear();
-            for (std::size_t c = 0; c < each; ++c) all.push_back(line_of(read, candidates, s * each + c));
-            auto const line = static_cast<std::size_t>(candidates.group[s]);
-            result[line] = std::move(all[chosen(all, candidates, line)]);
-        }
+        return read;
     }
 
     /// A candidate's line: what is kept of it as it was, what is written as it reads.
-    [[nodiscard]] Generated line_of(Read const& read, Candidates const& candidates, std::size_t candidate) const {
+    [[nodiscard]] Generated line_of(ReadRows<Scalar> const& read, Candidates const& candidates,
+                                    std::size_t candidate) const {
         text::JoinedBatch const& joined = candidates.rows;
         std::vector<Token> tokens;
         double score = 0.0;

@@ -28,26 +28,56 @@ void require_sources(std::span<std::vector<Token> const> sources, Rows const& ro
     }
 }
 
+namespace detail {
+
+/// Numbers of lines, shortest first.
+[[nodiscard]] inline std::vector<Index> by_length(std::span<Index const> lengths) {
+    std::vector<Index> order(lengths.size());
+    std::iota(order.begin(), order.end(), Index{0});
+    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
+        return lengths[static_cast<std::size_t>(a)] < lengths[static_cast<std::size_t>(b)];
+    });
+    return order;
+}
+
+}  // namespace detail
+
 /// Numbers of what is of like length together, so that a batch wastes nothing; shortest first.
 /// @param lengths  [S], rows of each
 /// @param copies   of each in its batch
 /// @param budget   rows of a batch; what has more has a batch of its own
 [[nodiscard]] inline std::vector<std::vector<Index>> grouped(std::span<Index const> lengths, Index copies,
                                                              Index budget) {
-    std::vector<Index> order(lengths.size());
-    std::iota(order.begin(), order.end(), Index{0});
-    auto const length = [&](Index i) { return lengths[static_cast<std::size_t>(i)]; };
-    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return length(a) < length(b); });
     std::vector<std::vector<Index>> groups;
     Index rows = 0;
-    for (Index const i : order) {
-        Index const cost = length(i) * copies;
+    for (Index const i : detail::by_length(lengths)) {
+        Index const cost = lengths[static_cast<std::size_t>(i)] * copies;
         if (groups.empty() || rows + cost > budget) {
             groups.emplace_back();
             rows = 0;
         }
         groups.back().push_back(i);
         rows += cost;
+    }
+    return groups;
+}
+
+/// The same in at most so many groups, whose rows are as many but for what one of them has.
+/// @param lengths  [S], rows of each, at least 1
+/// @param count    of groups, at least 1
+[[nodiscard]] inline std::vector<std::vector<Index>> evenly_grouped(std::span<Index const> lengths, Index copies,
+                                                                    Index count) {
+    std::vector<std::vector<Index>> groups;
+    auto const all = static_cast<double>(std::accumulate(lengths.begin(), lengths.end(), Index{0}) * copies);
+    double before = 0.0;
+    Index last = -1;
+    for (Index const i : detail::by_length(lengths)) {
+        auto const cost = static_cast<double>(lengths[static_cast<std::size_t>(i)] * copies);
+        auto const group = static_cast<Index>((before + cost / 2.0) / all * static_cast<double>(count));
+        if (group != last) groups.emplace_back();
+        groups.back().push_back(i);
+        last = group;
+        before += cost;
     }
     return groups;
 }

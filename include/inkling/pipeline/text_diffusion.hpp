@@ -10,6 +10,7 @@
 #include <inkling/pipeline/candidate_lengths.hpp>
 #include <inkling/pipeline/candidate_writer.hpp>
 #include <inkling/pipeline/configuration.hpp>
+#include <inkling/pipeline/crew.hpp>
 #include <inkling/pipeline/device_batch.hpp>
 #include <inkling/pipeline/generate_options.hpp>
 #include <inkling/pipeline/generated.hpp>
@@ -30,6 +31,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -272,14 +274,30 @@ private:
         pipeline::CandidateWriter<Space, Model, Choice, ListenerType> const writer{space_,  model_,    tokenizer_, plan,
                                                                                    options, selection, listener};
         auto worker = borrow_worker();
+        Index const copies = options.beams.candidates();
+        auto const batches =
+            pipeline::batches(worker->device, lengths, copies, options.tokens_per_batch, decode::listens<ListenerType>);
+        pipeline::Crew<Device> crew(*worker, this->one_thread_workers_);
         Index done = 0;
-        for (auto const& group : pipeline::grouped(lengths, options.beams.candidates(), options.tokens_per_batch)) {
+        for (auto round = batches.groups.begin(); round != batches.groups.end();) {
             if (options.stop.stop_requested()) break;
-            auto pass = fresh_pass(*worker);
-            pipeline::Candidates candidates{group, options.beams};
-            auto encoded = prepare(*worker, pass, candidates);
-            if (!writer.write(*worker, pass, encoded, candidates, result)) break;
-            done += static_cast<Index>(group.size());
+            auto const end = round + std::min(batches.at_once, batches.groups.end() - round);
+            std::vector<pipeline::Candidates> candidates;
+            for (; round != end; ++round) candidates.push_back({*round, options.beams});
+            std::vector<std::optional<pipeline::ReadRows<Scalar>>> read(candidates.size());
+            crew.each(candidates.size(), [&](std::size_t i, Worker& own) {
+                auto pass = fresh_pass(own, worker->packed);
+                auto encoded = prepare(own, pass, candidates[i]);
+                read[i] = writer.clean(own, pass, encoded, candidates[i]);
+            });
+            bool whole = true;
+            for (std::size_t i = 0; i < candidates.size(); ++i) {
+                whole = whole && read[i];
+                if (!read[i]) continue;
+                writer.choose(candidates[i], *read[i], result);
+                done += static_cast<Index>(candidates[i].group.size());
+            }
+            if (!whole) break;
             if (options.on_progress) options.on_progress(done, static_cast<Index>(lengths.size()));
         }
         return result;

@@ -55,7 +55,7 @@ public:
         require_finite(layout_, values, "inkling::pipeline::TextModel::set_weights: ");
         Device device(options_.device);
         store(device, values, weights_.data());
-        workers_ = {};  // which may have others laid out
+        forget_workers();  // which may have others laid out
     }
     /// Where every token lives now, z0 [V, D] row-major, without a space's own noise: for train::embedding_health and
     /// train::Recoverability. Waits for the device.
@@ -75,7 +75,7 @@ public:
             (void)Device(device);
         }
         options_.device = std::move(device);
-        workers_ = {};
+        forget_workers();
     }
 
 protected:
@@ -112,11 +112,12 @@ protected:
     }
     /// A pass over the model, in the worker's memory from its beginning on.
     [[nodiscard]] nn::Pass<Device> fresh_pass(Worker<Device>& worker) const {
+        return fresh_pass(worker, worker.packed);
+    }
+    /// The same with weights that another worker has packed.
+    [[nodiscard]] nn::Pass<Device> fresh_pass(Worker<Device>& worker, nn::PackedWeights<Device> const& packed) const {
         worker.workspace.reset();
-        return {.device = worker.device,
-                .workspace = worker.workspace,
-                .weights = weights_.data(),
-                .packed = &worker.packed};
+        return {.device = worker.device, .workspace = worker.workspace, .weights = weights_.data(), .packed = &packed};
     }
 
     /// The tokens of lines of text. @throws Error when one has none, naming its number
@@ -137,8 +138,14 @@ protected:
     Model model_;
     typename Device::template Buffer<Scalar> weights_{};
     mutable Workers<Device> workers_{};
+    mutable Workers<Device> one_thread_workers_{};  ///< where threads take rows of their own; without packed weights
 
 private:
+    void forget_workers() {
+        workers_ = {};
+        one_thread_workers_ = {};
+    }
+
     bool weights_may_change_ = false;
 
     /// All weights, on the host.

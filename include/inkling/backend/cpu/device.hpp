@@ -46,6 +46,9 @@ public:
             visit("precision", options.precision, {"single", "bf16"});
         }
     };
+    /// Rows of a batch that one thread cleans fastest: of 512 the hidden numbers of a feed-forward part, 1 MB at a width
+    /// of 512, lie in a processor's second cache.
+    static constexpr Index rows_in_cache = 512;
     static constexpr int most_threads = 1024;  ///< OpenMP ends the program where the system has no room for more
 
     Cpu() : Cpu(Options{}) {}
@@ -68,6 +71,12 @@ public:
 
     [[nodiscard]] Options const& options() const { return options_; }
     [[nodiscard]] int threads() const { return options_.threads; }
+    /// Options of a device that does the same with one thread.
+    [[nodiscard]] Options one_thread() const {
+        Options one = options_;
+        one.threads = 1;
+        return one;
+    }
 
     /// Gives every thread scratch of at least `size` elements; ask before the threads start, as they cannot throw.
     void reserve_scratch(Index size) {
