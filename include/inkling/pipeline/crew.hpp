@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <exception>
+#include <numeric>
 #include <span>
 #include <vector>
 

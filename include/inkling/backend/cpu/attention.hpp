@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace inkling::backend {
 
@@ -28,31 +29,63 @@ void each_distance(Index query, Index keys, Index reach, Use const& use) {
     if (behind < keys) use(2 * reach, behind, keys);
 }
 
+/// row = softmax(factor * row), of `count` elements, 1 or more; the row goes on to a whole number of lanes, and is 0
+/// there.
+template <class Real>
+void softmax_of_lanes(Index count, Real factor, Real* row) {
+    constexpr Index lanes = lane_count<Real>;
+    Index const whole = count / lanes * lanes, rest = count - whole;
+    auto const at = [&](Index i) { return LanesAt<Real>(row + i); };
+    Lanes<Real> const is_there =
+        static_cast<Real>(rest) - Lanes<Real>::LinSpaced(lanes, 0, static_cast<Real>(lanes - 1));
+    Lanes<Real> last = Lanes<Real>::Constant(std::numeric_limits<Real>::lowest());
+    if (rest > 0) last = where_positive<Lanes<Real>>(is_there, at(whole), last);
+    Lanes<Real> tops = last;
+    for (Index i = 0; i < whole; i += lanes) tops = tops.max(at(i));
+    Real const top = tops.maxCoeff();
+    Lanes<Real> sums = Lanes<Real>::Zero();
+    for (Index i = 0; i < whole; i += lanes) {
+        Lanes<Real> const exponentials = ((at(i) - top) * factor).exp();
+        sums += exponentials;
+        at(i) = exponentials;
+    }
+    if (rest > 0) {
+        last = where_positive<Lanes<Real>>(is_there, ((last - top) * factor).exp(), Lanes<Real>::Zero());
+        sums += last;
+    }
+    Real const share = 1 / sums.sum();
+    for (Index i = 0; i < whole; i += lanes) at(i) *= share;
+    if (rest > 0) at(whole) = last * share;
+}
+
+/// From one row of scores to the next: whole panels for products, whole lanes for softmaxes.
+template <class Real>
+[[nodiscard]] Index scores_stride(Index keys) {
+    constexpr Index unit = std::max(panel_width<Real>, lane_count<Real>);  // both are powers of 2
+    return (keys + unit - 1) / unit * unit;
+}
+
 /// scores = softmax(factor * queries keys^T + bias), one row a query; 0 where a causal query does not look.
-/// @param bias  [2 reach + 1], of each distance from -reach to reach, which farther keys share; or null
+/// @param bias    [2 reach + 1], of each distance from -reach to reach, which farther keys share; or null
+/// @param stride  at least scores_stride(key_rows)
 template <class Real>
 void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_query, Index rows, Index key_rows,
                       Index width, bool causal, Real const* bias, Index reach, Real* scores, Index stride,
                       Real* scratch) {
     multiply_serial(queries, Strided<Real>{keys.data, 1, keys.row}, rows, key_rows, width, false, scores, stride,
-                    scratch);
+                    scratch, true);
     Real const factor = 1 / std::sqrt(static_cast<Real>(width));
     for (Index i = 0; i < rows; ++i) {
         Index const seen = causal ? std::min(key_rows, first_query + i + 1) : key_rows;
         Real* const row = scores + i * stride;
-        std::fill_n(row + seen, key_rows - seen, Real{0});
+        if (seen < key_rows) std::fill_n(row + seen, key_rows - seen, Real{0});
         if (seen == 0) continue;
         if (bias)
             each_distance(first_query + i, seen, reach, [&](Index distance, Index begin, Index end) {
                 Real const raised = bias[distance] / factor;
                 for (Index key = begin; key < end; ++key) row[key] += raised;
             });
-        Real const top = max_of(seen, row);
-        transform(
-            seen, row, [=](auto const& x) { return ((x - top) * factor).exp(); }, row);
-        Real const share = 1 / sum_of(seen, row);
-        transform(
-            seen, row, [=](auto const& x) { return x * share; }, row);
+        softmax_of_lanes(seen, factor, row);
     }
 }
 
@@ -85,7 +118,8 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
     Index const width = q.cols / shape.heads;
     Index const panel = detail::serial_scratch<Real>(std::max(width, shape.keys.longest));
     Index const tasks = shape.queries.count * shape.heads;
-    device.reserve_scratch(panel + detail::query_block * shape.keys.longest);
+    Index const stride = detail::scores_stride<Real>(shape.keys.longest);
+    device.reserve_scratch(panel + detail::query_block * stride);
     device.parallel(tasks, std::max<Index>(1, tasks / 64), [&](Index begin, Index end, int thread) {
         Real* const scratch = device.scratch(thread);
         for (Index task = begin; task < end; ++task) {
@@ -99,13 +133,14 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
                 Index const rows = std::min(detail::query_block, query_end - row);
                 Index const first = row - shape.queries.offsets[sentence];
                 Index const seen = detail::keys_seen(shape, key_rows, first + rows);
-                bool const kept = !saved.empty();
-                Real* const scores = kept ? saved.row(row) + head * shape.keys.longest : scratch + panel;
-                Index const stride = kept ? saved.stride : shape.keys.longest;
+                Real* const scores = scratch + panel;
                 detail::attention_scores(detail::Strided<Real>{q.row(row) + head * width, q.stride, 1},
                                          detail::Strided<Real>{k.row(key_begin) + head * width, k.stride, 1}, first,
                                          rows, seen, width, shape.causal, bias.empty() ? nullptr : bias.row(head),
                                          detail::reach_of(bias.cols), scores, stride, scratch);
+                if (!saved.empty())
+                    for (Index i = 0; i < rows; ++i)
+                        std::copy_n(scores + i * stride, seen, saved.row(row + i) + head * shape.keys.longest);
                 detail::multiply_serial(detail::Strided<Real>{scores, stride, 1},
                                         detail::Strided<Real>{v.row(key_begin) + head * width, v.stride, 1}, rows,
                                         width, seen, false, out.row(row) + head * width, out.stride, scratch);

@@ -127,10 +127,11 @@ void pack_panel(Strided<Real> right, Index first, Index width, Index depth, Real
     }
     constexpr Index lanes = VectorOf<Real>::lanes;
     for (Index j = 0; j < full; j += lanes) {
-        bool const squares = right.row == 1 && j + lanes <= width;
-        Index const whole = squares ? depth / lanes * lanes : 0;
+        Index const there = std::clamp<Index>(width - j, 0, lanes);
+        Index const whole = right.row == 1 ? depth / lanes * lanes : 0;
         Real const* const from = right.data + (first + j) * right.col;
-        for (Index k = 0; k < whole; k += lanes) transpose_square(from + k, right.col, panel + k * full + j, full);
+        for (Index k = 0; k < whole; k += lanes)
+            transpose_square(from + k, right.col, panel + k * full + j, full, there);
         for (Index i = 0; i < lanes; ++i)
             for (Index k = whole; k < depth; ++k)
                 panel[k * full + j + i] = j + i < width ? from[i * right.col + k * right.row] : Real{0};
@@ -273,9 +274,12 @@ template <class Real>
 }
 
 /// result (+)= left right, on the calling thread; for the small products inside attention.
+/// @param whole  rows of the result have room for whole panels: columns that the product has not become 0, and no
+///               vector is stored in parts
 template <class Real>
 void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index cols, Index depth, bool accumulate,
-                     Real* result, Index stride, Real* scratch) {
+                     Real* result, Index stride, Real* scratch, bool whole = false) {
+    constexpr Index lanes = VectorOf<Real>::lanes;
     if (depth == 0 && !accumulate)
         for (Index i = 0; i < rows; ++i) std::fill_n(result + i * stride, cols, Real{0});
     for (Index k = 0; k < depth; k += depth_block) {
@@ -283,8 +287,9 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
         for (Index j = 0; j < cols; j += panel_width<Real>) {
             Index const width = std::min(panel_width<Real>, cols - j);
             pack_panel(Strided<Real>{right.data + k * right.row, right.row, right.col}, j, width, terms, scratch);
-            multiply_panel(Tiles<Real>{{left.data + k * left.col, left.row, left.col}, rows}, scratch, terms, width,
-                           static_cast<Real const*>(nullptr), accumulate || k > 0, result + j, stride);
+            multiply_panel(Tiles<Real>{{left.data + k * left.col, left.row, left.col}, rows}, scratch, terms,
+                           whole ? (width + lanes - 1) / lanes * lanes : width, static_cast<Real const*>(nullptr),
+                           accumulate || k > 0, result + j, stride);
         }
     }
 }
