@@ -205,7 +205,9 @@ public:
 
     /// Says on standard error how many there were since the last call, if any.
     void tell() {
-        if (count_ > 0) std::cerr << count_ << " tokens are not in the model's vocabulary and were read as unknown\n";
+        if (count_ > 0)
+            std::cerr << count_ << (count_ == 1 ? " token is" : " tokens are")
+                      << " not in the model's vocabulary, and read as unknown\n";
         count_ = 0;
     }
 

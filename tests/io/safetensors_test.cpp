@@ -137,6 +137,7 @@ TEST_CASE("safetensors: every file that ends too early is refused") {
         CHECK_FALSE(refusal(std::string_view(whole).substr(0, size)).empty());
     CHECK(refusal(whole + "x").find("ends with 1 bytes that no tensor uses") != std::string::npos);
     CHECK(refusal("").find("holds 0 bytes, expected at least the 8") != std::string::npos);
+    CHECK(refusal(std::string(8, '\0') + "{}").find("has a bad header") != std::string::npos);  // of no bytes
 }
 
 TEST_CASE("safetensors: hostile headers are refused, and the message says why") {

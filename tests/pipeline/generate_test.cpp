@@ -73,15 +73,21 @@ TEST_CASE("the same seed gives the same text and log-probabilities on 1, 2 and 3
 TEST_CASE("threads that clean batches of their own: progress is told of whole rounds, and ends with all") {
     auto options = tiny::options();
     if constexpr (requires { options.device.threads; }) options.device.threads = 3;
-    auto const pipeline = tiny::talkative(tiny::tokenizer(), options);
+    auto const writer = tiny::talkative(tiny::tokenizer(), options);
     auto const sources = tiny::sentences(100);
     std::vector<Index> seen;
     auto const texts =
-        pipeline.generate(sources, {.seed = 5, .tokens_per_batch = 90, .on_progress = [&](Index done, Index all) {
-                                        CHECK(all == 100);
-                                        seen.push_back(done);
-                                    }});
+        writer.generate(sources, {.seed = 5, .tokens_per_batch = 90, .on_progress = [&](Index done, Index all) {
+                                      CHECK(all == 100);
+                                      seen.push_back(done);
+                                  }});
     CHECK(texts == tiny::talkative().generate(sources, {.seed = 5}));
+    std::vector<Index> lengths;
+    for (auto const& source : sources)
+        lengths.push_back(static_cast<Index>(writer.tokenizer().encode(source).size()) + 2);
+    auto const batches = pipeline::cut_batches(Pipeline::Device(writer.options().device), lengths, 1, 90, false);
+    auto const all = static_cast<Index>(batches.groups.size()), round = static_cast<Index>(batches.at_once);
+    CHECK(static_cast<Index>(seen.size()) == (all + round - 1) / round);
     CHECK(seen.size() > 3);
     CHECK(std::is_sorted(seen.begin(), seen.end()));
     CHECK(seen.back() == 100);

@@ -3,7 +3,6 @@
 #include <inkling/backend/cpu.hpp>
 #include <inkling/denoiser/empirical.hpp>
 #include <inkling/embedding/learned.hpp>
-#include <inkling/pipeline/crew.hpp>
 #include <inkling/pipeline/text_diffusion.hpp>
 #include <inkling/sampler/ddpm.hpp>
 #include <inkling/schedule/cosine.hpp>
@@ -13,11 +12,7 @@
 #include "allocations.hpp"
 
 #include <doctest/doctest.h>
-#include <rapidcheck.h>
 
-#include <algorithm>
-#include <atomic>
-#include <cstddef>
 #include <map>
 #include <set>
 #include <string>
@@ -63,76 +58,6 @@ TEST_CASE("workers that are lent at the same time are different ones, and are le
     }
     CHECK(first.size() == 3);
     CHECK(second == first);
-}
-
-TEST_CASE("a crew does several batches at once with a worker each, and one batch with all threads") {
-    Workers whole, pool;
-    auto const worker = whole.borrow({.threads = 3});
-    pipeline::Crew<backend::Cpu<>> crew(*worker, pool);
-    std::vector<std::atomic<int>> done(20);
-    std::atomic<bool> alone = true;
-    for (int again = 0; again < 2; ++again)
-        crew.each(done.size(), [&](std::size_t i, pipeline::Worker<backend::Cpu<>>& own) {
-            ++done[i];
-            own.tokens.push_back(1);  // a race, were it another's too
-            if (own.device.threads() != 1) alone = false;
-        });
-    CHECK(alone);
-    CHECK(std::all_of(done.begin(), done.end(), [](int times) { return times == 2; }));
-    crew.each(1, [&](std::size_t, pipeline::Worker<backend::Cpu<>>& own) { CHECK(&own == &*worker); });
-}
-
-TEST_CASE("a crew does all that it was given before it says what went wrong, of several the first") {
-    Workers whole, pool;
-    auto const worker = whole.borrow({.threads = 2});
-    pipeline::Crew<backend::Cpu<>> crew(*worker, pool);
-    std::vector<std::atomic<int>> done(10);
-    CHECK_THROWS_WITH_AS(crew.each(done.size(),
-                                   [&](std::size_t i, auto&) {
-                                       ++done[i];
-                                       require(i != 7 && i != 4, "batch ", i);
-                                   }),
-                         "batch 4", Error);
-    CHECK(std::all_of(done.begin(), done.end(), [](int times) { return times == 1; }));
-}
-
-TEST_CASE("lines in even groups: each is in one, shorter ones first, and rows differ by no more than two lines have") {
-    CHECK(rc::check([] {
-        auto const lengths = *rc::gen::container<std::vector<Index>>(rc::gen::inRange<Index>(1, 60));
-        auto const copies = *rc::gen::inRange<Index>(1, 6), count = *rc::gen::inRange<Index>(1, 30);
-        auto const groups = pipeline::evenly_grouped(lengths, copies, count);
-        RC_ASSERT(static_cast<Index>(groups.size()) <= count);
-        std::vector<Index> order;
-        Index all = 0, longest = 0;
-        for (Index const length : lengths) all += length * copies, longest = std::max(longest, length * copies);
-        for (auto const& group : groups) {
-            RC_ASSERT(!group.empty());
-            Index rows = 0;
-            for (Index const i : group) rows += lengths[static_cast<std::size_t>(i)] * copies;
-            RC_ASSERT(rows * count < all + 2 * longest * count);
-            order.insert(order.end(), group.begin(), group.end());
-        }
-        RC_ASSERT(std::is_sorted(order.begin(), order.end(), [&](Index a, Index b) {
-            return lengths[static_cast<std::size_t>(a)] < lengths[static_cast<std::size_t>(b)];
-        }));
-        std::sort(order.begin(), order.end());
-        RC_ASSERT(order.size() == lengths.size());
-        for (std::size_t i = 0; i < order.size(); ++i) RC_ASSERT(order[i] == static_cast<Index>(i));
-    }));
-}
-
-TEST_CASE("threads take batches of their own where there are enough rows, and whole batches where a listener watches") {
-    std::vector<Index> const many(100, 20), few(5, 20);
-    backend::Cpu<> const three({.threads = 3});
-    auto const shared = pipeline::batches(three, many, 2, 4096, false);
-    CHECK(shared.at_once == 3);
-    CHECK(shared.groups.size() == 9);  // 4000 rows of at most 512 on each of 3 threads
-    CHECK(pipeline::batches(three, many, 2, 300, false).groups.size() == 42);
-    for (auto const& one :
-         {pipeline::batches(three, many, 2, 4096, true), pipeline::batches(three, few, 1, 4096, false)}) {
-        CHECK(one.at_once == 1);
-        CHECK(one.groups.size() == 1);
-    }
 }
 
 TEST_CASE("giving workers back takes no memory, so it cannot fail, however many were lent at once") {

@@ -68,7 +68,7 @@ expect 2 "one for each token of the vocabulary" "$program" train --lines few.txt
 expect 2 "Give --minutes or --updates" "$program" train --lines lines.txt --model none
 expect 2 "spans" "$program" train --lines lines.txt --model none --updates 1 --spans 0
 expect 2 "there is no option --lins" "$program" train --lins lines.txt --model none
-expect 0 "1 tokens are not in the model's vocabulary" bash -c "echo 'the violet ___' | '$program' fill --model whole --steps 2"
+expect 0 "1 token is not in the model's vocabulary" bash -c "echo 'the violet ___' | '$program' fill --model whole --steps 2"
 expect 2 "gap 1 has 'x' rows" bash -c "echo 'a ___(x)' | '$program' fill --model whole"
 expect 2 "expected at most 12" bash -c "echo 'the ___(12)' | '$program' fill --model whole"
 [[ -e none ]] && say "a model was written where nothing was trained"

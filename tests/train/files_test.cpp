@@ -228,6 +228,10 @@ TEST_CASE("a checkpoint gives back what the trainer handed in, to the last bit")
     CHECK(checkpoint.state().counters == run.state().counters);
     CHECK(checkpoint.state().numbers == run.state().numbers);
     CHECK(checkpoint.state().arrays == run.state().arrays);
+    for (auto const& [name, value] : run.state().counters) CHECK(checkpoint.counter(name) == value);
+    for (auto const& [name, value] : run.state().numbers) CHECK(checkpoint.number(name) == value);
+    for (auto const& [name, values] : run.state().arrays) CHECK(checkpoint.array(name) == values);
+    CHECK_THROWS_WITH_AS((void)checkpoint.number("nonsense"), doctest::Contains("lacks 'nonsense'"), Error);
     CHECK(checkpoint.state().options == run.options);
     REQUIRE(checkpoint.state().best.size() == 1);
     CHECK(checkpoint.state().best[0].score == run.best.snapshots()[0].score);

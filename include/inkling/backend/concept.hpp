@@ -209,12 +209,14 @@ concept RecordsWork = requires(B& device, void (*work)()) {
 /// verb, where there are many rows: the threads wait for each other once, and what few rows become stays in their caches.
 ///
 /// `threads()` are the handle's, `one_thread()` the options of a handle for one of them, and `parallel(count, block,
-/// body)` runs body(begin, end, thread) over [0, count) on them. `rows_in_cache` rows are a thread's at a time.
+/// body)` runs body(begin, end, thread) over [0, count) on them. A thread is worth `least_thread_rows` and does best
+/// with no more than `most_thread_rows` at a time.
 template <class B>
-concept SharesRows = requires(B const& device, void (*body)(Index begin, Index end, int thread)) {
+concept SplitsBatches = requires(B const& device, void (*body)(Index begin, Index end, int thread)) {
     { device.threads() } -> std::same_as<int>;
     { device.one_thread() } -> std::same_as<typename B::Options>;
-    { B::rows_in_cache } -> std::convertible_to<Index>;
+    { B::least_thread_rows } -> std::convertible_to<Index>;
+    { B::most_thread_rows } -> std::convertible_to<Index>;
     device.parallel(Index{}, Index{}, body);
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <ranges>
 #include <string>
@@ -18,10 +20,12 @@ public:
         state_ = (state_ ^ word) * 0x9E3779B97F4A7C15u;
         state_ ^= state_ >> 32;
     }
-    /// How many numbers they are, and each of them. A char counts as signed on every machine.
+    /// How many numbers they are, and each of them; of bytes or whole numbers. A char counts as signed on every machine.
     template <std::ranges::sized_range Numbers>
+        requires(!std::is_array_v<Numbers>)  // whose last char would be a 0 that a text has not
     constexpr void add(Numbers const& numbers) {
         using Number = std::ranges::range_value_t<Numbers>;
+        static_assert(std::integral<Number> || std::is_same_v<Number, std::byte>);
         using Counted = std::conditional_t<std::is_same_v<Number, char>, signed char, Number>;
         add(static_cast<std::uint64_t>(std::ranges::size(numbers)));
         for (Number const number : numbers) add(static_cast<std::uint64_t>(static_cast<Counted>(number)));

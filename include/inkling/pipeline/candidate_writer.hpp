@@ -38,6 +38,13 @@ struct Candidates {
     std::vector<Index> sources{};  ///< [C], which source of the encoded ones each belongs to
     /// the sources' tokens of all lines, where what is written is the target alone; empty: it is all of a line's rows
     std::span<std::vector<Token> const> texts{};
+
+    /// Numbers the next candidate, whose rows have been added: number `copy` of line s of the group.
+    /// @param first_line  number of the first of all lines
+    void add(Index first_line, std::size_t s, Index copy) {
+        numbers.push_back((first_line + group[s]) * beams.candidates() + copy);
+        sources.push_back(static_cast<Index>(s));
+    }
 };
 
 /// What the last estimate of all candidates' rows reads as.

@@ -10,6 +10,7 @@
 #include <exception>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace inkling::pipeline {
@@ -20,22 +21,25 @@ struct Batches {
     std::ptrdiff_t at_once = 1;
 };
 
-/// Cuts lines into batches as suits the device: where its threads share rows, and there are enough of them, into even
-/// ones, a round of which has one for each thread.
+/// Cuts lines into batches as suits the device: where it splits batches among its threads, and there are rows enough for
+/// all of them, into such as each thread does by itself, otherwise into such as they do together.
 /// @param lengths  [S], rows of each line
 /// @param copies   of each in its batch
-/// @param budget   rows at once, at least 1; a line that has more has a batch of its own
-/// @param whole    whether batches are to be as large as the budget lets them, and one at a time
+/// @param budget   rows at once, at least 1; a line that has more, or more than its share of them, has its own batch
+/// @param whole    whether batches are to be done one at a time, and as large as the budget lets them
 template <Backend B>
-[[nodiscard]] Batches batches(B const& device, std::span<Index const> lengths, Index copies, Index budget, bool whole) {
-    if constexpr (backend::SharesRows<B>) {
-        constexpr Index least = 64;  // rows of a thread: with fewer, reading the weights takes as long as using them
+[[nodiscard]] Batches cut_batches(B const& device, std::span<Index const> lengths, Index copies, Index budget,
+                                  bool whole) {
+    if constexpr (backend::SplitsBatches<B>) {
         Index const threads = device.threads();
         Index const rows = copies * std::accumulate(lengths.begin(), lengths.end(), Index{0});
-        if (!whole && (threads == 1 || rows >= least * threads)) {
-            Index const most = std::clamp<Index>(budget / threads, 1, B::rows_in_cache) * threads;
-            Index const rounds = (rows + most - 1) / most;
-            return {evenly_grouped(lengths, copies, rounds * threads), threads};
+        if (!whole && !lengths.empty() && (threads == 1 || rows >= B::least_thread_rows * threads)) {
+            Index const most = std::clamp<Index>(budget / threads, 1, B::most_thread_rows);
+            Index const longest = copies * *std::max_element(lengths.begin(), lengths.end());
+            Index const round = std::max<Index>(1, most - longest) * threads;  // of even batches, none above the most
+            auto groups = 2 * longest <= most ? evenly_grouped(lengths, copies, (rows + round - 1) / round * threads)
+                                              : grouped(lengths, copies, most);
+            if (static_cast<Index>(groups.size()) >= threads) return {std::move(groups), threads};
         }
     }
     return {grouped(lengths, copies, budget)};
@@ -46,14 +50,14 @@ template <Backend B>
 class Crew {
 public:
     /// @param whole  has all of the device's threads
-    /// @param pool   of workers that have one; where the backend's threads share rows
+    /// @param pool   of workers that have one; where the backend splits batches among its threads
     Crew(Worker<B>& whole, Workers<B>& pool) : whole_(&whole), pool_(&pool) {}
 
     /// Calls body(i, worker) for all i in [0, count), several at once.
     /// @throws what the first of them throws, when all are done
     template <class Body>
     void each(std::size_t count, Body const& body) {
-        if constexpr (backend::SharesRows<B>) {
+        if constexpr (backend::SplitsBatches<B>) {
             if (count > 1) {
                 auto const threads = static_cast<std::size_t>(whole_->device.threads());
                 while (one_thread_.size() < threads) one_thread_.push_back(pool_->borrow(whole_->device.one_thread()));

@@ -47,9 +47,13 @@ namespace pipeline::detail {
 /// Tells one teacher, its settings included, from another.
 template <class Pipeline, class Generate>
 [[nodiscard]] std::uint64_t teacher_hash(Pipeline const& teacher, Generate const& generate) {
-    Hash hash = hash_of_model(teacher);
-    hash.add(to_json(generate).dump());
-    if constexpr (Described<typename Pipeline::Device::Options>) hash.add(to_json(teacher.options().device).dump());
+    Hash hash(1);
+    add_text(hash, teacher.configuration().dump());
+    add_text(hash, teacher.tokenizer().serialise());
+    add_text(hash, to_json(generate).dump());
+    if constexpr (Described<typename Pipeline::Device::Options>)
+        add_text(hash, to_json(teacher.options().device).dump());
+    add_weights<double>(hash, teacher);
     return hash.value();
 }
 
@@ -154,7 +158,7 @@ DistillReport distill(Pipeline const& teacher, Lines& sources, std::filesystem::
     std::string line;
     auto const next = [&] {
         if (!sources.next(line)) return false;
-        read.add(line);
+        pipeline::detail::add_text(read, line);
         return true;
     };
     for (Index i = 0; i < pieces.lines(); ++i)

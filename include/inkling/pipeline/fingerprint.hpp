@@ -8,24 +8,25 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace inkling::pipeline {
 
 namespace detail {
 
-/// Of a model's settings, tokenizer and weights (in single precision). Waits for the device.
-template <class Pipeline>
-[[nodiscard]] Hash hash_of_model(Pipeline const& pipeline) {
+/// How long a text is, and its bytes.
+inline void add_text(Hash& hash, std::string const& text) { hash.add(std::as_bytes(std::span(text))); }
+
+/// A model's weights, as numbers of type As. Waits for the device.
+template <class As, class Pipeline>
+void add_weights(Hash& hash, Pipeline const& pipeline) {
     using Scalar = typename Pipeline::Scalar;
-    Hash hash(1);
-    hash.add(pipeline.configuration().dump());
-    hash.add(pipeline.tokenizer().serialise());
+    using Bits = std::conditional_t<sizeof(As) == 4, std::uint32_t, std::uint64_t>;
     typename Pipeline::Device device(pipeline.options().device);
     std::vector<Scalar> values(static_cast<std::size_t>(pipeline.layout().size()));
     download(device, pipeline.weights().data, std::span<Scalar>(values));
-    for (Scalar const value : values) hash.add(std::bit_cast<std::uint32_t>(static_cast<float>(value)));
-    return hash;
+    for (Scalar const value : values) hash.add(std::bit_cast<Bits>(static_cast<As>(value)));
 }
 
 }  // namespace detail
@@ -35,7 +36,11 @@ template <class Pipeline>
 /// @param pipeline  a TextDiffusion or TextAutoregression
 template <class Pipeline>
 [[nodiscard]] std::string fingerprint(Pipeline const& pipeline) {
-    return detail::hash_of_model(pipeline).digits();
+    Hash hash(1);
+    detail::add_text(hash, pipeline.configuration().dump());
+    detail::add_text(hash, pipeline.tokenizer().serialise());
+    detail::add_weights<float>(hash, pipeline);
+    return hash.digits();
 }
 
 }  // namespace inkling::pipeline

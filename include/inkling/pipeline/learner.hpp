@@ -6,6 +6,7 @@
 #include <inkling/core/random.hpp>
 #include <inkling/nn/pass.hpp>
 #include <inkling/nn/workspace.hpp>
+#include <inkling/objective/concept.hpp>
 #include <inkling/pipeline/training.hpp>
 #include <inkling/text/batching.hpp>
 #include <inkling/text/parallel_corpus.hpp>
@@ -130,11 +131,12 @@ public:
         (void)gradient("after update ", step, pass, training_.batch(pass, corpus, sentences, options_.seed, 0, false));
     }
 
-    /// Total loss of held-out sentences with noise of `seed`; nothing is learned.
+    /// What a batch of held-out sentences says.
     struct HeldOut {
-        double loss = 0.0;  ///< mean over rows
+        double loss = 0.0;  ///< in total, mean over rows
         Index rows = 0;     ///< of the target
     };
+    /// The loss of held-out sentences with noise of `seed`; nothing is learned.
     /// @param step  updates done
     /// @throws Error where it is not finite
     HeldOut held_out_loss(Index step, text::ParallelCorpus const& corpus, std::span<Index const> sentences,

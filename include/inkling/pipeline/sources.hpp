@@ -62,7 +62,8 @@ namespace detail {
     return groups;
 }
 
-/// The same in at most so many groups, whose rows are as many but for what one of them has.
+/// The same in at most so many groups of about as many rows: less than the longest of `lengths`, times copies, is what
+/// one has beyond the mean.
 /// @param lengths  [S], rows of each, at least 1
 /// @param count    of groups, at least 1
 [[nodiscard]] inline std::vector<std::vector<Index>> evenly_grouped(std::span<Index const> lengths, Index copies,

@@ -29,6 +29,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -275,30 +276,28 @@ private:
                                                                                    options, selection, listener};
         auto worker = borrow_worker();
         Index const copies = options.beams.candidates();
-        auto const batches =
-            pipeline::batches(worker->device, lengths, copies, options.tokens_per_batch, decode::listens<ListenerType>);
+        auto const batches = pipeline::cut_batches(worker->device, lengths, copies, options.tokens_per_batch,
+                                                   decode::listens<ListenerType>);
         pipeline::Crew<Device> crew(*worker, this->one_thread_workers_);
         Index done = 0;
-        for (auto round = batches.groups.begin(); round != batches.groups.end();) {
+        for (auto next = batches.groups.begin(); next != batches.groups.end();) {
             if (options.stop.stop_requested()) break;
-            auto const end = round + std::min(batches.at_once, batches.groups.end() - round);
+            auto const end = next + std::min(batches.at_once, batches.groups.end() - next);
             std::vector<pipeline::Candidates> candidates;
-            for (; round != end; ++round) candidates.push_back({*round, options.beams});
+            for (; next != end; ++next) candidates.push_back({*next, options.beams});
             std::vector<std::optional<pipeline::ReadRows<Scalar>>> read(candidates.size());
             crew.each(candidates.size(), [&](std::size_t i, Worker& own) {
                 auto pass = fresh_pass(own, worker->packed);
                 auto encoded = prepare(own, pass, candidates[i]);
                 read[i] = writer.clean(own, pass, encoded, candidates[i]);
             });
-            bool whole = true;
+            Index const before = done;
             for (std::size_t i = 0; i < candidates.size(); ++i) {
-                whole = whole && read[i];
-                if (!read[i]) continue;
+                if (!read[i]) continue;  // stopped
                 writer.choose(candidates[i], *read[i], result);
                 done += static_cast<Index>(candidates[i].group.size());
             }
-            if (!whole) break;
-            if (options.on_progress) options.on_progress(done, static_cast<Index>(lengths.size()));
+            if (options.on_progress && done > before) options.on_progress(done, static_cast<Index>(lengths.size()));
         }
         return result;
     }
@@ -332,8 +331,7 @@ private:
                 Index const length = lengths[s * static_cast<std::size_t>(each) + static_cast<std::size_t>(c)];
                 Index const room = model_.longest_target() - static_cast<Index>(prefix.size());
                 candidates.rows.add(prefix, {}, std::min(length, room), tokenizer_.specials().pad);
-                candidates.numbers.push_back((first_source + candidates.group[s]) * each + c);
-                candidates.sources.push_back(static_cast<Index>(s));
+                candidates.add(first_source, s, c);
             }
         return encoded;
     }
@@ -344,8 +342,7 @@ private:
         for (std::size_t s = 0; s < candidates.group.size(); ++s)
             for (Index c = 0; c < each; ++c) {
                 candidates.rows.add_sequence(lines, candidates.group[s]);
-                candidates.numbers.push_back((first_line + candidates.group[s]) * each + c);
-                candidates.sources.push_back(static_cast<Index>(s));
+                candidates.add(first_line, s, c);
             }
     }
 

@@ -4,8 +4,10 @@
 #include <inkling/io/atomic_file.hpp>
 #include <inkling/io/file_lock.hpp>
 #include <inkling/objective/levels.hpp>  // levels are drawn evenly where a user says nothing
+#include <inkling/pipeline/ending.hpp>
 #include <inkling/pipeline/learner.hpp>
 #include <inkling/pipeline/run_options.hpp>
+#include <inkling/pipeline/trainer_options.hpp>
 #include <inkling/pipeline/training.hpp>
 #include <inkling/pipeline/validation.hpp>
 #include <inkling/text/batching.hpp>
@@ -14,6 +16,7 @@
 #include <inkling/train/concept.hpp>
 #include <inkling/train/interrupt.hpp>
 #include <inkling/train/metrics_log.hpp>
+#include <inkling/train/named_number.hpp>
 
 #include <algorithm>
 #include <array>

@@ -2,12 +2,12 @@
 
 #include <inkling/core/index.hpp>
 #include <inkling/metric/bleu.hpp>  // what held-out text is scored by
+#include <inkling/pipeline/ending.hpp>
 #include <inkling/pipeline/generated.hpp>
 #include <inkling/pipeline/trainer_options.hpp>
 #include <inkling/text/parallel_corpus.hpp>
 #include <inkling/train/best_checkpoints.hpp>
 #include <inkling/train/checkpoint.hpp>
-#include <inkling/train/interrupt.hpp>
 #include <inkling/train/named_number.hpp>
 
 #include <algorithm>
@@ -21,20 +21,12 @@
 
 namespace inkling::pipeline {
 
-/// Tells a run whether somebody wants its end before its budget is spent.
-struct Ending {
-    std::stop_token stop{};
-    train::InterruptGuard const* signals = nullptr;  ///< null: they end the program as ever
-
-    [[nodiscard]] bool asked() const { return stop.stop_requested() || (signals != nullptr && signals->requested()); }
-};
-
 /// Scores what a Learner learns on held-out text, and keeps the weights that score best.
 template <class Learner>
 class Validation {
 public:
     /// Forgets an earlier run, all but at which update it validated last.
-    /// @param held_out  null: there is no text to validate on
+    /// @param held_out  outlives the run; null: there is no text to validate on
     /// @throws Error when a sentence does not fit the model or the budget of a batch, or text cannot be generated: now,
     ///         not at the first validation
     void begin(Learner const& learner, text::ParallelCorpus const* held_out) {

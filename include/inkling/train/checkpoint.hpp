@@ -257,7 +257,7 @@ private:
     template <class Value>
     [[nodiscard]] Value const& at_(std::map<std::string, Value> const& values, std::string const& name) const {
         auto const found = values.find(name);
-        require(found != values.end(), where_, "lacks the number '", name, "'");
+        require(found != values.end(), where_, "lacks '", name, "'");
         return found->second;
     }
 

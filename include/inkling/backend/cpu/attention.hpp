@@ -58,27 +58,26 @@ void softmax_of_lanes(Index count, Real factor, Real* row) {
     if (rest > 0) at(whole) = last * share;
 }
 
-/// From one row of scores to the next: whole panels for products, whole lanes for softmaxes.
+/// Columns of scores of so many keys: those behind the last fill its lanes, and are 0.
 template <class Real>
-[[nodiscard]] Index scores_stride(Index keys) {
-    constexpr Index unit = std::max(panel_width<Real>, lane_count<Real>);  // both are powers of 2
-    return (keys + unit - 1) / unit * unit;
+[[nodiscard]] Index score_cols(Index keys) {
+    return (keys + lane_count<Real> - 1) / lane_count<Real> * lane_count<Real>;
 }
 
 /// scores = softmax(factor * queries keys^T + bias), one row a query; 0 where a causal query does not look.
 /// @param bias    [2 reach + 1], of each distance from -reach to reach, which farther keys share; or null
-/// @param stride  at least scores_stride(key_rows)
+/// @param scores  [rows, score_cols(key_rows)]
 template <class Real>
 void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_query, Index rows, Index key_rows,
                       Index width, bool causal, Real const* bias, Index reach, Real* scores, Index stride,
                       Real* scratch) {
     multiply_serial(queries, Strided<Real>{keys.data, 1, keys.row}, rows, key_rows, width, false, scores, stride,
-                    scratch, true);
+                    scratch, score_cols<Real>(key_rows));
     Real const factor = 1 / std::sqrt(static_cast<Real>(width));
     for (Index i = 0; i < rows; ++i) {
         Index const seen = causal ? std::min(key_rows, first_query + i + 1) : key_rows;
         Real* const row = scores + i * stride;
-        if (seen < key_rows) std::fill_n(row + seen, key_rows - seen, Real{0});
+        if (seen < key_rows) std::fill(row + seen, row + score_cols<Real>(key_rows), Real{0});
         if (seen == 0) continue;
         if (bias)
             each_distance(first_query + i, seen, reach, [&](Index distance, Index begin, Index end) {
@@ -99,7 +98,7 @@ void attention_scores(Strided<Real> queries, Strided<Real> keys, Index first_que
 /// Columns of what attention keeps for its backward pass: the softmax of each head.
 template <class Real>
 [[nodiscard]] Index attention_saved_cols(Cpu<Real> const&, AttentionShape const& shape) {
-    return shape.heads * shape.keys.longest;
+    return shape.heads * detail::score_cols<Real>(shape.keys.longest);
 }
 
 /// out [Nq, D] = softmax(q k^T / sqrt(D / heads) + bias) v, head by head, within each sentence of the packed batch.
@@ -118,8 +117,8 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
     Index const width = q.cols / shape.heads;
     Index const panel = detail::serial_scratch<Real>(std::max(width, shape.keys.longest));
     Index const tasks = shape.queries.count * shape.heads;
-    Index const stride = detail::scores_stride<Real>(shape.keys.longest);
-    device.reserve_scratch(panel + detail::query_block * stride);
+    Index const longest = detail::score_cols<Real>(shape.keys.longest);
+    device.reserve_scratch(panel + detail::query_block * longest);
     device.parallel(tasks, std::max<Index>(1, tasks / 64), [&](Index begin, Index end, int thread) {
         Real* const scratch = device.scratch(thread);
         for (Index task = begin; task < end; ++task) {
@@ -133,14 +132,13 @@ void attention(Cpu<Real>& device, AttentionShape const& shape, In<Real> q, In<Re
                 Index const rows = std::min(detail::query_block, query_end - row);
                 Index const first = row - shape.queries.offsets[sentence];
                 Index const seen = detail::keys_seen(shape, key_rows, first + rows);
-                Real* const scores = scratch + panel;
+                bool const kept = !saved.empty();
+                Real* const scores = kept ? saved.row(row) + head * longest : scratch + panel;
+                Index const stride = kept ? saved.stride : longest;
                 detail::attention_scores(detail::Strided<Real>{q.row(row) + head * width, q.stride, 1},
                                          detail::Strided<Real>{k.row(key_begin) + head * width, k.stride, 1}, first,
                                          rows, seen, width, shape.causal, bias.empty() ? nullptr : bias.row(head),
                                          detail::reach_of(bias.cols), scores, stride, scratch);
-                if (!saved.empty())
-                    for (Index i = 0; i < rows; ++i)
-                        std::copy_n(scores + i * stride, seen, saved.row(row + i) + head * shape.keys.longest);
                 detail::multiply_serial(detail::Strided<Real>{scores, stride, 1},
                                         detail::Strided<Real>{v.row(key_begin) + head * width, v.stride, 1}, rows,
                                         width, seen, false, out.row(row) + head * width, out.stride, scratch);
@@ -159,13 +157,13 @@ void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real>
                         In<Real> /*bias*/ = {}, Out<Real> dbias = {}) {
     detail::require_own_keys(shape);
     Index const width = q.cols / shape.heads;
-    Index const longest = std::max(shape.queries.longest, shape.keys.longest);
-    Index const panel = detail::serial_scratch<Real>(std::max(width, longest));
+    Index const longest = detail::score_cols<Real>(shape.keys.longest);
+    Index const panel = detail::serial_scratch<Real>(std::max({width, shape.queries.longest, shape.keys.longest}));
     Real const factor = 1 / std::sqrt(static_cast<Real>(width));
     Index const tasks = shape.queries.count * shape.heads;
     using Strided = detail::Strided<Real>;
     Index const most_rows = shape.causal ? std::min(detail::query_block, shape.queries.longest) : shape.queries.longest;
-    device.reserve_scratch(panel + most_rows * shape.keys.longest);
+    device.reserve_scratch(panel + most_rows * longest);
     device.parallel(tasks, std::max<Index>(1, tasks / 64), [&](Index begin, Index end, int thread) {
         Real* const scratch = device.scratch(thread);
         Real* const dscores = scratch + panel;
@@ -189,19 +187,20 @@ void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real>
                 Index const row = first_row + first;
                 Index const rows = std::min(block, all_rows - first);
                 Index const seen = detail::keys_seen(shape, key_rows, first + rows);
-                Real const* const scores = saved.row(row) + task % shape.heads * shape.keys.longest;
+                Index const cols = detail::score_cols<Real>(seen);
+                Real const* const scores = saved.row(row) + task % shape.heads * longest;
                 Strided const slope{dout.row(row) + column, dout.stride, 1};
                 detail::multiply_serial(Strided{scores, 1, saved.stride}, slope, seen, width, rows, shape.causal,
                                         dv.row(key_row) + column, dv.stride, scratch);
                 detail::multiply_serial(slope, Strided{v.row(key_row) + column, 1, v.stride}, rows, seen, width, false,
-                                        dscores, seen, scratch);
+                                        dscores, cols, scratch, cols);
                 for (Index i = 0; i < rows; ++i) {
                     Real const* const probability = scores + i * saved.stride;
-                    Real* const dscore = dscores + i * seen;
+                    Real* const dscore = dscores + i * cols;
                     Real const along = detail::sum_of(
-                        seen, [](auto const& d, auto const& p) { return d * p; }, dscore, probability);
+                        cols, [](auto const& d, auto const& p) { return d * p; }, dscore, probability);
                     detail::transform(
-                        seen, dscore, [=](auto const& d, auto const& p) { return p * (d - along) * factor; }, dscore,
+                        cols, dscore, [=](auto const& d, auto const& p) { return p * (d - along) * factor; }, dscore,
                         probability);
                 }
                 if (slopes)
@@ -209,11 +208,11 @@ void attention_backward(Cpu<Real>& device, AttentionShape const& shape, In<Real>
                         detail::each_distance(first + i, seen, detail::reach_of(distances),
                                               [&](Index distance, Index begin_key, Index end_key) {
                                                   for (Index key = begin_key; key < end_key; ++key)
-                                                      slopes[distance] += dscores[i * seen + key] / factor;
+                                                      slopes[distance] += dscores[i * cols + key] / factor;
                                               });
-                detail::multiply_serial(Strided{dscores, seen, 1}, Strided{k.row(key_row) + column, k.stride, 1}, rows,
+                detail::multiply_serial(Strided{dscores, cols, 1}, Strided{k.row(key_row) + column, k.stride, 1}, rows,
                                         width, seen, false, dq.row(row) + column, dq.stride, scratch);
-                detail::multiply_serial(Strided{dscores, 1, seen}, Strided{q.row(row) + column, q.stride, 1}, seen,
+                detail::multiply_serial(Strided{dscores, 1, cols}, Strided{q.row(row) + column, q.stride, 1}, seen,
                                         width, rows, shape.causal, dk.row(key_row) + column, dk.stride, scratch);
             }
         }

@@ -37,7 +37,7 @@ public:
 
     /// Settings of a device.
     struct Options {
-        int threads = 0;  ///< threads of one verb, 1 to most_threads; 0 takes as many as OpenMP offers
+        int threads = 0;                                ///< 1 to most_threads; 0 takes as many as OpenMP offers
         CpuPrecision precision = CpuPrecision::single;  ///< of products of floats; doubles are doubles
 
         /// Names what numbers depend on, for the checks of checkpoints.
@@ -48,7 +48,9 @@ public:
     };
     /// Rows of a batch that one thread cleans fastest: of 512 the hidden numbers of a feed-forward part, 1 MB at a width
     /// of 512, lie in a processor's second cache.
-    static constexpr Index rows_in_cache = 512;
+    static constexpr Index most_thread_rows = 512;
+    /// With fewer rows a thread reads the weights for as long as it uses them, and threads had better share each verb.
+    static constexpr Index least_thread_rows = 64;
     static constexpr int most_threads = 1024;  ///< OpenMP ends the program where the system has no room for more
 
     Cpu() : Cpu(Options{}) {}

@@ -274,21 +274,21 @@ template <class Real>
 }
 
 /// result (+)= left right, on the calling thread; for the small products inside attention.
-/// @param whole  rows of the result have room for whole panels: columns that the product has not become 0, and no
-///               vector is stored in parts
+/// @param room  columns that there is room for in rows of the result: those behind the product's become 0, and where
+///              they are whole vectors none is stored in parts; 0: its own alone
 template <class Real>
 void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index cols, Index depth, bool accumulate,
-                     Real* result, Index stride, Real* scratch, bool whole = false) {
-    constexpr Index lanes = VectorOf<Real>::lanes;
+                     Real* result, Index stride, Real* scratch, Index room = 0) {
+    room = std::max(room, cols);
     if (depth == 0 && !accumulate)
         for (Index i = 0; i < rows; ++i) std::fill_n(result + i * stride, cols, Real{0});
     for (Index k = 0; k < depth; k += depth_block) {
         Index const terms = std::min(depth_block, depth - k);
-        for (Index j = 0; j < cols; j += panel_width<Real>) {
-            Index const width = std::min(panel_width<Real>, cols - j);
-            pack_panel(Strided<Real>{right.data + k * right.row, right.row, right.col}, j, width, terms, scratch);
+        for (Index j = 0; j < room; j += panel_width<Real>) {
+            pack_panel(Strided<Real>{right.data + k * right.row, right.row, right.col}, j,
+                       std::clamp<Index>(cols - j, 0, panel_width<Real>), terms, scratch);
             multiply_panel(Tiles<Real>{{left.data + k * left.col, left.row, left.col}, rows}, scratch, terms,
-                           whole ? (width + lanes - 1) / lanes * lanes : width, static_cast<Real const*>(nullptr),
+                           std::min(panel_width<Real>, room - j), static_cast<Real const*>(nullptr),
                            accumulate || k > 0, result + j, stride);
         }
     }
