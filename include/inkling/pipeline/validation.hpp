@@ -5,6 +5,7 @@
 #include <inkling/pipeline/ending.hpp>
 #include <inkling/pipeline/generated.hpp>
 #include <inkling/pipeline/trainer_options.hpp>
+#include <inkling/text/batching.hpp>
 #include <inkling/text/parallel_corpus.hpp>
 #include <inkling/train/best_checkpoints.hpp>
 #include <inkling/train/checkpoint.hpp>
