@@ -19,11 +19,12 @@ struct GenerateOptions {
                              ///< generated in pieces
     decode::Beams beams{};   ///< candidates a sentence: lengths x noises
     /// rows cleaned at once, at least 1, each candidate counted as long as its source and 2; a source whose candidates
-    /// are more has a batch of its own. A backend that shares rows among its threads cleans as many in batches of its
-    /// threads' own, or fewer, unless a listener watches
+    /// are more has a batch of its own. Where a backend splits batches among its threads (Cpu does), each cleans one
+    /// within its share of them, unless a listener watches
     Index tokens_per_batch = 4096;
     std::stop_token stop{};  ///< asked between steps; a stopped run returns what is finished
-    /// Called after every batch, or after those that are cleaned side by side, with (sentences done, sentences in all); empty: nobody is told.
+    /// Called on the caller's thread with (sentences done, sentences in all) after every batch, or every round of those
+    /// that are cleaned side by side; empty: nobody is told.
     std::function<void(Index, Index)> on_progress{};
 
     /// @throws Error when an option is out of its range, naming it
