@@ -20,7 +20,7 @@ public:
         state_ = (state_ ^ word) * 0x9E3779B97F4A7C15u;
         state_ ^= state_ >> 32;
     }
-    /// How many numbers they are, and each of them; of bytes or whole numbers. A char counts as signed on every machine.
+    /// How many numbers they are, and each of them: bytes or whole numbers. A char counts as signed on every machine.
     template <std::ranges::sized_range Numbers>
         requires(!std::is_array_v<Numbers>)  // whose last char would be a 0 that a text has not
     constexpr void add(Numbers const& numbers) {

@@ -21,8 +21,8 @@ struct Batches {
     std::ptrdiff_t at_once = 1;
 };
 
-/// Cuts lines into batches as suits the device: where it splits batches among its threads, and there are rows enough for
-/// all of them, into such as each thread does by itself, otherwise into such as they do together.
+/// Cuts lines into batches as suits the device: where it splits batches among its threads, and there are rows enough
+/// for all of them, into such as each thread does by itself, otherwise into such as they do together.
 /// @param lengths  [S], rows of each line
 /// @param copies   of each in its batch
 /// @param budget   rows at once, at least 1; a line that has more, or more than its share of them, has its own batch

@@ -261,7 +261,7 @@ private:
 
     /// Writes lines, those of like length at once.
     /// @param lengths  [S], of the lines, as batches count them
-    /// @param prepare  prepare(worker, pass, candidates) makes the candidates of their group and returns what is encoded
+    /// @param prepare  prepare(worker, pass, candidates) makes a group's candidates and returns what is encoded
     template <class Choice, class ListenerType, class Prepare>
     [[nodiscard]] std::vector<Generated> write_in_groups(std::vector<Index> const& lengths,
                                                          GenerateOptions const& options, Choice const& selection,

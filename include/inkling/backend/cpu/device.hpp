@@ -49,7 +49,7 @@ public:
     /// Rows of a batch that one thread cleans fastest: of 512 the hidden numbers of a feed-forward part, 1 MB at a width
     /// of 512, lie in a processor's second cache.
     static constexpr Index most_thread_rows = 512;
-    /// With fewer rows a thread reads the weights for as long as it uses them, and threads had better share each verb.
+    /// With fewer a thread reads the weights for as long as it uses them, and threads had better share each verb.
     static constexpr Index least_thread_rows = 64;
     static constexpr int most_threads = 1024;  ///< OpenMP ends the program where the system has no room for more
 
