@@ -46,7 +46,7 @@ public:
             visit("precision", options.precision, {"single", "bf16"});
         }
     };
-    /// Rows of a batch that one thread cleans fastest: of 512 the hidden numbers of a feed-forward part, 1 MB at a width
+    /// Rows that one thread cleans fastest at once: of 512 the hidden numbers of a feed-forward part, 1 MB at a width
     /// of 512, lie in a processor's second cache.
     static constexpr Index most_thread_rows = 512;
     /// With fewer a thread reads the weights for as long as it uses them, and threads had better share each verb.
