@@ -27,4 +27,4 @@ by_steps 2 4 5 10 20
 head -n 100 "$data/multi30k/test2016.de" >"$out/some.de"
 head -n 100 "$data/multi30k/test2016.en" >"$out/some.en"
 tested=(--source "$out/some.de" --reference "$out/some.en")  # 2000 steps of all 1000 sentences would take hours
-by_steps 20 50 100 200 1000 2000
+by_steps 2 4 5 10 20 50 100 200 1000 2000

@@ -281,7 +281,7 @@ void multiply_serial(Strided<Real> left, Strided<Real> right, Index rows, Index 
                      Real* result, Index stride, Real* scratch, Index room = 0) {
     room = std::max(room, cols);
     if (depth == 0 && !accumulate)
-        for (Index i = 0; i < rows; ++i) std::fill_n(result + i * stride, cols, Real{0});
+        for (Index i = 0; i < rows; ++i) std::fill_n(result + i * stride, room, Real{0});
     for (Index k = 0; k < depth; k += depth_block) {
         Index const terms = std::min(depth_block, depth - k);
         for (Index j = 0; j < room; j += panel_width<Real>) {
