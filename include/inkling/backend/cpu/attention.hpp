@@ -36,8 +36,7 @@ void softmax_of_lanes(Index count, Real factor, Real* row) {
     constexpr Index lanes = lane_count<Real>;
     Index const whole = count / lanes * lanes, rest = count - whole;
     auto const at = [&](Index i) { return LanesAt<Real>(row + i); };
-    Lanes<Real> const is_there =
-        static_cast<Real>(rest) - Lanes<Real>::LinSpaced(lanes, 0, static_cast<Real>(lanes - 1));
+    Lanes<Real> const is_there = static_cast<Real>(rest) - LanesAt<Real const>(lane_numbers<Real>.data());
     Lanes<Real> last = Lanes<Real>::Constant(std::numeric_limits<Real>::lowest());
     if (rest > 0) last = where_positive<Lanes<Real>>(is_there, at(whole), last);
     Lanes<Real> tops = last;

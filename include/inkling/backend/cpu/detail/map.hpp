@@ -6,6 +6,7 @@
 #include <Eigen/Core>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
@@ -21,6 +22,14 @@ using Lanes = ::Eigen::Array<Real, static_cast<int>(lane_count<Real>), 1>;
 template <class Real>
 using LanesAt =
     ::Eigen::Map<std::conditional_t<std::is_const_v<Real>, Lanes<std::remove_const_t<Real>> const, Lanes<Real>>>;
+
+/// 0, 1, 2, ...: each lane's own number.
+template <class Real>
+alignas(64) inline constexpr auto lane_numbers = [] {
+    std::array<Real, static_cast<std::size_t>(lane_count<Real>)> numbers{};
+    for (std::size_t lane = 0; lane < numbers.size(); ++lane) numbers[lane] = static_cast<Real>(lane);
+    return numbers;
+}();
 
 /// Lane by lane: `yes` where `sign` is positive, else `no`. A vector of the compiler's own chooses for all lanes at once;
 /// Eigen's select takes one after the other, and what g++ 12 makes of it at -O3 for AVX-512 is wrong.
