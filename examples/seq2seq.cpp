@@ -123,6 +123,13 @@ void add_post_training(CLI::App& command, TrainSettings& settings) {
     command.add_option("--second", settings.second, "where the second noise level lies")
         ->check(CLI::IsMember({"in-window", "window-end", "steps"}))
         ->capture_default_str();
+    command.add_option("--window", settings.window, "how far it may lie from the first in noise")
+        ->capture_default_str();
+    command.add_option("--apart", settings.apart, "how many of the 2000 steps it lies from the first, with steps")
+        ->capture_default_str();
+    command.add_option("--loss", settings.loss, "for difformer: the loss that it was trained by")
+        ->check(CLI::IsMember({"anchor", "rounding"}))
+        ->capture_default_str();
 }
 
 void add_generation(CLI::App& command, GenerateSettings& settings) {
@@ -158,7 +165,9 @@ int main(int count, char** arguments) {
     CLI::App program("Text to text by diffusion over token embeddings.", "seq2seq");
     program.require_subcommand(1);
     program.set_version_flag("--version", "seq2seq of inkling " + std::string(library_version));
-    TrainSettings training;
+    TrainSettings training, post_training;
+    post_training.learning_rate = 2e-4;  // it begins with weights that know much
+    post_training.warm_up = 100;
     GenerateSettings generating;
     support::SearchSettings search;
     search.tokens_per_batch = 8192;
@@ -178,7 +187,7 @@ int main(int count, char** arguments) {
     add_generation(*generate_command, generating);
     add_generation(*evaluate_command, generating);
     support::add_evaluation(*evaluate_command, generating);
-    add_post_training(*post_command, training);
+    add_post_training(*post_command, post_training);
     noise_command->add_option("--model", generating.model, "model file")->required();
     noise_command->add_option("--seed", generating.seed, "of the noise")->capture_default_str();
     support::add_threads_or_device(*noise_command, generating);
@@ -197,7 +206,7 @@ int main(int count, char** arguments) {
             refuse_options_of_others(*train_command, training.recipe);
             recipe_named(training.recipe)->train(training);
         }
-        if (*post_command) recipe_of(training.from)->post_train(training);
+        if (*post_command) recipe_of(post_training.from)->post_train(post_training);
         if (*generate_command) recipe_of(generating.model)->generate(generating);
         if (*evaluate_command) recipe_of(generating.model)->evaluate(generating);
         if (*noise_command) recipe_of(generating.model)->measure_noise(generating);

@@ -21,10 +21,11 @@ public:
             train_by<objective::Anchor>(settings);
     }
 
-    /// With the anchor loss, whatever the model was trained by.
     void post_train(TrainSettings settings) const override {
-        train_on<Trainer<Model, objective::DistancePenalty<objective::Anchor>>>(
-            settings, {.objective = penalty<objective::Anchor>(settings), .discrete_steps = table_steps});
+        if (settings.loss == "rounding")
+            post_train_by<objective::Rounding>(settings);
+        else
+            post_train_by<objective::Anchor>(settings);
     }
 
 protected:
@@ -34,6 +35,12 @@ protected:
 
 private:
     static constexpr Index table_steps = 2000;
+
+    template <class Objective_>
+    void post_train_by(TrainSettings const& settings) const {
+        train_on<Trainer<Model, objective::DistancePenalty<Objective_>>>(
+            settings, {.objective = penalty<Objective_>(settings), .discrete_steps = table_steps});
+    }
 
     template <class Objective_>
     void train_by(TrainSettings const& settings) const {

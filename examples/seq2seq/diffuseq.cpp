@@ -30,11 +30,13 @@ public:
             });
     }
 
+    /// Each of a hundred parts of the levels soon has the losses that levels are drawn by, even in a short training.
     void post_train(TrainSettings settings) const override {
         auto objective = penalty<objective::DiffuSeq>(settings);
         objective.base.clean_goal = true;
-        train_on<Trainer<Model, objective::DistancePenalty<objective::DiffuSeq>>>(
-            settings, {.objective = objective, .discrete_steps = table_steps});
+        train_on<Trainer<Model, objective::DistancePenalty<objective::DiffuSeq>, train::InverseSquareRoot,
+                         objective::LossAwareLevels>>(
+            settings, {.objective = objective, .levels = {.parts = 100}, .discrete_steps = table_steps});
     }
 
 protected:

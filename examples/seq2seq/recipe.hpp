@@ -35,7 +35,8 @@ struct TrainSettings : support::TrainSettings {
     bool without_self_conditioning = false, without_embedding_norm = false;
     support::VectorSettings vectors{};
     std::string from, distance = "squared", second = "in-window";  // of post-training
-    double penalty = 2.0;
+    double penalty = 2.0, window = 0.05;
+    Index apart = 10;
 
     TrainSettings() { latent = longest = 0; }
 };
@@ -108,6 +109,8 @@ template <class Base>
     penalty.pairs.second = settings.second == "steps" ? objective::SecondLevel::steps
         : settings.second == "window-end"             ? objective::SecondLevel::window_end
                                                       : objective::SecondLevel::in_window;
+    penalty.pairs.window = settings.window;
+    penalty.pairs.steps = settings.apart;
     if (settings.label_smoothing) penalty.base.label_smoothing = *settings.label_smoothing;
     return penalty;
 }
