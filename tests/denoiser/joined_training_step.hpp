@@ -40,6 +40,9 @@ struct TrainingStep {
     Array levels{device, std::vector<double>{1, 1, 0, 0.9, 1, 0.4, 1, 1, 0, 0.5, 1, 0.8,
                                              1, 1, 0, 0.7, 1, 0.6, 1, 1, 0, 0.2, 1, 0.95}};
     testing::DeviceArray<Device, double> labels{device, std::vector<double>{0.3, 1.7, 0.9, 1.2}};
+    /// z0_hat of what a network says of each part, where that is not z0: of two numbers and z_t, kept parts as they are.
+    Array to_estimate{device, std::vector<double>{0, 1, 0, -0.4, 1.1, 0, 0, 1, 0, -2, 2.5, 0,
+                                                  0, 1, 0, -0.8, 1.4, 0, 0, 1, 0, -3, 3.5, 0}};
     Array noise, start;
     Array goals{device, std::vector<double>{1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0}};
     Array row_weights{device, testing::random_values<double>(14, 11)};
@@ -85,6 +88,7 @@ struct TrainingStep {
         batch.pair_weight_sum = 2.1;
         batch.pair_order = pair_order.matrix(3);
         batch.last_signal = 0.7;
+        if (denoiser::output_of(model) != denoiser::Output::z0) batch.to_estimate = to_estimate.matrix(3);
         auto losses = objective::diffusion_loss(pass, space, model, chosen, batch, saved);
         losses.collect(pass);
         return losses.total();

@@ -1,5 +1,6 @@
 #include <inkling/pipeline/trainer.hpp>
 
+#include <inkling/denoiser/parameterized.hpp>
 #include <inkling/objective/distance_penalty.hpp>
 
 #include <doctest/doctest.h>
@@ -92,6 +93,43 @@ TEST_CASE("a model learns to say sentences again: its loss falls, and so do all 
     CHECK(report.steps == 1500);
     CHECK(report.end == TrainingReport::End::budget);
     CHECK(report.loss == totals.back());
+}
+
+TEST_CASE("a network that says the velocity learns as well, and its model file tells it from one that says z0") {
+    using Velocity = TextDiffusion<schedule::Rescaled<schedule::Sqrt>, embedding::Learned,
+                                   denoiser::Parameterized<denoiser::EncoderDecoder<tests::Device<>>>, sampler::Ddpm>;
+    Velocity::Options model{.schedule = {.training_noise = 2.0},
+                            .embedding = {.width = 8, .standard_deviation = 0.1},
+                            .denoiser = {.base = tiny::options().denoiser, .output = denoiser::Output::velocity},
+                            .sampler = {.steps = 6, .discrete_steps = 100},
+                            .device = tiny::options().device,
+                            .seed = 3};
+    model.denoiser.base.dropout = 0.0;
+    Velocity pipeline(tiny::tokenizer(), model);
+    Trainer<Velocity>::Options options;
+    options.steps = 1000;
+    options.learning_rate = {.peak = 5e-3, .warm_up = 40};
+    options.tokens_per_batch = 128;
+    options.discrete_steps = 100;
+    options.objective.label_smoothing = 0.0;
+    double first = 0.0, last = 0.0;
+    options.on_progress = [&](train::Progress const& progress) {
+        if (progress.finished) return;
+        (progress.step <= 10 ? first : last) += progress.losses.front().value
+            * (progress.step <= 10       ? 0.1
+                   : progress.step > 900 ? 0.01
+                                         : 0.0);
+    };
+    (void)Trainer<Velocity>(pipeline, options).fit(training_text());
+    CAPTURE(first);
+    CHECK(last < 0.7 * first);
+
+    TemporaryFolder const folder;
+    pipeline.save(folder / "velocity");
+    std::vector<std::string> const lines{"ink drop", "black paper dries"};
+    CHECK(Velocity::load<text::WordTokenizer>(folder / "velocity").generate(lines) == pipeline.generate(lines));
+    CHECK_THROWS_WITH_AS((void)Pipeline::load<text::WordTokenizer>(folder / "velocity"),
+                         doctest::Contains("is it a model of other policies?"), Error);
 }
 
 // -------------------------------------------------------------------------------------------------------- resuming

@@ -11,8 +11,10 @@
 
 #include "io/temporary_folder.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -239,6 +241,45 @@ TEST_CASE("DiffuSeq: the steps that were kept in training are those of decoding,
     CHECK(steps({{"timestep_respacing", ""}, {"sampler", "ddim"}, {"gap", 100}}) == 20);
     CHECK_THROWS_WITH_AS((void)steps({{"timestep_respacing", "25"}, {"sampler", "ddim"}, {"gap", 100}}),
                          "args: the setting 'gap' is 100, expected 1 with a table that is respaced", Error);
+    CHECK(steps({{"step", 20}}) == 20);  // of DiffuSeq's program, whose timestep_respacing is ""
+    CHECK(steps({{"step", 2000}}) == 2000);
+    CHECK_THROWS_WITH_AS((void)steps({{"step", 20}, {"gap", 100}}),
+                         "args: the setting 'gap' is 100, expected 1 beside 'step'", Error);
+}
+
+TEST_CASE(
+    "DiffuSeq: 'step' walks as the gap that it stands for, and sections are kept as the code that is named does") {
+    auto const settings = recipe::DiffuSeqSettings::read({{"vocab_size", 9}});
+    auto const decoding = [&](nlohmann::json const& json) {
+        return recipe::DiffuSeqDecoding::read(json, settings, "args").sampler;
+    };
+    CHECK(decoding({{"step", 20}}).ddim);
+    CHECK_FALSE(decoding({{"step", 2000}}).ddim);
+    auto const walked = decoding({{"step", 20}}).plan(schedule::Sqrt{});
+    auto const as_gap = decoding({{"sampler", "ddim"}, {"gap", 100}}).plan(schedule::Sqrt{});
+    REQUIRE(walked.steps.size() == as_gap.steps.size());
+    for (std::size_t i = 0; i < walked.steps.size(); ++i) {
+        CHECK(walked.steps[i].time == as_gap.steps[i].time);
+        CHECK(walked.steps[i].alpha_bar == as_gap.steps[i].alpha_bar);
+    }
+    auto const times = [&](char const* source) {
+        std::vector<Index> kept;
+        for (auto const& step : decoding({{"respacing", "2,3,4"}, {"source", source}}).plan(schedule::Sqrt{}).steps)
+            kept.push_back(std::llround(step.time * 2000.0));
+        std::ranges::reverse(kept);
+        return kept;
+    };
+    CHECK(times("DiffuSeq") == std::vector<Index>{0, 666, 667, 1000, 1333, 1334, 1556, 1777, 1999});
+    CHECK(times("Bridge_Gap_Diffusion") == std::vector<Index>{0, 667, 1000, 1334, 1556, 1777, 1999});
+    for (auto const& [json, found] :
+         {std::pair<nlohmann::json, char const*>{{{"respacing", "2,3"}}, "'source' is missing"},
+          {{{"source", "x"}}, "'source' is \"x\""},
+          {{{"top_p", 0.9}}, "'top_p' is 0.9"},
+          {{{"clamp_step", 5}}, "'clamp_step' is 5"},
+          {{{"clamp_first", false}}, "'clamp_first' is false"},
+          {{{"clip_denoised", true}}, "'clip_denoised' is true"},
+          {{{"step", 2001}}, "'step' is 2001"}})
+        CHECK_THROWS_WITH_AS((void)decoding(json), doctest::Contains(found), Error);
 }
 
 }  // namespace

@@ -12,5 +12,6 @@
 #include <inkling/denoiser/infiller.hpp>
 #include <inkling/denoiser/length_target.hpp>
 #include <inkling/denoiser/output.hpp>
+#include <inkling/denoiser/parameterized.hpp>
 #include <inkling/denoiser/positions.hpp>
 #include <inkling/denoiser/source_encoder.hpp>

@@ -113,9 +113,12 @@ static_assert(Sampler<DiffuSeqSampler>);
 /// Which of T steps an official text names: "adp_10" and "x2_10" of Bridge, "ddim20", "20", "10,15,20"; "none" or "":
 /// all.
 ///
-/// @param steps  takes how many are kept
+/// @param steps     takes how many are kept
+/// @param dropping  whether of several sections each but the last goes without its last step, as in Bridge's code, or
+///                  has it, as in DiffuSeq's
 /// @throws Error when it is none of these
-[[nodiscard]] inline sampler::StepPlan diffuseq_step_plan(std::string_view text, Index table_steps, Index& steps) {
+[[nodiscard]] inline sampler::StepPlan diffuseq_step_plan(std::string_view text, Index table_steps, Index& steps,
+                                                          bool dropping = false) {
     auto const number = [&](std::string_view digits) {
         Index value = 0;
         auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -140,7 +143,8 @@ static_assert(Sampler<DiffuSeqSampler>);
         sections.counts.push_back(number(text.substr(from, end - from)));
         from = end + 1;
     }
-    sampler::ListedSteps const listed{sampler::kept_steps(sections, table_steps, 1)};
+    sampler::ListedSteps const listed{dropping ? sampler::kept_steps(sections, table_steps, 1)
+                                               : schedule::spaced_steps(table_steps, sections.counts)};
     steps = static_cast<Index>(listed.steps.size());
     return listed;
 }
@@ -150,9 +154,12 @@ struct DiffuSeqDecoding {
     DiffuSeqSampler sampler{};
 
     /// Reads the official options: `sampler` ("ddpm" or "ddim"), `respacing` (see diffuseq_step_plan; where it is not
-    /// there, `timestep_respacing`, as training_args.json has it), `gap`
-    /// (DiffuSeq's stride over an unchanged table, each step to the level next below), `eta`, `rounding`.
-    /// @throws Error naming an option of another kind than expected
+    /// there, `timestep_respacing`, as training_args.json has it), `source` ("DiffuSeq" or "Bridge_Gap_Diffusion", whose
+    /// code it is: needed where the steps are of several sections, which the two keep differently), `gap`
+    /// (DiffuSeq's stride over an unchanged table, each step to the level next below) or `step` (its program's own:
+    /// fewer than T of them are 'ddim' with a gap of T / step), `eta`, `rounding`.
+    /// @throws Error naming an option of another kind than expected, or one that asks for what is not there: `top_p`
+    ///         above 0, `clamp_step` other than 0, `clamp_first` false, `clip_denoised`
     [[nodiscard]] static DiffuSeqDecoding read(nlohmann::json const& json, DiffuSeqSettings const& trained,
                                                std::string_view where = "inkling::recipe::DiffuSeqDecoding");
 };
@@ -202,13 +209,29 @@ inline DiffuSeqDecoding DiffuSeqDecoding::read(nlohmann::json const& json, Diffu
                                                std::string_view where) {
     detail::NamedSettings const official(json, where);
     DiffuSeqDecoding decoding;
-    std::string const kind = official.text("sampler", "ddpm");
+    std::string kind = official.text("sampler", "ddpm");
     if (kind != "ddpm" && kind != "ddim") official.refuse("sampler", "\"ddpm\" or \"ddim\"");
+    if (official.number("top_p", 0.0) > 0.0) official.refuse("top_p", "0 or less: noise is not cut off");
+    if (official.count("clamp_step", 0, 0) != 0) official.refuse("clamp_step", "0: every step is clamped, or none");
+    if (!official.flag("clamp_first", true)) official.refuse("clamp_first", "true: every step is clamped, or none");
+    if (official.flag("clip_denoised", false)) official.refuse("clip_denoised", "false: no estimate is cut off");
     std::string const of_training = official.text("timestep_respacing", "");
     std::string const respacing = official.text("respacing", of_training.c_str());
-    Index const gap = official.count("gap", 1);
+    std::string const source = official.text("source", "");
+    if (!source.empty() && source != "DiffuSeq" && source != "Bridge_Gap_Diffusion")
+        official.refuse("source", R"("DiffuSeq" or "Bridge_Gap_Diffusion")");
+    if (source.empty() && respacing.find(',') != std::string::npos)
+        official.refuse("source", R"("DiffuSeq" or "Bridge_Gap_Diffusion", which keep sections differently,)");
+    Index gap = official.count("gap", 1);
+    if (Index const wanted = official.count("step", trained.diffusion_steps); wanted != trained.diffusion_steps) {
+        if (wanted > trained.diffusion_steps) official.refuse("step", "at most those of the training");
+        if (gap > 1) official.refuse("gap", "1 beside 'step'");
+        gap = trained.diffusion_steps / wanted;
+        kind = "ddim";
+    }
     Index steps = 0;
-    sampler::StepPlan plan = diffuseq_step_plan(respacing, trained.diffusion_steps, steps);
+    sampler::StepPlan plan =
+        diffuseq_step_plan(respacing, trained.diffusion_steps, steps, source == "Bridge_Gap_Diffusion");
     if (gap > 1) {
         if (!respacing.empty() && respacing != "none") official.refuse("gap", "1 with a table that is respaced");
         if (kind != "ddim") official.refuse("gap", "1 without 'ddim'");
