@@ -280,7 +280,7 @@ void check_drawn_times(Official<B>& official, json const& entry) {
     auto const& file = official.file;
     auto pass = official.pass();
     auto const& chosen = official.settings.levels.chosen;
-    inkling::objective::TimeRange range{entry.at("min_t"), 1.0};
+    inkling::objective::TimeRange range{entry.at("min_t"), entry.value("max_t", 1.0)};
     if (auto const* const clipped = std::get_if<inkling::objective::ClippedLevels>(&chosen)) {
         inkling::objective::ClippedLevels::State state;
         clipped->follow(state, pass, official.space, official.settings.schedule, 1);

@@ -51,6 +51,13 @@ expect 0 "sentences=6 " "$program" evaluate --model whole --source valid.source 
 expect 0 "bleu=100.00" "$program" evaluate --model whole --source valid.source --reference <(
     "$program" generate --model whole <valid.source) --tokenize none
 
+# More metrics are a second line; lines that are their own references come back whole.
+"$program" evaluate --model whole --source valid.source --reference scored --length-beam 2 --noise-beam 2 \
+    --more-metrics >measured 2>said || say "--more-metrics is refused: $(cat said)"
+sed -n 2p measured | grep -Eq '^rouge_l=1.0000 exact_match=1.0000( distinct_[124]=0\.[0-9]{4}){3} self_bleu=[0-9]+\.[0-9]{2}$' ||
+    say "--more-metrics prints: $(cat measured)"
+[[ $(head -n 1 measured) == bleu=100.00* && $(wc -l <measured) == 2 ]] || say "--more-metrics prints: $(cat measured)"
+
 expect 0 "noise_factor=" "$program" noise --model whole
 
 # A model trained with another noise factor says so itself.
@@ -91,11 +98,38 @@ cmp -s plan rounded && say "--bf16 changes nothing"
 expect 0 "model written to coarse" "${train[@]}" --model coarse --ema 0.9 --updates 40 --bf16
 cmp -s young coarse && say "train --bf16 changes nothing"
 expect 0 "bleu=" "$program" evaluate --model whole --source valid.source --reference valid.target --bf16
-for other in "--sampler ddim" "--sampler cedi" "--sampler dpm-solver" "--plan adaptive" "--plan plan" "--guidance 3" "--seed 1"; do
+for other in "--sampler ddim" "--sampler cedi" "--sampler dpm-solver" "--plan adaptive" "--plan plan" "--guidance 3" "--seed 1" \
+    "--fixed-time 0.9" "--clamp"; do
     read -ra words <<<"$other"
     "$program" generate --model young "${words[@]}" <source.txt >changed || say "$other is refused"
     cmp -s plain changed && say "$other changes nothing"
 done
+for sampler in ddim dpm-solver; do
+    "$program" generate --model young --sampler $sampler <source.txt >steps
+    for other in "--fixed-time 0.9" "--clamp" $([[ $sampler == ddim ]] && echo "--eta=1"); do
+        read -ra words <<<"$other"
+        "$program" generate --model young --sampler $sampler "${words[@]}" <source.txt >changed || say "$sampler refuses $other"
+        cmp -s steps changed && say "$other changes nothing with $sampler"
+    done
+done
+expect 0 "model written to young.diffuseq" "${train[@]}" --model young.diffuseq --recipe diffuseq --ema 0.9 --updates 40
+"$program" generate --model young.diffuseq <source.txt >steps  # clamped by its recipe
+"$program" generate --model young.diffuseq --clamp <source.txt >changed
+cmp steps changed || say "--clamp changes what diffuseq does by itself"
+"$program" generate --model young.diffuseq --no-clamp <source.txt >changed
+cmp -s steps changed && say "--no-clamp changes nothing"
+evaluate=("$program" evaluate --source valid.source --reference valid.target)
+for sampler in "" "--sampler cedi" "--sampler dpm-solver"; do
+    read -ra words <<<"$sampler"
+    expect 2 "--eta is 0.5, expected none" "${evaluate[@]}" --model whole --eta 0.5 "${words[@]}"
+    expect 2 "--eta is 0.5, expected none" "${evaluate[@]}" --model dinoiser --eta 0.5 "${words[@]}"
+done
+expect 2 "--fixed-time is 0.5, expected none" "${evaluate[@]}" --model whole --fixed-time 0.5 --sampler cedi
+expect 2 "--fixed-time is 0.5, expected none" "${evaluate[@]}" --model dinoiser --fixed-time 0.5
+expect 2 "eta is 2" "${evaluate[@]}" --model whole --sampler ddim --eta 2
+expect 2 "fixed_time is 2" "${evaluate[@]}" --model whole --fixed-time 2
+expect 0 "bleu=" "${evaluate[@]}" --model dinoiser --sampler ddim --eta 1 --fixed-time 0.9 --clamp
+expect 0 "bleu=" "${evaluate[@]}" --model dinoiser --clamp
 expect 2 "line 1 is 'the red boat is here'" "$program" evaluate --model whole --source valid.source \
     --reference valid.target --plan valid.source
 expect 2 "no/plan" "$program" evaluate --model whole --source valid.source --reference valid.target --plan no/plan

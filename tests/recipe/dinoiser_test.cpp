@@ -163,6 +163,11 @@ TEST_CASE("an imported checkpoint says what the model it was taken from says, tr
     other.vocabulary += 1;
     CHECK_THROWS_WITH_AS((void)recipe::import_dinoiser<Device>(other, decoding, "none", tokenizer()),
                          doctest::Contains("expected the model's"), Error);
+    other = settings;
+    other.specials.pad = 3;
+    CHECK_THROWS_WITH_AS((void)recipe::import_dinoiser<Device>(other, decoding, "none", tokenizer()),
+                         "inkling::recipe::import_dinoiser: the tokenizer's pad is token 1, expected the model's 3",
+                         Error);
 }
 
 TEST_CASE("official options are read by their names, alone and in the texts that are JSON of their own") {

@@ -259,7 +259,7 @@ inline DifformerDecoding DifformerDecoding::read(nlohmann::json const& json, Dif
                       .noise_beam = official.count("noise_beam_size", 1)};
     decoding.bleu_mbr = official.flag("bleu_mbr", false);
     if (official.flag("ppl_mbr", false))
-        official.refuse("ppl_mbr", "false: re-rank by another model with a Selection of your own");
+        official.refuse("ppl_mbr", "false: decode::LowestPerplexity re-ranks by another model");
     return decoding;
 }
 

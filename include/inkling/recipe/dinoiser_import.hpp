@@ -73,14 +73,14 @@ template <Backend B>
 ///     for (Generated const& one : model.generate_with(sources, {.beams = decoding.beams}, decoding.selection())) ...
 ///
 /// @param weights  the state_dict as a safetensors file
-/// @throws Error when the tokenizer is of another vocabulary, a weight is not finite, and as read_dinoiser_weights does
+/// @throws Error when the tokenizer is of another vocabulary or has other special tokens, a weight is not finite, and
+///         as read_dinoiser_weights does
 template <Backend B>
 [[nodiscard]] OfficialDinoiser<B> import_dinoiser(DinoiserSettings const& settings, DinoiserDecoding const& decoding,
                                                   std::filesystem::path const& weights,
                                                   pipeline::HeldTokenizer tokenizer) {
-    require(settings.vocabulary == 0 || settings.vocabulary == tokenizer.vocabulary_size(),
-            "inkling::recipe::import_dinoiser: the tokenizer has ", tokenizer.vocabulary_size(),
-            " tokens, expected the model's ", settings.vocabulary);
+    require_tokenizer(settings.vocabulary, settings.specials, tokenizer.vocabulary_size(), tokenizer.specials(),
+                      "inkling::recipe::import_dinoiser");
     OfficialDinoiser<B> pipeline(std::move(tokenizer), dinoiser_options<B>(settings, decoding));
     using Scalar = typename B::Scalar;
     pipeline.set_weights(read_dinoiser_weights<Scalar>(io::Safetensors::open(weights), pipeline.layout()));
