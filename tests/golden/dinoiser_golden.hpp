@@ -1,5 +1,6 @@
 #pragma once
 
+#include "dinoiser_plan.hpp"
 #include "model_golden.hpp"
 
 #include <inkling/backend/concept.hpp>
@@ -36,8 +37,7 @@ using nlohmann::json;
 constexpr double forward_tolerance = 5e-5;
 constexpr double loss_tolerance = 3e-5;
 constexpr double trajectory_tolerance = 1e-4;
-constexpr double inverse_grid_tolerance = 2e-4;  // of float32 times through float32 log-SNR and its inverse
-constexpr double level_tolerance = 1e-5;         // of clipped times: distances cancel in the official float32
+constexpr double level_tolerance = 1e-5;  // of clipped times: distances cancel in the official float32
 
 /// What is DINOISER's of a case.
 template <Backend B>
@@ -68,14 +68,6 @@ template <Backend B>
     std::vector<bool> valid;
     for (Index const padded : official.file.template get<Index>(mask)) valid.push_back(padded == 0);
     return {valid, static_cast<std::size_t>(official.file.at(mask).shape().back())};
-}
-
-/// Share of signal at an official time, which may lie beyond [0, 1]: the official 'linear' gives clipped ranges
-/// negative ends.
-[[nodiscard]] inline double level_at(inkling::recipe::DinoiserSchedule const& schedule, double t) {
-    if (t >= 0.0 && t <= 1.0) return schedule.alpha_bar(t);
-    if (schedule.kind == inkling::recipe::DinoiserNoise::linear) return std::exp(-0.5 * 19.9 * t * t - 0.1 * t);
-    return 1.0 - std::pow(1e-3, 2.0 * (1.0 - t));  // geometric
 }
 
 /// The official clipped end of a range, mended and held to [0, 1].
@@ -494,29 +486,7 @@ void check_sampling(json const& entry) {
     bool const lengths_given = said.value("oracle_length", false);
     said["oracle_length"] = false;
     auto const decoding = inkling::recipe::DinoiserDecoding::read(said, official.settings, "golden");
-    auto plan = decoding.sampler.plan(official.settings.schedule);
-    std::vector<double> times;
-    for (auto const& step : plan.steps) times.push_back(step.time);
-    auto const official_times = file.template get<double>("out/times_given_to_model");
-    REQUIRE(plan.steps.size() == official_times.size());
-    bool const even_in_time = said.value("denoise_scheduler", "uniform_time") == "uniform_time";
-    official.compare("times", times, official_times, even_in_time ? forward_tolerance : inverse_grid_tolerance);
-    if (!even_in_time) {  // float32 inverses are too coarse for the angles of time features: go on from what they gave
-        auto const next = file.template get<double>("out/next_times");
-        auto const& direct = decoding.sampler.direct;
-        for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-            auto& step = plan.steps[i];
-            double const from = level_at(official.settings.schedule, official_times[i]),
-                         to = level_at(official.settings.schedule, next[i]);
-            auto factors = inkling::schedule::ddim(from, to, decoding.sampler.stretched ? 0.0 : direct.eta);
-            if (!decoding.sampler.stretched && direct.stale_signal) factors.z0 += std::sqrt(from) - std::sqrt(to);
-            step = inkling::sampler::Step{.time = official_times[i],
-                                          .alpha_bar = from,
-                                          .z0 = factors.z0,
-                                          .z_t = factors.z_t,
-                                          .noise = factors.noise};
-        }
-    }
+    auto const plan = dinoiser_plan(decoding, official.settings.schedule, said, official.name, file);
 
     auto pass = official.pass();
     Packing const source = official.places("in/src_tokens"), target = places_beside(official, "out/padding_mask");
