@@ -23,6 +23,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -104,10 +105,11 @@ void add_training(CLI::App& command, TrainSettings& settings) {
         .add_option("--drop-source", settings.drop_source,
                     "share of the updates that see no source, for guidance; sed 0.1, others 0")
         ->group(only("difformer, sed, dinoiser"));
-    command.add_option("--levels", settings.levels, "whether noise that hides no token is left out")
+    command
+        .add_option("--levels", settings.levels,
+                    "whether noise that hides no token is left out; dinoiser clipped, difformer even")
         ->check(CLI::IsMember({"clipped", "even"}))
-        ->capture_default_str()
-        ->group(only("dinoiser"));
+        ->group(only("difformer, dinoiser"));
 }
 
 void add_post_training(CLI::App& command, TrainSettings& settings) {
@@ -143,6 +145,12 @@ void add_generation(CLI::App& command, GenerateSettings& settings) {
                     "where they lie, for ddpm and ddim: even, adaptive, quadratic, or a file of fit-plan")
         ->capture_default_str();
     command.add_option("--early-stopping", settings.early_stopping, "cleanest steps left out")->capture_default_str();
+    command.add_option("--fixed-time", settings.fixed_time,
+                       "time that the denoiser is told in every step, 0 to 1; not with cedi");
+    command.add_flag_function(
+        "--clamp,!--no-clamp", [&](std::int64_t times) { settings.clamp = times > 0; },
+        "whether each estimate becomes embeddings of the nearest tokens; as the recipe does if not given");
+    command.add_option("--eta", settings.eta, "share of ddim's noise that is fresh, 0 to 1; 0 if not given");
     command
         .add_option("--guidance", settings.guidance,
                     "how far away from text without its source; 1: not. For models trained with --drop-source")

@@ -15,7 +15,11 @@ public:
     void train(TrainSettings settings) const override {
         if (settings.latent == 0) settings.latent = 128;
         if (settings.longest == 0) settings.longest = 256;
-        if (settings.loss == "rounding")
+        bool const clipped = settings.levels.value_or("even") == "clipped";
+        require(!clipped || settings.loss == "anchor", "--levels is clipped, expected even with --loss rounding");
+        if (clipped)
+            train_by<objective::Anchor, objective::ClippedLevels>(settings, {.every = 50});
+        else if (settings.loss == "rounding")
             train_by<objective::Rounding>(settings);
         else
             train_by<objective::Anchor>(settings);
@@ -42,12 +46,14 @@ private:
             settings, {.objective = penalty<Objective_>(settings), .discrete_steps = table_steps});
     }
 
-    template <class Objective_>
-    void train_by(TrainSettings const& settings) const {
-        typename Trainer<Model, Objective_>::Options options;
+    template <class Objective_, class Levels = objective::EvenLevels>
+    void train_by(TrainSettings const& settings, Levels const& levels = {}) const {
+        using Learning = Trainer<Model, Objective_, train::InverseSquareRoot, Levels>;
+        typename Learning::Options options;
+        options.levels = levels;
         options.discrete_steps = table_steps;
         options.drop_source = settings.drop_source.value_or(0.0);
-        train_fresh<Trainer<Model, Objective_>>(settings, options, [&](support::Texts const& texts) {
+        train_fresh<Learning>(settings, options, [&](support::Texts const& texts) {
             Model::Options model{.schedule = {.training_noise = settings.noise_factor},
                                  .embedding = {.width = settings.latent},
                                  .sampler = sampling({}),

@@ -1,6 +1,7 @@
 #include "recipe.hpp"
 
 #include <algorithm>
+#include <string>
 
 namespace seq2seq {
 
@@ -41,7 +42,7 @@ public:
         first.valid_lines = second.valid_lines = 0;    // nothing can be written before lengths are known
         first.average_best = second.average_best = 0;  // losses of ranges of noise that move cannot be compared
         second.ema = second.weight_decay = 0.0;        // decay would move what the loss does not reach
-        if (settings.levels == "clipped")
+        if (settings.levels.value_or("clipped") == "clipped")
             fit_levels<objective::ClippedLevels>(first, texts, model, {.every = 50});
         else
             fit_levels<objective::EvenLevels>(first, texts, model, {});
@@ -54,15 +55,24 @@ public:
 
 protected:
     [[nodiscard]] Sampling sampling(GenerateSettings const& settings) const override {
-        auto const& chosen = settings.sampler;
+        std::string const chosen = settings.sampler.empty() ? "cedi" : settings.sampler;
         if (chosen == "ddpm") return discrete_sampling(settings, 2000);
         require(settings.plan == "even", "--plan is ", settings.plan,
                 ", expected none where dinoiser's sampler is cedi, ddim or dpm-solver, whose times are continuous");
+        refuse_settings_of_others(settings, chosen);
+        bool const clamp = settings.clamp.value_or(false);
         if (chosen == "dpm-solver")
-            return {sampler::DpmSolver2M{.steps = settings.steps, .early_stopping = settings.early_stopping}};
+            return {sampler::DpmSolver2M{.steps = settings.steps,
+                                         .early_stopping = settings.early_stopping,
+                                         .clamp = clamp,
+                                         .fixed_time = settings.fixed_time}};
         if (chosen == "ddim")
-            return {sampler::ContinuousDdim{.steps = settings.steps, .early_stopping = settings.early_stopping}};
-        return {sampler::Cedi{.steps = settings.steps, .early_stopping = settings.early_stopping}};
+            return {sampler::ContinuousDdim{.steps = settings.steps,
+                                            .eta = settings.eta.value_or(0.0),
+                                            .early_stopping = settings.early_stopping,
+                                            .clamp = clamp,
+                                            .fixed_time = settings.fixed_time}};
+        return {sampler::Cedi{.steps = settings.steps, .early_stopping = settings.early_stopping, .clamp = clamp}};
     }
 
 private:

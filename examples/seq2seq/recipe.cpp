@@ -3,6 +3,8 @@
 #include "../support/autoregression.hpp"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
 
 namespace seq2seq {
 
@@ -49,28 +51,42 @@ Choice make_choice(GenerateSettings const& settings) {
     }};
 }
 
+void refuse_settings_of_others(GenerateSettings const& settings, std::string_view sampler) {
+    require(!settings.eta || sampler == "ddim", "--eta is ", settings.eta.value_or(0.0),
+            ", expected none with --sampler ", sampler, ", as ddim alone chooses how much of its noise is fresh");
+    require(!settings.fixed_time || sampler != "cedi", "--fixed-time is ", settings.fixed_time.value_or(0.0),
+            ", expected none with --sampler cedi, which tells the denoiser times of its own");
+}
+
 Sampling discrete_sampling(GenerateSettings const& settings, Index steps_of_training, sampler::Ddpm ddpm) {
-    auto const& chosen = settings.sampler;
+    std::string const chosen = settings.sampler.empty() ? "ddpm" : settings.sampler;
+    refuse_settings_of_others(settings, chosen);
+    bool const clamp = settings.clamp.value_or(ddpm.clamp);
     if (chosen == "dpm-solver")
         return {sampler::DpmSolver2M{.steps = settings.steps,
                                      .discrete_steps = steps_of_training,
                                      .step_plan = step_plan(settings),
                                      .early_stopping = settings.early_stopping,
-                                     .clamp = ddpm.clamp}};
+                                     .clamp = clamp,
+                                     .fixed_time = settings.fixed_time}};
     if (chosen == "ddim")
         return {sampler::Ddim{.steps = settings.steps,
+                              .eta = settings.eta.value_or(0.0),
                               .early_stopping = settings.early_stopping,
                               .discrete_steps = steps_of_training,
                               .step_plan = step_plan(settings),
-                              .clamp = ddpm.clamp}};
+                              .clamp = clamp,
+                              .fixed_time = settings.fixed_time}};
     require(settings.plan == "even" || chosen != "cedi", "--plan is ", settings.plan,
             ", expected none with --sampler cedi, whose times are continuous");
     if (chosen == "cedi")
-        return {sampler::Cedi{.steps = settings.steps, .early_stopping = settings.early_stopping, .clamp = ddpm.clamp}};
+        return {sampler::Cedi{.steps = settings.steps, .early_stopping = settings.early_stopping, .clamp = clamp}};
     ddpm.steps = settings.steps;
     ddpm.early_stopping = settings.early_stopping;
     ddpm.discrete_steps = steps_of_training;
     ddpm.step_plan = step_plan(settings);
+    ddpm.clamp = clamp;
+    ddpm.fixed_time = settings.fixed_time;
     return {ddpm};
 }
 

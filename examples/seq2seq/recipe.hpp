@@ -29,7 +29,8 @@ using namespace inkling;
 
 /// Settings of a training, a fresh one or one that goes on from another model. 0 sizes are the recipe's own.
 struct TrainSettings : support::TrainSettings {
-    std::string recipe = "difformer", loss = "anchor", levels = "clipped";
+    std::string recipe = "difformer", loss = "anchor";
+    std::optional<std::string> levels;  // else dinoiser "clipped", difformer "even"
     double noise_factor = 4.0;
     std::optional<double> drop_source;  // else sed 0.1, others 0
     bool without_self_conditioning = false, without_embedding_norm = false;
@@ -46,6 +47,8 @@ struct GenerateSettings : support::WriteSettings {
     std::string select = "mbr", scorer, sampler, plan = "even";
     Index steps = 20, early_stopping = 0, length_beam = 1, noise_beam = 1;
     double guidance = 1.0;
+    std::optional<double> fixed_time, eta;
+    std::optional<bool> clamp;  // else the recipe's own
     std::uint64_t seed = 0;
 };
 
@@ -280,10 +283,14 @@ private:
     }
 };
 
+/// @param sampler  the one that is run
+/// @throws Error when a setting was given that it has no use for
+void refuse_settings_of_others(GenerateSettings const& settings, std::string_view sampler);
+
 /// The sampler of the settings, ddpm if they name none.
 /// @param steps_of_training  T
 /// @param ddpm               of the recipe, but for steps, plan and T
-/// @throws Error when a plan is asked for that the sampler has no use for, or its file is none
+/// @throws Error when a plan or a setting is asked for that the sampler has no use for, or the plan's file is none
 [[nodiscard]] Sampling discrete_sampling(GenerateSettings const& settings, Index steps_of_training,
                                          sampler::Ddpm ddpm = {});
 

@@ -40,7 +40,7 @@ int run(CLI::App& program, int count, char** arguments, Commands const& commands
         commands();
     } catch (CLI::RequiredError const& problem) {  // what is misspelt is told before what is missing
         auto const unknown = program.remaining(true);
-        if (!unknown.empty() && program.get_subcommands().empty())
+        if (!unknown.empty() && !unknown.front().starts_with("--") && program.get_subcommands().empty())
             std::cerr << "there is no command " << unknown.front() << '\n';
         else
             for (std::string const& word : unknown)

@@ -53,6 +53,7 @@ struct TrainSettings : DeviceSettings {
 /// Settings of writing lines, whatever writes them.
 struct WriteSettings : DeviceSettings {
     std::string model, source, reference, output, tokenize = "none", too_long = "refuse";
+    bool more_metrics = false;
     Index tokens_per_batch = 4096;
 };
 
@@ -290,6 +291,22 @@ void write_lines(Writer<Model, Generate> writer) {
     writer.tell_unknown();
 }
 
+/// Lines of which self-BLEU is taken at most: each is held against all others, so that its time grows with their square.
+inline constexpr std::size_t most_self_bleu_lines = 500;
+
+/// Prints how near lines are to their references in other ways than BLEU's, and how far they are from each other.
+inline void print_more_metrics(std::vector<std::string> const& lines, std::vector<std::string> const& references,
+                               metric::BleuTokenizer tokenizer) {
+    std::vector<std::string> some;
+    std::size_t const count = std::min(lines.size(), most_self_bleu_lines);
+    for (std::size_t i = 0; i < count; ++i) some.push_back(lines[i * lines.size() / count]);
+    if (count < lines.size()) std::cerr << "self-BLEU is of " << count << " lines, spread evenly over all\n";
+    std::printf("rouge_l=%.4f exact_match=%.4f distinct_1=%.4f distinct_2=%.4f distinct_4=%.4f self_bleu=%.2f\n",
+                metric::corpus_rouge(lines, references).rougeL.fmeasure, metric::exact_match(lines, references),
+                metric::distinct_n(lines, 1), metric::distinct_n(lines, 2), metric::distinct_n(lines, 4),
+                metric::self_bleu(some, {.tokenizer = tokenizer, .effective_order = true}));
+}
+
 /// Writes the answers to a file of sources, and prints their BLEU.
 template <class Model, class Generate>
 void evaluate(WriteSettings const& settings, Writer<Model, Generate> writer) {
@@ -316,6 +333,7 @@ void evaluate(WriteSettings const& settings, Writer<Model, Generate> writer) {
     std::cerr << "signature " << metric::signature(bleu) << '\n';
     std::printf("bleu=%.2f sentences=%zu seconds=%.1f\n", metric::corpus_bleu(lines, references, bleu).score,
                 lines.size(), seconds);
+    if (settings.more_metrics) print_more_metrics(lines, references, bleu.tokenizer);
     require(std::fflush(stdout) == 0, "standard output cannot be written");
     if (settings.output.empty()) return;
     std::string text;
@@ -345,6 +363,8 @@ inline void add_evaluation(CLI::App& command, WriteSettings& settings) {
     command.add_option("--tokenize", settings.tokenize, "of BLEU")
         ->check(CLI::IsMember({"none", "13a", "intl"}))
         ->capture_default_str();
+    command.add_flag("--more-metrics", settings.more_metrics,
+                     "a second line: ROUGE-L, lines that are whole, distinct n-grams, and self-BLEU");
 }
 
 /// Which texts are learned from, and where to.

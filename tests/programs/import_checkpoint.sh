@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # The promises of examples/import_checkpoint, held by running it: import_checkpoint.sh PROGRAM, with seq2seq beside it.
-# The checkpoints are those of the golden tests. Prints what is broken, and fails then.
+# The checkpoints are those of the project's own golden tests, whose sizes stand below. Prints what is broken, and fails
+# then.
 set -uo pipefail
-golden=${INKLING_GOLDEN_DIR:-$(dirname "$0")/../golden}
-[[ -e $golden/data/index.json ]] && golden=$golden/data
-models=$(cd "$golden/models" && pwd) || exit 1
+models=$(cd "$(dirname "$0")/../golden/data/models" && pwd) || exit 1
 # shellcheck source=tests/programs/promises.bash
 source "$(dirname "$0")/promises.bash"
 seq2seq=$(dirname "$program")/seq2seq
@@ -42,20 +41,23 @@ for name in difformer_a difformer_b difformer_c dinoiser_a dinoiser_b diffuseq; 
         say "$name: three lines in, out came: $(cat $name.once)"
     "${command[@]}" --threads 1 --tokens-per-batch 1 <some >twice 2>/dev/null
     cmp $name.once twice || say "$name: threads and batches change what is written"
-    "${command[@]}" --seed 1 <some >other 2>/dev/null
-    cmp -s $name.once other && say "$name: --seed changes nothing"
+    if [[ $name != difformer_[ab] ]]; then  # which write one thing, whatever the noise
+        "${command[@]}" --seed 1 <some >other 2>/dev/null
+        cmp -s $name.once other && say "$name: --seed changes nothing"
+    fi
     expect 2 "expected a new file" "${command[@]}" --save $name.inkling
 done
-of difformer_a
-for other in "--length-beam 3" "--noise-beam 3"; do
+for i in {1..20}; do echo "w$i w$((i + 7)) w$((2 * i)) w$((46 - i)) w$((i % 5 + 1))"; done >lines
+of difformer_c
+"${command[@]}" <lines >plain 2>/dev/null
+for other in "--length-beam 3" "--noise-beam 3" "--bf16"; do
     read -ra words <<<"$other"
-    "${command[@]}" "${words[@]}" <some >changed 2>/dev/null || say "$other is refused"
-    cmp -s difformer_a.once changed && say "$other changes nothing"
+    "${command[@]}" "${words[@]}" <lines >changed 2>/dev/null || say "$other is refused"
+    cmp -s plain changed && say "$other changes nothing"
 done
-"${command[@]}" --bf16 <some >/dev/null 2>said || say "--bf16 is refused: $(cat said)"
-echo '{"decoding_steps": 20, "length_beam_size": 3}' >beam.decoding
-"${command[@]}" --length-beam 3 <some >by_option 2>/dev/null
-"${command[@]/difformer_a.decoding/beam.decoding}" <some >by_decoding 2>/dev/null
+sed 's/7/7, "length_beam_size": 3/' difformer_c.decoding >beam.decoding
+"${command[@]}" --length-beam 3 <lines >by_option 2>/dev/null
+"${command[@]/difformer_c.decoding/beam.decoding}" <lines >by_decoding 2>/dev/null
 cmp by_option by_decoding || say "beams of --decoding are others than those of --length-beam"
 
 # What is saved of these two, seq2seq reads, and writes the same by the same steps; of another schedule it says so.
@@ -66,6 +68,8 @@ else
     cmp difformer_a.once answers || say "seq2seq writes something else by what was saved of difformer"
     "$seq2seq" generate --model dinoiser_a.inkling --steps 20 <some >answers || say "seq2seq cannot read dinoiser's"
     cmp dinoiser_a.once answers || say "seq2seq writes something else by what was saved of dinoiser"
+    expect 0 "model written to on" "$seq2seq" post-train --from difformer_a.inkling --source lines --target lines \
+        --model on --tokens-per-batch 64 --updates 2
     expect 2 "another noise schedule" "$seq2seq" generate --model difformer_c.inkling
 fi
 

@@ -54,7 +54,7 @@ expect 0 "bleu=100.00" "$program" evaluate --model whole --source valid.source -
 # More metrics are a second line; lines that are their own references come back whole.
 "$program" evaluate --model whole --source valid.source --reference scored --length-beam 2 --noise-beam 2 \
     --more-metrics >measured 2>said || say "--more-metrics is refused: $(cat said)"
-sed -n 2p measured | grep -Eq '^rouge_l=1.0000 exact_match=1.0000( distinct_[124]=0\.[0-9]{4}){3} self_bleu=[0-9]+\.[0-9]{2}$' ||
+sed -n 2p measured | grep -Eq '^rouge_l=1.0000 exact_match=1.0000( distinct_[124]=[01]\.[0-9]{4}){3} self_bleu=[0-9]+\.[0-9]{2}$' ||
     say "--more-metrics prints: $(cat measured)"
 [[ $(head -n 1 measured) == bleu=100.00* && $(wc -l <measured) == 2 ]] || say "--more-metrics prints: $(cat measured)"
 
@@ -121,11 +121,11 @@ cmp -s steps changed && say "--no-clamp changes nothing"
 evaluate=("$program" evaluate --source valid.source --reference valid.target)
 for sampler in "" "--sampler cedi" "--sampler dpm-solver"; do
     read -ra words <<<"$sampler"
-    expect 2 "--eta is 0.5, expected none" "${evaluate[@]}" --model whole --eta 0.5 "${words[@]}"
-    expect 2 "--eta is 0.5, expected none" "${evaluate[@]}" --model dinoiser --eta 0.5 "${words[@]}"
+    expect 2 "--eta is 0.500000, expected none" "${evaluate[@]}" --model whole --eta 0.5 "${words[@]}"
+    expect 2 "--eta is 0.500000, expected none" "${evaluate[@]}" --model dinoiser --eta 0.5 "${words[@]}"
 done
-expect 2 "--fixed-time is 0.5, expected none" "${evaluate[@]}" --model whole --fixed-time 0.5 --sampler cedi
-expect 2 "--fixed-time is 0.5, expected none" "${evaluate[@]}" --model dinoiser --fixed-time 0.5
+expect 2 "--fixed-time is 0.500000, expected none" "${evaluate[@]}" --model whole --fixed-time 0.5 --sampler cedi
+expect 2 "--fixed-time is 0.500000, expected none" "${evaluate[@]}" --model dinoiser --fixed-time 0.5
 expect 2 "eta is 2" "${evaluate[@]}" --model whole --sampler ddim --eta 2
 expect 2 "fixed_time is 2" "${evaluate[@]}" --model whole --fixed-time 2
 expect 0 "bleu=" "${evaluate[@]}" --model dinoiser --sampler ddim --eta 1 --fixed-time 0.9 --clamp
@@ -207,6 +207,12 @@ cp whole alone
 expect 2 "is there, but no 'alone.checkpoint'" "${train[@]}" --model alone --updates 1
 cmp alone whole || say "a finished model was replaced"
 expect 2 "no pair of" "$program" train --source source.txt --target target.txt --model none --updates 1 --longest 4
+expect 0 "model written to clipped" "$program" train --source source.txt --target target.txt --model clipped --updates 2 \
+    --levels clipped "${sizes[@]}"
+expect 2 "expected even with --loss rounding" "$program" train --source source.txt --target target.txt --model none \
+    --updates 2 --levels clipped --loss rounding
+expect 2 "window is -1" "$program" post-train --from whole --source source.txt --target target.txt --model none --updates 1 \
+    --tokens-per-batch 64 --window -1
 expect 0 "all of them were within --warm-up" "$program" train --source source.txt --target target.txt --model brief \
     --updates 1 --tokenizer word --width 32 --layers 1 --heads 2
 
