@@ -1,7 +1,7 @@
 # What only inkling's own tests, examples and benchmarks are compiled with: nothing here is installed or exported.
 
 option(INKLING_WARNINGS_AS_ERRORS "Stop at the first warning" OFF)
-option(INKLING_NATIVE "Compile for the instruction set of this machine (-march=native)" OFF)
+option(INKLING_NATIVE "Compile for the instruction set of this machine (-march=native, whole vectors of AVX-512)" OFF)
 option(INKLING_SANITIZE "Compile with address and undefined-behaviour sanitizers" OFF)
 
 include(CheckCXXCompilerFlag)
@@ -16,9 +16,11 @@ if(INKLING_WARNINGS_AS_ERRORS)
 endif()
 if(INKLING_NATIVE)
     target_compile_options(inkling_dev INTERFACE -march=native)
-    check_cxx_compiler_flag(-mprefer-vector-width=512 INKLING_HAS_VECTOR_WIDTH)
-    if(INKLING_HAS_VECTOR_WIDTH)  # halves that g++ copies and reads whole again wait for each other; docs/building.md
-        target_compile_options(inkling_dev INTERFACE -mprefer-vector-width=512)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # which else copies vectors by halves; docs/building.md
+        check_cxx_compiler_flag(-mprefer-vector-width=512 INKLING_HAS_VECTOR_WIDTH)
+        if(INKLING_HAS_VECTOR_WIDTH)
+            target_compile_options(inkling_dev INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-mprefer-vector-width=512>)
+        endif()
     endif()
 endif()
 if(INKLING_SANITIZE)

@@ -210,6 +210,15 @@ int main(int count, char** arguments) {
     rescore_command->add_option("--candidates", rescoring.candidates, "files of as many lines each")->required();
     support::add_device(*rescore_command, rescoring);
     return support::run(program, count, arguments, [&] {
+        if (*post_command) {
+            bool const by_steps = post_training.second == "steps";
+            require(by_steps || post_command->count("--apart") == 0,
+                    "--apart was given, expected none without --second steps");
+            require(!by_steps || post_command->count("--window") == 0,
+                    "--window was given, expected none with --second steps");
+            require(post_command->count("--loss") == 0 || recipe_of(post_training.from)->name() == "difformer",
+                    "--loss was given, expected none with a model of another recipe than difformer");
+        }
         if (*train_command) {
             refuse_options_of_others(*train_command, training.recipe);
             recipe_named(training.recipe)->train(training);

@@ -16,6 +16,8 @@ public:
         if (settings.latent == 0) settings.latent = 128;
         if (settings.longest == 0) settings.longest = 256;
         bool const clipped = settings.levels.value_or("even") == "clipped";
+        bool const scored = !settings.valid_source.empty() && settings.valid_lines > 0;
+        if (clipped && !scored) settings.average_best = 0;  // losses of ranges of noise that move cannot be compared
         require(!clipped || settings.loss == "anchor", "--levels is clipped, expected even with --loss rounding");
         if (clipped)
             train_by<objective::Anchor, objective::ClippedLevels>(settings, {.every = 50});

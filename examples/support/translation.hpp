@@ -291,10 +291,12 @@ void write_lines(Writer<Model, Generate> writer) {
     writer.tell_unknown();
 }
 
-/// Lines of which self-BLEU is taken at most: each is held against all others, so that its time grows with their square.
+/// Lines of which self-BLEU is taken at most: each is held against all others, so that its time grows with their
+/// square.
 inline constexpr std::size_t most_self_bleu_lines = 500;
 
-/// Prints how near lines are to their references in other ways than BLEU's, and how far they are from each other.
+/// Prints how near lines are to their references in other ways than BLEU's, and how far they are from each other: all
+/// shares in [0, 1] but self-BLEU, which is in [0, 100].
 inline void print_more_metrics(std::vector<std::string> const& lines, std::vector<std::string> const& references,
                                metric::BleuTokenizer tokenizer) {
     std::vector<std::string> some;
@@ -333,14 +335,15 @@ void evaluate(WriteSettings const& settings, Writer<Model, Generate> writer) {
     std::cerr << "signature " << metric::signature(bleu) << '\n';
     std::printf("bleu=%.2f sentences=%zu seconds=%.1f\n", metric::corpus_bleu(lines, references, bleu).score,
                 lines.size(), seconds);
+    if (!settings.output.empty()) {
+        std::string text;
+        for (std::string const& line : lines) text += line + '\n';
+        io::AtomicFile output(settings.output);
+        output.write(std::as_bytes(std::span(text)));
+        output.commit();
+    }
     if (settings.more_metrics) print_more_metrics(lines, references, bleu.tokenizer);
     require(std::fflush(stdout) == 0, "standard output cannot be written");
-    if (settings.output.empty()) return;
-    std::string text;
-    for (std::string const& line : lines) text += line + '\n';
-    io::AtomicFile output(settings.output);
-    output.write(std::as_bytes(std::span(text)));
-    output.commit();
 }
 
 inline void add_writing(CLI::App& command, WriteSettings& settings) {
@@ -364,7 +367,7 @@ inline void add_evaluation(CLI::App& command, WriteSettings& settings) {
         ->check(CLI::IsMember({"none", "13a", "intl"}))
         ->capture_default_str();
     command.add_flag("--more-metrics", settings.more_metrics,
-                     "a second line: ROUGE-L, lines that are whole, distinct n-grams, and self-BLEU");
+                     "a second line: ROUGE-L, exact match, distinct n-grams, and self-BLEU");
 }
 
 /// Which texts are learned from, and where to.

@@ -583,8 +583,8 @@ void check_steps(json const& entry) {
         Index steps = one.at("T"), kept_steps = 0;
         auto table_of = inkling::recipe::diffuseq_table(one.at("schedule").get<std::string>(), steps);
         if (!one.at("respacing").is_null()) {
-            auto const plan =
-                inkling::recipe::diffuseq_step_plan(one.at("respacing").get<std::string>(), steps, kept_steps);
+            auto const plan = inkling::recipe::diffuseq_step_plan(one.at("respacing").get<std::string>(), steps,
+                                                                  kept_steps, inkling::recipe::SectionRule::diffuseq);
             table_of = table_of.respaced(inkling::sampler::kept_steps(plan, steps, kept_steps));
         }
         auto const t = one.at("t").get<std::vector<Index>>();

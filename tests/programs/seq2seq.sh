@@ -211,6 +211,15 @@ expect 0 "model written to clipped" "$program" train --source source.txt --targe
     --levels clipped "${sizes[@]}"
 expect 2 "expected even with --loss rounding" "$program" train --source source.txt --target target.txt --model none \
     --updates 2 --levels clipped --loss rounding
+expect 2 "expected none without --second steps" "$program" post-train --from whole --source source.txt \
+    --target target.txt --model none --updates 1 --apart 3
+expect 2 "another recipe than difformer" "$program" post-train --from diffuseq --source source.txt --target target.txt \
+    --model none --updates 1 --loss rounding
+for words in "--second steps --apart 3" "--window 0.2 --loss rounding"; do
+    read -ra words <<<"$words"
+    expect 0 "model written to other" "$program" post-train --from whole --source source.txt --target target.txt \
+        --model other --restart --updates 2 --tokens-per-batch 64 "${words[@]}"
+done
 expect 2 "window is -1" "$program" post-train --from whole --source source.txt --target target.txt --model none --updates 1 \
     --tokens-per-batch 64 --window -1
 expect 0 "all of them were within --warm-up" "$program" train --source source.txt --target target.txt --model brief \

@@ -205,7 +205,7 @@ TEST_CASE("official options are read, and those that there are none of refused b
     CHECK_THROWS_AS((void)DiffuSeqSettings::read({{"noise_schedule", "none"}}), Error);
     CHECK_THROWS_AS((void)recipe::bridge_penalty({{"simi_penalty", "l3"}}), Error);
     Index steps = 0;
-    CHECK_THROWS_AS((void)recipe::diffuseq_step_plan("adp_x", 100, steps), Error);
+    CHECK_THROWS_AS((void)recipe::diffuseq_step_plan("adp_x", 100, steps, recipe::SectionRule::bridge), Error);
     using objective::SecondLevel;
     auto const of = [](char const* name) {
         return recipe::bridge_penalty({{"simi_penalty", name}, {"simi_lambda", -0.5}});
@@ -245,6 +245,10 @@ TEST_CASE("DiffuSeq: the steps that were kept in training are those of decoding,
     CHECK(steps({{"step", 2000}}) == 2000);
     CHECK_THROWS_WITH_AS((void)steps({{"step", 20}, {"gap", 100}}),
                          "args: the setting 'gap' is 100, expected 1 beside 'step'", Error);
+    CHECK_THROWS_WITH_AS((void)steps({{"step", 1500}, {"respacing", "adp_10"}}),
+                         "args: the setting 'step' is 1500, expected none with a table that is respaced", Error);
+    CHECK_THROWS_WITH_AS((void)steps({{"step", 20}, {"sampler", "ddpm"}}),
+                         "args: the setting 'sampler' is \"ddpm\", expected \"ddim\" beside 'step'", Error);
 }
 
 TEST_CASE(

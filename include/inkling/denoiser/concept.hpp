@@ -25,7 +25,7 @@ struct NoiseLevel {
 
 /// What removes noise. Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::BottleneckDecoder,
 /// denoiser::Infiller,
-/// denoiser::Empirical; around any of them denoiser::Parameterized.
+/// denoiser::Empirical; denoiser::Parameterized around the first two and Infiller.
 ///
 /// `encode` makes of a source what all steps share; `embed_times` makes of the plan's levels, each first turned into a
 /// number by `time_label`, one row each; `predict` writes its estimate of z0 from z_t, such a row, and the estimate of

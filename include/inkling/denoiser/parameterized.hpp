@@ -13,7 +13,7 @@ namespace inkling::denoiser {
 template <class Options>
 struct ParameterizedOptions {
     Options base{};
-    Output output = Output::noise;  ///< z0, noise, velocity or score
+    Output output = Output::velocity;  ///< z0, noise, velocity or score
 };
 
 /// Names every setting once, for model files and their checks.
@@ -24,18 +24,21 @@ template <class Options, class Visit>
     }
 void describe(Options& options, Visit const& visit) {
     visit("base", options.base);
-    visit("output", options.output, {"z0", "noise", "velocity", "score", "mixed"});
+    visit("output", options.output, {"z0", "noise", "velocity", "score"});
 }
 
 /// A denoiser whose network says the noise, the velocity or the score in place of z0: the same network, with the same
 /// weights under the same names, of which loops and losses make z0_hat (see to_estimate).
 ///
-///     denoiser::Parameterized<denoiser::EncoderDecoder<B>>     // epsilon, or with {.output = Output::velocity} v
+///     denoiser::Parameterized<denoiser::EncoderDecoder<B>>     // v, or with {.output = Output::noise} epsilon
 ///
+/// Pure noise tells nothing of z0 where noise or score are said: schedules and levels must not reach alpha_bar = 0 then,
+/// or the loop or the update that meets it throws.
 /// Source: Ho et al. 2020, arXiv:2006.11239, section 3.2 (noise); Salimans & Ho 2022, arXiv:2202.00512, section 4
 /// (velocity).
-/// @tparam Base  a denoiser that says z0
-template <Denoiser Base>
+/// @tparam Base  a trainable denoiser that says z0: EncoderDecoder, EncoderOnly or Infiller
+template <TrainableDenoiser Base>
+    requires(!requires(Base const& denoiser) { denoiser.output(); })
 class Parameterized : public Base {
 public:
     using Options = ParameterizedOptions<typename Base::Options>;

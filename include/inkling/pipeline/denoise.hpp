@@ -64,30 +64,37 @@ public:
     using View = MatrixView<Scalar>;
     using ConstView = MatrixView<Scalar const>;
 
+    /// @param segments  the parts of `kept`; or the sentences, where that is empty. What is kept is its own estimate
+    ///                  where the network says something else than z0, as it is in training
     Estimator(nn::Pass<B>& pass, Space const& space, Model const& denoiser, sampler::Plan const& plan,
-              PackedSequences const& target, Index rows)
+              PackedSequences const& target, Segments const& segments, std::span<std::uint8_t const> kept, Index rows)
         : pass_(&pass),
           space_(&space),
           denoiser_(&denoiser),
           target_(&target),
+          segments_(&segments),
           kind_(inkling::denoiser::output_of(denoiser)) {
         if (plan.clamp) nearest_ = {pass.workspace.template take<Token>(rows), rows};
         if (kind_ == inkling::denoiser::Output::z0) return;
         output_ = pass.take(rows, inkling::denoiser::output_width(kind_, space.width()));
+        std::size_t const parts = kept.empty() ? 1 : kept.size();
         std::vector<Scalar> factors;
         for (sampler::Step const& step : plan.steps) {
             auto const map = inkling::denoiser::to_estimate(kind_, step.alpha_bar);
-            for (double const factor : {map.output, map.z_t, map.second})
-                factors.push_back(static_cast<Scalar>(factor));
+            for (std::size_t part = 0; part < parts; ++part) {
+                bool const stays = !kept.empty() && kept[part] != 0;
+                for (double const factor : {stays ? 0.0 : map.output, stays ? 1.0 : map.z_t, stays ? 0.0 : map.second})
+                    factors.push_back(static_cast<Scalar>(factor));
+            }
         }
-        auto const memory = to_device<Scalar>(pass, std::span<Scalar const>(factors));
-        factors_ = {memory.data, static_cast<Index>(plan.steps.size()), 3};
-        factors_now_ = pass.take(1, 3);
+        factors_ = to_device<Scalar>(pass, std::span<Scalar const>(factors));
+        factors_now_ = pass.take(static_cast<Index>(parts), 3);
     }
 
     /// Sets which step the next estimates are of.
     void begin_step(Index i) const {
-        if (!factors_.empty()) copy(pass_->device, factors_.row(i), factors_now_.data, factors_.cols);
+        if (!factors_.empty())
+            copy(pass_->device, factors_.data + i * factors_now_.size(), factors_now_.data, factors_now_.size());
     }
 
     /// z0_hat [N, D] of the step.
@@ -98,7 +105,8 @@ public:
         if (!is_z0) {
             Index const latent = z.cols;
             bool const mixed = kind_ == inkling::denoiser::Output::mixed;
-            combine(pass_->device, target_->segments, ConstView(factors_now_.data, target_->segments.count, 3, 0),
+            combine(pass_->device, *segments_,
+                    ConstView(factors_now_.data, segments_->count, 3, factors_now_.rows == 1 ? 0 : 3),
                     output.columns(0, latent), z, mixed ? ConstView(output.columns(latent, latent)) : ConstView{},
                     z0_hat);
         }
@@ -112,11 +120,12 @@ private:
     Space const* space_;
     Model const* denoiser_;
     PackedSequences const* target_;
+    Segments const* segments_;
     inkling::denoiser::Output kind_;
     VectorView<Token> nearest_{};
     View output_{};
-    ConstView factors_{};  ///< [steps, 3]
-    View factors_now_{};   ///< [1, 3], of this step
+    VectorView<Scalar const> factors_{};  ///< [steps * P, 3], with P = 1 where there are no parts
+    View factors_now_{};                  ///< [P, 3], of this step
 };
 
 /// What stands for no source, for guidance.
@@ -169,7 +178,7 @@ MatrixView<typename Model::Device::Scalar> denoise(nn::Pass<typename Model::Devi
     View const z0_hat = pass.take(z.rows, z.cols);
     View const previous = pass.take_zeros(z.rows, z.cols);
     View const noise = plan.draws_noise() ? pass.take(z.rows, z.cols) : View{};
-    detail::Estimator<Space, Model> const estimator(pass, space, denoiser, plan, target, z.rows);
+    detail::Estimator<Space, Model> const estimator(pass, space, denoiser, plan, target, segments, parts.kept, z.rows);
     std::optional<typename Model::Encoded> nothing;
     View unguided;
     if (plan.guidance != 0.0) {

@@ -110,15 +110,17 @@ struct DiffuSeqSampler {
 };
 static_assert(Sampler<DiffuSeqSampler>);
 
+/// Which steps of several sections are kept: the first and the last of each, or as sampler::SectionedSteps has it.
+enum class SectionRule { diffuseq, bridge };
+
 /// Which of T steps an official text names: "adp_10" and "x2_10" of Bridge, "ddim20", "20", "10,15,20"; "none" or "":
 /// all.
 ///
-/// @param steps     takes how many are kept
-/// @param dropping  whether of several sections each but the last goes without its last step, as in Bridge's code, or
-///                  has it, as in DiffuSeq's
+/// @param steps  takes how many are kept
+/// @param rule   whose code keeps several sections
 /// @throws Error when it is none of these
 [[nodiscard]] inline sampler::StepPlan diffuseq_step_plan(std::string_view text, Index table_steps, Index& steps,
-                                                          bool dropping = false) {
+                                                          SectionRule rule) {
     auto const number = [&](std::string_view digits) {
         Index value = 0;
         auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -143,8 +145,9 @@ static_assert(Sampler<DiffuSeqSampler>);
         sections.counts.push_back(number(text.substr(from, end - from)));
         from = end + 1;
     }
-    sampler::ListedSteps const listed{dropping ? sampler::kept_steps(sections, table_steps, 1)
-                                               : schedule::spaced_steps(table_steps, sections.counts)};
+    sampler::ListedSteps const listed{rule == SectionRule::bridge
+                                          ? sampler::kept_steps(sections, table_steps, 1)
+                                          : schedule::spaced_steps(table_steps, sections.counts)};
     steps = static_cast<Index>(listed.steps.size());
     return listed;
 }
@@ -154,10 +157,10 @@ struct DiffuSeqDecoding {
     DiffuSeqSampler sampler{};
 
     /// Reads the official options: `sampler` ("ddpm" or "ddim"), `respacing` (see diffuseq_step_plan; where it is not
-    /// there, `timestep_respacing`, as training_args.json has it), `source` ("DiffuSeq" or "Bridge_Gap_Diffusion", whose
-    /// code it is: needed where the steps are of several sections, which the two keep differently), `gap`
-    /// (DiffuSeq's stride over an unchanged table, each step to the level next below) or `step` (its program's own:
-    /// fewer than T of them are 'ddim' with a gap of T / step), `eta`, `rounding`.
+    /// there, `timestep_respacing`, as training_args.json has it), `gap` (DiffuSeq's stride over an unchanged table,
+    /// each step to the level next below) or `step` (its program's own: fewer than T of them are 'ddim' with a gap of
+    /// T / step, rounded down), `eta`, `rounding`; and one that is not official, `source` ("DiffuSeq" or
+    /// "Bridge_Gap_Diffusion"): whose code it is, needed where the steps are of several sections.
     /// @throws Error naming an option of another kind than expected, or one that asks for what is not there: `top_p`
     ///         above 0, `clamp_step` other than 0, `clamp_first` false, `clip_denoised`
     [[nodiscard]] static DiffuSeqDecoding read(nlohmann::json const& json, DiffuSeqSettings const& trained,
@@ -226,12 +229,15 @@ inline DiffuSeqDecoding DiffuSeqDecoding::read(nlohmann::json const& json, Diffu
     if (Index const wanted = official.count("step", trained.diffusion_steps); wanted != trained.diffusion_steps) {
         if (wanted > trained.diffusion_steps) official.refuse("step", "at most those of the training");
         if (gap > 1) official.refuse("gap", "1 beside 'step'");
+        if (!respacing.empty() && respacing != "none") official.refuse("step", "none with a table that is respaced");
+        if (json.contains("sampler") && kind != "ddim") official.refuse("sampler", "\"ddim\" beside 'step'");
         gap = trained.diffusion_steps / wanted;
         kind = "ddim";
     }
     Index steps = 0;
     sampler::StepPlan plan =
-        diffuseq_step_plan(respacing, trained.diffusion_steps, steps, source == "Bridge_Gap_Diffusion");
+        diffuseq_step_plan(respacing, trained.diffusion_steps, steps,
+                           source == "Bridge_Gap_Diffusion" ? SectionRule::bridge : SectionRule::diffuseq);
     if (gap > 1) {
         if (!respacing.empty() && respacing != "none") official.refuse("gap", "1 with a table that is respaced");
         if (kind != "ddim") official.refuse("gap", "1 without 'ddim'");

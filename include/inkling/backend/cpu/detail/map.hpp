@@ -23,7 +23,7 @@ template <class Real>
 using LanesAt =
     ::Eigen::Map<std::conditional_t<std::is_const_v<Real>, Lanes<std::remove_const_t<Real>> const, Lanes<Real>>>;
 
-/// 0, 1, 2, ...: each lane's own number.
+/// [lane_count] 0, 1, 2, ...: each lane's own number.
 template <class Real>
 alignas(64) inline constexpr auto lane_numbers = [] {
     std::array<Real, static_cast<std::size_t>(lane_count<Real>)> numbers{};
