@@ -40,8 +40,8 @@ struct TrainingStep {
     Array levels{device, std::vector<double>{1, 1, 0, 0.9, 1, 0.4, 1, 1, 0, 0.5, 1, 0.8,
                                              1, 1, 0, 0.7, 1, 0.6, 1, 1, 0, 0.2, 1, 0.95}};
     testing::DeviceArray<Device, double> labels{device, std::vector<double>{0.3, 1.7, 0.9, 1.2}};
-    Array to_estimate{device,
-                      std::vector<double>(24)};  ///< of what the network says of each part; kept ones as they are
+    /// z0_hat of what the network says of each part; kept ones are their own.
+    Array to_estimate{device, std::vector<double>(24)};
     Array noise, start;
     Array goals{device, std::vector<double>{1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0}};
     Array row_weights{device, testing::random_values<double>(14, 11)};

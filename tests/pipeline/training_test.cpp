@@ -115,10 +115,8 @@ TEST_CASE("a network that says the velocity learns as well, and its model file t
     double first = 0.0, last = 0.0;
     options.on_progress = [&](train::Progress const& progress) {
         if (progress.finished) return;
-        (progress.step <= 10 ? first : last) += progress.losses.front().value
-            * (progress.step <= 10       ? 0.1
-                   : progress.step > 900 ? 0.01
-                                         : 0.0);
+        if (progress.step <= 10) first += progress.losses.front().value / 10.0;
+        if (progress.step > 900) last += progress.losses.front().value / 100.0;
     };
     (void)Trainer<Velocity>(pipeline, options).fit(training_text());
     CAPTURE(first);
