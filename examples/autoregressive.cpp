@@ -37,7 +37,8 @@ void train_model(support::TrainSettings const& settings) {
                            .hidden = settings.hidden,
                            .dropout = settings.dropout,
                            .longest_source = settings.longest,
-                           .longest_target = settings.longest},
+                           .longest_target = settings.longest,
+                           .share_embedding = settings.source_vocabulary == 0},
                  .device = settings.device(),
                  .seed = settings.seed});
     support::tell_size(model);
@@ -61,7 +62,7 @@ void score(SearchSettings const& settings) {
     auto const model = support::load_autoregression(settings.model, settings);
     io::LineReader sources(settings.source), targets(settings.target);
     std::vector<std::vector<Token>> source, target;
-    for (std::string line; sources.next(line);) source.push_back(model.tokenizer().encode(line));
+    for (std::string line; sources.next(line);) source.push_back(model.tokenizer().encode_source(line));
     for (std::string line; targets.next(line);) target.push_back(model.tokenizer().encode(line));
     double total = 0.0, tokens = 0.0;
     for (auto const& scores : model.score_tokens(source, target, settings.tokens_per_batch)) {

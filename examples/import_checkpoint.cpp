@@ -34,7 +34,7 @@ using support::Device;
 namespace {
 
 struct ImportSettings : support::WriteSettings {
-    std::string system, weights, options, decoding, vocabulary, save;
+    std::string system, weights, options, decoding, vocabulary, source_vocabulary, save;
     std::optional<Index> length_beam, noise_beam;  // else those of the decoding
     std::uint64_t seed = 0;
 };
@@ -58,9 +58,14 @@ std::string decoding_name(ImportSettings const& settings) {
 }
 
 /// Words of a fairseq dictionary, which must be cut beforehand as for fairseq.
-text::WordTokenizer read_words(ImportSettings const& settings) {
-    io::LineReader lines(settings.vocabulary);
+text::WordTokenizer read_words(std::string const& dictionary) {
+    io::LineReader lines(dictionary);
     return text::WordTokenizer(recipe::read_fairseq_dictionary(lines));
+}
+
+support::AnyTokenizer read_words(ImportSettings const& settings) {
+    if (settings.source_vocabulary.empty()) return read_words(settings.vocabulary);
+    return support::TwoTokenizers(read_words(settings.source_vocabulary), read_words(settings.vocabulary));
 }
 
 /// Saves the model where that is asked for, and answers standard input.
@@ -115,6 +120,8 @@ void import_dinoiser(ImportSettings const& settings) {
 }
 
 void import_diffuseq(ImportSettings const& settings) {
+    require(settings.source_vocabulary.empty(),
+            "--source-vocabulary was given, expected none with --system diffuseq, whose texts have one vocabulary");
     require(!settings.length_beam,
             "--length-beam was given, expected none with --system diffuseq, whose texts all have the same rows");
     auto const official = recipe::DiffuSeqSettings::read(read_json(settings.options), settings.options);
@@ -142,6 +149,8 @@ int main(int count, char** arguments) {
         "official options of decoding, a JSON file; the official defaults, with all steps, if not given");
     program.add_option("--vocabulary", settings.vocabulary, "fairseq's dict.txt; for diffuseq BERT's vocab.txt")
         ->required();
+    program.add_option("--source-vocabulary", settings.source_vocabulary,
+                       "dict.txt of the source language, where it has one of its own");
     program.add_option("--save", settings.save, "model file to write");
     program.add_option("--tokens-per-batch", settings.tokens_per_batch, "tokens written at once")
         ->capture_default_str();
@@ -152,8 +161,9 @@ int main(int count, char** arguments) {
                        "noises tried for each length; those of --decoding if not given");
     program.add_option("--seed", settings.seed, "of all random numbers")->capture_default_str();
     return support::run(program, count, arguments, [&] {
-        support::refuse_to_replace({settings.weights, settings.options, settings.decoding, settings.vocabulary},
-                                   settings.save, "--save");
+        support::refuse_to_replace(
+            {settings.weights, settings.options, settings.decoding, settings.vocabulary, settings.source_vocabulary},
+            settings.save, "--save");
         require(settings.save.empty() || !std::filesystem::exists(settings.save), "--save is '", settings.save,
                 "', which is there, expected a new file");
         if (settings.system == "difformer") import_difformer(settings);

@@ -85,6 +85,7 @@ void add_training(CLI::App& command, TrainSettings& settings) {
     auto* const longest = command.get_option("--longest");
     longest->description("longest sentence in tokens, longer pairs are skipped; 0: 256, diffuseq 32");
     longest->default_str("");
+    command.get_option("--source-vocabulary")->group(only("difformer, sed, dinoiser"));
     support::add_learning(command, settings);
     for (char const* const scored : {"--valid-lines", "--average-best"})  // dinoiser ends by learning lengths alone
         command.get_option(scored)->group(only("difformer, sed, diffuseq"));

@@ -128,6 +128,7 @@ void set_sizes(Options& options, TrainSettings const& settings) {
     options.dropout = settings.dropout;
     if constexpr (requires { options.longest_source; })
         options.longest_source = options.longest_target = settings.longest;
+    if constexpr (requires { options.share_embedding; }) options.share_embedding = settings.source_vocabulary == 0;
 }
 
 /// All but training, which is the same for every recipe.
@@ -190,7 +191,7 @@ public:
         auto const model = load(even);
         io::LineReader lines(settings.source);
         std::vector<std::vector<Token>> sources;
-        for (std::string line; lines.next(line);) sources.push_back(model.tokenizer().encode(line));
+        for (std::string line; lines.next(line);) sources.push_back(model.tokenizer().encode_source(line));
         require(!sources.empty(), "'", settings.source, "' is empty, expected lines of text");
         decode::EstimateChange measured;
         (void)model.generate_tokens(
@@ -221,7 +222,7 @@ protected:
                 ", expected 1, as models of ", name(), " always see their source");
         auto steps = sampling(settings);
         steps.guidance = settings.guidance - 1.0;
-        return Model::template load<text::SentencePieceTokenizer, text::WordTokenizer>(
+        return Model::template load<text::SentencePieceTokenizer, text::WordTokenizer, support::TwoTokenizers>(
             settings.model, {.sampler = std::move(steps), .device = settings.device()});
     }
 

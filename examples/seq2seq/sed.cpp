@@ -32,7 +32,7 @@ public:
         train_fresh<Trainer<Model, objective::Rounding>>(settings, options, [&](support::Texts const& texts) {
             text::ParallelCorpus lines;
             for (Index i = 0; i < texts.corpus.size(); ++i) {
-                lines.add({}, texts.corpus.source(i));
+                if (settings.source_vocabulary == 0) lines.add({}, texts.corpus.source(i));
                 lines.add({}, texts.corpus.target(i));
             }
             Model::Options model{.embedding = {.width = settings.latent,

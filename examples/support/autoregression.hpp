@@ -11,7 +11,8 @@ namespace support {
 using Autoregression = TextAutoregression<embedding::Learned, denoiser::Autoregressive<Device>>;
 
 inline Autoregression load_autoregression(std::string const& path, DeviceSettings const& settings) {
-    return Autoregression::load<text::SentencePieceTokenizer, text::WordTokenizer>(path, settings.device());
+    return Autoregression::load<text::SentencePieceTokenizer, text::WordTokenizer, TwoTokenizers>(path,
+                                                                                                  settings.device());
 }
 
 /// Writes what a model says to every source line: what another model can be trained on.

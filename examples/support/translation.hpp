@@ -28,7 +28,9 @@ namespace support {
 
 using namespace inkling;
 
-using AnyTokenizer = text::AnyTokenizer<text::SentencePieceTokenizer, text::WordTokenizer>;
+using OneTokenizer = text::AnyTokenizer<text::SentencePieceTokenizer, text::WordTokenizer>;
+using TwoTokenizers = text::TokenizerPair<OneTokenizer>;
+using AnyTokenizer = text::AnyTokenizer<text::SentencePieceTokenizer, text::WordTokenizer, TwoTokenizers>;
 
 /// The lines of two files, one after the other.
 struct BothLines {
@@ -44,7 +46,8 @@ struct TrainSettings : DeviceSettings {
     std::optional<double> label_smoothing;  // else the objective's own
     std::vector<std::string> tags;
     bool restart = false;
-    Index steps = 0, vocabulary = 6000, latent = 128, width = 256, layers = 3, heads = 4, hidden = 0, longest = 256;
+    Index steps = 0, vocabulary = 6000, source_vocabulary = 0, latent = 128, width = 256, layers = 3, heads = 4,
+          hidden = 0, longest = 256;
     Index tokens_per_batch = 1536, length_pool = 1, warm_up = 1000, validate_every = 1000, valid_lines = 200,
           average_best = 5;
     std::uint64_t seed = 1;
@@ -57,11 +60,23 @@ struct WriteSettings : DeviceSettings {
     Index tokens_per_batch = 4096;
 };
 
+/// @param lines  what it is trained on
+template <class Trained, class Lines>
+Trained train_tokenizer(TrainSettings const& settings, Index vocabulary, std::vector<std::string> const& tags,
+                        Lines lines) {
+    if (settings.tokenizer == "word") return text::WordTokenizer::train(lines, {.maximum_size = vocabulary});
+    return text::SentencePieceTokenizer::train(lines,
+                                               {.vocabulary_size = vocabulary, .exact_size = false, .tags = tags});
+}
+
 inline AnyTokenizer make_tokenizer(TrainSettings const& settings) {
-    BothLines lines{io::LineReader(settings.source), io::LineReader(settings.target)};
-    if (settings.tokenizer == "word") return text::WordTokenizer::train(lines, {.maximum_size = settings.vocabulary});
-    return text::SentencePieceTokenizer::train(
-        lines, {.vocabulary_size = settings.vocabulary, .exact_size = false, .tags = settings.tags});
+    io::LineReader source(settings.source), target(settings.target);
+    if (settings.source_vocabulary > 0)
+        return TwoTokenizers(
+            train_tokenizer<OneTokenizer>(settings, settings.source_vocabulary, settings.tags, std::move(source)),
+            train_tokenizer<OneTokenizer>(settings, settings.vocabulary, {}, std::move(target)));
+    return train_tokenizer<AnyTokenizer>(settings, settings.vocabulary, settings.tags,
+                                         BothLines{std::move(source), std::move(target)});
 }
 
 inline text::ParallelCorpus read(TrainSettings const& settings, std::string const& source, std::string const& target,
@@ -95,6 +110,8 @@ inline void check(TrainSettings const& settings) {
             ", expected a positive number");
     require(settings.tokens_per_batch >= settings.longest, "--tokens-per-batch is ", settings.tokens_per_batch,
             ", expected at least --longest, ", settings.longest);
+    require(settings.source_vocabulary >= 0, "--source-vocabulary is ", settings.source_vocabulary,
+            ", expected 0 or more");
     require(settings.longest >= 4, "--longest is ", settings.longest, ", expected at least 4");
     require(settings.tags.empty() || settings.tokenizer == "sentencepiece",
             "--tags was given, expected none with --tokenizer word, which cuts no word");
@@ -190,7 +207,9 @@ void fit(TrainSettings const& settings, Texts const& texts, Model& model, typena
 
 template <class Model>
 void tell_size(Model const& model) {
-    std::cerr << model.layout().size() << " weights, vocabulary of " << model.tokenizer().vocabulary_size() << '\n';
+    std::cerr << model.layout().size() << " weights, vocabulary of " << model.tokenizer().vocabulary_size();
+    if (auto const own = model.tokenizer().source_vocabulary_size()) std::cerr << ", of sources " << *own;
+    std::cerr << '\n';
 }
 
 template <class Model>
@@ -227,7 +246,7 @@ public:
 
     /// Takes the line that was read last.
     void add(std::string const& line, io::LineReader const& lines, std::string const& name) {
-        auto tokens = model_->tokenizer().encode(line);
+        auto tokens = model_->tokenizer().encode_source(line);
         auto const places =
             static_cast<std::size_t>(model_->model().longest_source() - model_->wrapping().source_length(0));
         if (tokens.size() > places) {
@@ -382,10 +401,16 @@ inline void add_texts(CLI::App& command, TrainSettings& settings) {
 
 /// What a model is: settings of a fresh one.
 inline void add_sizes(CLI::App& command, TrainSettings& settings) {
-    command.add_option("--tokenizer", settings.tokenizer, "how words are cut; trained on both files")
+    command
+        .add_option("--tokenizer", settings.tokenizer,
+                    "how words are cut; trained on both files, or on each where sources have a vocabulary of their own")
         ->check(CLI::IsMember({"sentencepiece", "word"}))
         ->capture_default_str();
     command.add_option("--vocabulary", settings.vocabulary, "tokens at most")->capture_default_str();
+    command
+        .add_option("--source-vocabulary", settings.source_vocabulary,
+                    "tokens at most of the sources' own vocabulary; 0: both sides share one")
+        ->capture_default_str();
     command.add_option("--tags", settings.tags,
                        "words of the sources that are never cut, such as <2de> <2fr> for the language that is wanted");
     command.add_option("--width", settings.width, "width of the Transformer")->capture_default_str();

@@ -8,6 +8,7 @@
 #include "allocations.hpp"
 #include "io/temporary_folder.hpp"
 #include "refusal.hpp"
+#include "same_generated.hpp"
 #include "tiny_autoregression.hpp"
 
 #include <cmath>
@@ -20,16 +21,6 @@ namespace {
 
 using namespace inkling;
 using tiny::Autoregression;
-
-void check_same(std::vector<Generated> const& got, std::vector<Generated> const& want) {
-    REQUIRE(got.size() == want.size());
-    for (std::size_t i = 0; i < got.size(); ++i) {
-        CHECK(got[i].text == want[i].text);
-        CHECK(got[i].tokens == want[i].tokens);
-        CHECK(got[i].mean_log_probability == want[i].mean_log_probability);
-        CHECK(got[i].finished == want[i].finished);
-    }
-}
 
 SearchOptions wide(Index width, double penalty = 1.0) {
     SearchOptions options;

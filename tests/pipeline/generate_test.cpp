@@ -11,6 +11,7 @@
 #include "device.hpp"
 #include "io/temporary_folder.hpp"
 #include "refusal.hpp"
+#include "same_generated.hpp"
 #include "tiny.hpp"
 
 #include <algorithm>
@@ -31,17 +32,6 @@ using tiny::Pipeline;
 std::vector<Generated> all_of(Pipeline const& pipeline, std::vector<std::string> const& sources,
                               GenerateOptions const& options = {}) {
     return pipeline.generate_with(sources, options);
-}
-
-/// Texts, tokens and the very bits of the log-probabilities.
-void check_same(std::vector<Generated> const& got, std::vector<Generated> const& want) {
-    REQUIRE(got.size() == want.size());
-    for (std::size_t i = 0; i < got.size(); ++i) {
-        CHECK(got[i].text == want[i].text);
-        CHECK(got[i].tokens == want[i].tokens);
-        CHECK(got[i].mean_log_probability == want[i].mean_log_probability);
-        CHECK(got[i].finished == want[i].finished);
-    }
 }
 
 // ------------------------------------------------------------------------------------------------------- determinism

@@ -73,6 +73,21 @@ else
     expect 2 "another noise schedule" "$seq2seq" generate --model difformer_c.inkling
 fi
 
+# A dictionary of the source's own: the words of a checkpoint that shares none are read by it, here of other names.
+of dinoiser_a
+sed 's/^w/q/' dict.txt >dict.source.txt
+"${command[@]}" --source-vocabulary dict.source.txt --save own.inkling < <(tr w q <some) >own 2>said ||
+    say "--source-vocabulary is refused: $(cat said)"
+cmp own dinoiser_a.once || say "a source's own dictionary of the same order gives other lines"
+[[ ! -x $seq2seq ]] || "$seq2seq" generate --model own.inkling --steps 20 < <(tr w q <some) >answers
+cmp own answers || say "seq2seq writes something else by what was saved of two dictionaries"
+head -n 45 dict.source.txt >small.source.txt
+expect 2 "'encoder.enc_token_embed.weight' is [50, " "${command[@]}" --source-vocabulary small.source.txt --save none
+of difformer_a
+expect 2 "the source has a vocabulary of its own" "${command[@]}" --source-vocabulary dict.source.txt --save none
+of diffuseq
+expect 2 "--source-vocabulary was given" "${command[@]}" --source-vocabulary dict.source.txt --save none
+
 # Bad input: a clear message, status 2, nothing half-written.
 of difformer_a
 weights=$models/difformer_a.weights.safetensors

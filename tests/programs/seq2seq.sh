@@ -172,6 +172,20 @@ plain=$(head -n 32 written | grep -c '^the ') turned=$(tail -n 32 written | grep
 ((plain >= 28 && turned >= 28)) || say "of 32 lines each, $plain are in the first language and $turned in the second"
 expect 2 "cuts no word" "${train[@]}" --tags "<plain>" --model none --updates 1
 
+# Sources with a vocabulary of their own: of the words that they alone have. Every recipe with a table for them, but one
+# that joins both sides.
+for recipe in difformer dinoiser sed; do
+    expect 0 ", of sources 16" "$program" train --recipe $recipe --source source.txt --target target.txt "${sizes[@]}" \
+        --source-vocabulary 40 --model own.$recipe --updates 3
+    "$program" generate --model own.$recipe --steps 3 <some 2>said | grep -qw is && say "$recipe: a source's word is written"
+    grep -q "not in the model" said && say "$recipe: the source's own words are unknown: $(cat said)"
+done
+expect 0 "model written to own.twice" "$program" post-train --from own.difformer --source source.txt --target target.txt \
+    --model own.twice --tokens-per-batch 64 --updates 2
+expect 2 "--source-vocabulary was given" "$program" train --recipe diffuseq --source source.txt --target target.txt \
+    --source-vocabulary 40 --model none --updates 1
+expect 2 "--source-vocabulary is -1" "${train[@]}" --source-vocabulary -1 --model none --updates 1
+
 # A model of autoregressive chooses among candidates and files of them, and writes new targets.
 autoregressive=$(dirname "$program")/autoregressive
 if [[ ! -x $autoregressive ]]; then
@@ -183,6 +197,10 @@ else
     expect 0 "bleu=" "$program" evaluate --model whole --source valid.source --reference valid.target --length-beam 3 \
         --select perplexity --scorer ar
     tac valid.target >turned
+    expect 0 ", of sources 16" "$autoregressive" train --source source.txt --target target.txt --tokenizer word \
+        --source-vocabulary 40 --width 32 --layers 1 --heads 2 --latent 16 --tokens-per-batch 256 --model ar.own --updates 3
+    expect 0 "bleu=" "$program" evaluate --model own.difformer --source valid.source --reference valid.target \
+        --length-beam 2 --select perplexity --scorer ar.own
     "$program" rescore --scorer ar --source valid.source --candidates turned valid.target >chosen || say "rescore failed"
     cmp chosen valid.target || say "rescore takes wrong answers: $(paste valid.source chosen)"
     "$program" rescore --scorer ar --source source.txt --candidates target.txt turned >short 2>said && say "rescore takes too few lines"

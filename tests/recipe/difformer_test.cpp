@@ -4,6 +4,7 @@
 #include <inkling/io/named_tensors.hpp>
 #include <inkling/text/memory_lines.hpp>
 #include <inkling/text/parallel_corpus.hpp>
+#include <inkling/text/tokenizer_pair.hpp>
 #include <inkling/text/word_tokenizer.hpp>
 
 #include "io/temporary_folder.hpp"
@@ -430,6 +431,30 @@ TEST_CASE_TEMPLATE("an imported checkpoint says what the model it was taken from
     CHECK(surety_of(imported) == surety_of(original));
     auto const fresh = Pipeline(tokenizer(), original.options());
     CHECK(surety_of(fresh) != surety_of(original));
+}
+
+TEST_CASE("a checkpoint whose languages have dictionaries of their own is read with both, and refused with one") {
+    TemporaryFolder const folder;
+    auto official = small();
+    official["share_all_embeddings"] = false;
+    text::WordTokenizer const source(text::Vocabulary({"Tinte", "Papier", "auf", "trocknet", "schwarze"}));
+    text::TokenizerPair const both(source, tokenizer());
+    auto const settings = DifformerSettings::read(official);
+    auto const decoding = DifformerDecoding::read(few_steps, settings);
+    Difformer original(both, recipe::difformer_options<Difformer>(settings, decoding));
+    for (Index i = 0; i < original.weights().size; ++i)
+        original.weights().data[i] += 0.1f * static_cast<float>(i % 7 - 3);
+    Checkpoint(original).write(folder / "model.safetensors");
+    auto const imported = recipe::import_difformer<Difformer>(settings, decoding, folder / "model.safetensors", both);
+    std::vector<std::string> const sources{"Tinte auf Papier", "trocknet", "schwarze Tinte trocknet"};
+    CHECK(imported.generate(sources, {.seed = 5}) == original.generate(sources, {.seed = 5}));
+    CHECK_THROWS_WITH_AS(
+        (void)recipe::import_difformer<Difformer>(settings, decoding, folder / "model.safetensors", tokenizer()),
+        doctest::Contains("'encoder.embed_tokens.weight' is [9, 4], expected [7, 4]"), Error);
+    auto const shared = DifformerSettings::read(small());
+    CHECK_THROWS_WITH_AS(
+        (void)recipe::import_difformer<Difformer>(shared, decoding, folder / "model.safetensors", both),
+        doctest::Contains("share_embedding is true, but the source has a vocabulary of its own"), Error);
 }
 
 TEST_CASE("importing for another embedding, schedule or vocabulary is refused, with a word on what would do") {

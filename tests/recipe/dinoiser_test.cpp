@@ -5,6 +5,7 @@
 #include <inkling/io/named_tensors.hpp>
 #include <inkling/recipe/dinoiser_import.hpp>
 #include <inkling/text/memory_lines.hpp>
+#include <inkling/text/tokenizer_pair.hpp>
 #include <inkling/text/word_tokenizer.hpp>
 
 #include <doctest/doctest.h>
@@ -154,6 +155,15 @@ TEST_CASE("an imported checkpoint says what the model it was taken from says, tr
     CHECK(std::get<objective::AnnealedLevels>(training.levels.chosen).rate == 1e-4);
     recipe::OfficialDinoiserTrainer<Device> trainer(imported, training);
     CHECK(std::isfinite(trainer.fit(corpus()).loss));
+
+    // The source's table, which is nobody else's, is of the source's dictionary.
+    auto const source_words = text::WordTokenizer(text::Vocabulary({"eins", "zwei", "drei"}));
+    text::TokenizerPair const both(source_words, tokenizer());
+    CHECK_THROWS_WITH_AS((void)recipe::import_dinoiser<Device>(settings, decoding, folder / "model.safetensors", both),
+                         doctest::Contains("'encoder.enc_token_embed.weight' is"), Error);
+    recipe::OfficialDinoiser<Device> const two(both, recipe::dinoiser_options<Device>(settings, decoding));
+    CHECK(two.layout().find("encoder.enc_token_embed.weight")->shape == std::vector<Index>{7, 12});
+    CHECK(two.generate(std::vector<std::string>{"zwei drei"}).size() == 1);
 
     write("decoder.norm.bias");
     CHECK_THROWS_WITH_AS(

@@ -1,5 +1,6 @@
 #include <inkling/text/any_tokenizer.hpp>
 #include <inkling/text/memory_lines.hpp>
+#include <inkling/text/tokenizer_pair.hpp>
 #include <inkling/text/utf8.hpp>
 #include <inkling/text/vocabulary.hpp>
 #include <inkling/text/word_tokenizer.hpp>
@@ -201,6 +202,40 @@ TEST_CASE("WordTokenizer: text made of its words comes back exactly") {
 TEST_CASE("WordTokenizer: its bytes give it back, and any change to them is noticed") {
     check_bytes_give_it_back(words());
     check_bytes_give_it_back(AnyTokenizer<WordTokenizer>(words()));
+}
+
+TEST_CASE("TokenizerPair: sources are cut by the first, all else by the second, and its bytes give both back") {
+    Lines const lines{"Tinte trocknet", "Papier"};
+    MemoryLines german{lines};
+    TokenizerPair const pair(WordTokenizer::train(german), words());
+    CHECK(pair.encode_source("Tinte trocknet map") == std::vector<Token>{5, 6, 3});
+    CHECK(pair.encode("a map of Tinte") == words().encode("a map of Tinte"));
+    CHECK(pair.decode(pair.encode("seven pages")) == "seven pages");
+    CHECK(pair.decode_source(pair.encode_source("Papier Tinte")) == "Papier Tinte");
+    CHECK(pair.source_vocabulary_size() == 7);
+    CHECK(pair.vocabulary_size() == words().vocabulary_size());
+    check_bytes_give_it_back(pair);
+
+    using Either = AnyTokenizer<WordTokenizer, TokenizerPair<WordTokenizer>>;
+    auto const read = Either::deserialise(pair.serialise());
+    CHECK(read.encode_source("Papier") == pair.encode_source("Papier"));
+    CHECK(read.decode_source(read.encode_source("Papier Tinte")) == "Papier Tinte");
+    CHECK(read.source_vocabulary_size() == 7);
+    Either const one(words());
+    CHECK(one.encode_source("seven pages") == one.encode("seven pages"));
+    CHECK_FALSE(one.source_vocabulary_size());
+    CHECK_FALSE(source_vocabulary_size(words()));
+    for (char const* const broken : {"", "x\n", "99\nabc", "-1\n"})
+        CHECK_THROWS_AS(TokenizerPair<WordTokenizer>::deserialise(seal("pair", broken)), Error);
+}
+
+TEST_CASE("TokenizerPair: both sides must have the same special tokens") {
+    Lines const lines{"ink"};
+    WordTokenizer const other(Vocabulary(lines, {.bos = 1, .pad = 0}));
+    CHECK_THROWS_WITH_AS(TokenizerPair(other, words()),
+                         "inkling::text::TokenizerPair: the source's special tokens are bos 1, pad 0, eos 2, unk 3, "
+                         "expected the target's, bos 0, pad 1, eos 2, unk 3",
+                         Error);
 }
 
 TEST_CASE("AnyTokenizer: two tokenizers of one kind are refused, and bytes of no kind") {

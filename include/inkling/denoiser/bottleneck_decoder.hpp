@@ -10,6 +10,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -132,9 +133,11 @@ public:
     }
 
     /// The same for a space: its vocabulary and width.
+    /// @param source_vocabulary  of the source, where it is not the space's
     template <EmbeddingSpace Space>
-    BottleneckDecoder(nn::ParameterLayout& layout, Options const& options, Space const& space)
-        : BottleneckDecoder(layout, options, space.vocabulary(), space.width()) {}
+    BottleneckDecoder(nn::ParameterLayout& layout, Options const& options, Space const& space,
+                      std::optional<Index> source_vocabulary = {})
+        : BottleneckDecoder(layout, options, source_vocabulary.value_or(space.vocabulary()), space.width()) {}
 
     [[nodiscard]] Options const& options() const { return options_; }
     [[nodiscard]] Index longest_source() const { return options_.longest_source; }

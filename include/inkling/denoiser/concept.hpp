@@ -117,6 +117,8 @@ inline constexpr bool is_recordable = [] {
 }();
 
 /// A denoiser that can be made for an embedding space: it places its weights in the layout behind those of the space.
+/// One with a table for sources also takes the size of their vocabulary behind the space, a std::optional<Index>, empty
+/// where it is the space's.
 template <class D, class Space>
 concept DenoiserOver = Denoiser<D>
     && requires(nn::ParameterLayout& layout, typename D::Options const& options, Space const& space) {

@@ -10,6 +10,7 @@
 #include <inkling/nn/transformer_stack.hpp>
 
 #include <concepts>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -162,11 +163,15 @@ public:
     }
 
     /// The same for a space: its vocabulary, width, scale and table.
-    /// @throws Error as above, and when the source is to share a table that its space does not read as it is
+    /// @param source_vocabulary  of the source, where it is not the space's
+    /// @throws Error as above, and when the source is to share a table that is of another vocabulary or that its space
+    ///         does not read as it is
     template <EmbeddingSpace Space>
-    EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Space const& space)
-        : EncoderDecoder(layout, options, space.vocabulary(), space.width(), space.scale(), space.table()) {
-        detail::require_shareable<Space, B>("EncoderDecoder", options.share_embedding);
+    EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Space const& space,
+                   std::optional<Index> source_vocabulary = {})
+        : EncoderDecoder(layout, options, source_vocabulary.value_or(space.vocabulary()), space.width(), space.scale(),
+                         space.table()) {
+        detail::require_shareable<Space, B>("EncoderDecoder", options.share_embedding, source_vocabulary);
     }
 
     [[nodiscard]] Options const& options() const { return options_; }

@@ -198,7 +198,7 @@ private:
     [[nodiscard]] std::size_t chosen(std::vector<Generated> const& all, Candidates const& candidates,
                                      std::size_t line) const {
         if (all.size() == 1) return 0;
-        std::string const source = candidates.texts.empty() ? "" : tokenizer.decode(candidates.texts[line]);
+        std::string const source = candidates.texts.empty() ? "" : tokenizer.decode_source(candidates.texts[line]);
         std::vector<decode::Candidate> choice;
         for (Generated const& one : all)
             choice.push_back({one.text, one.mean_log_probability,

@@ -75,8 +75,8 @@ public:
     void require_fits(text::ParallelCorpus const& corpus, char const* name) const {
         auto const wrapping = pipeline_->wrapping();
         auto const& model = pipeline_->model();
-        Index const vocabulary = pipeline_->space().vocabulary();
-        auto const check = [&](Index i, char const* side, std::span<Token const> tokens, Index rows, Index longest) {
+        auto const check = [&](Index i, char const* side, std::span<Token const> tokens, Index vocabulary, Index rows,
+                               Index longest) {
             require(rows <= longest, "inkling::Trainer: ", name, " sentence ", i, " has ", rows, " ", side,
                     " tokens, expected at most ", longest,
                     ", for which the model has positions (leave long sentences out when reading)");
@@ -85,15 +85,16 @@ public:
                         side, " token ", token, ", expected one of a vocabulary of ", vocabulary,
                         " (was it read with another tokenizer?)");
         };
+        Index const vocabulary = pipeline_->space().vocabulary();
         for (Index i = 0; i < corpus.size(); ++i) {
             auto const source = corpus.source(i);
             auto const target = corpus.target(i);
-            check(i, "source", source, wrapping.source_length(static_cast<Index>(source.size())),
-                  model.longest_source());
-            check(i, "target", target, wrapping.target_length(static_cast<Index>(target.size())),
+            check(i, "source", source, pipeline_->source_vocabulary(),
+                  wrapping.source_length(static_cast<Index>(source.size())), model.longest_source());
+            check(i, "target", target, vocabulary, wrapping.target_length(static_cast<Index>(target.size())),
                   model.longest_target());
             if (wrapping.filled > 0)
-                check(i, "source and target", target,
+                check(i, "source and target", target, vocabulary,
                       wrapping.source_length(static_cast<Index>(source.size()))
                           + wrapping.wrapped_target(static_cast<Index>(target.size())),
                       wrapping.filled);

@@ -178,7 +178,7 @@ public:
             targets.push_back(std::move(tokens));
             numbers.push_back(i);
         }
-        std::vector<std::vector<Token>> const sources(targets.size(), tokenizer_.encode(source));
+        std::vector<std::vector<Token>> const sources(targets.size(), tokenizer_.encode_source(source));
         auto const scores = score_tokens(sources, targets);
         for (std::size_t i = 0; i < scores.size(); ++i) {
             double sum = 0.0;
@@ -238,7 +238,7 @@ private:
     void require_readable(std::span<std::vector<Token> const> sources, char const* where) const {
         pipeline::require_sources(
             sources, [&](Index tokens) { return wrapping().source_length(tokens); }, model_.longest_source(),
-            space_.vocabulary(), where);
+            this->source_vocabulary(), where);
     }
 
     /// Most tokens in front of eos of the answer to a source of `source` tokens.

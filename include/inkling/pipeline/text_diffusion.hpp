@@ -129,7 +129,7 @@ public:
         auto const wrapped = wrapping();
         pipeline::require_sources(
             sources, [&](Index tokens) { return wrapped.source_length(tokens); }, model_.longest_source(),
-            space_.vocabulary(), where_);
+            this->source_vocabulary(), where_);
         std::vector<Index> lengths;
         for (auto const& source : sources) {
             Index const own = static_cast<Index>(source.size()) + 2;

@@ -12,8 +12,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -35,6 +37,10 @@ public:
 
     [[nodiscard]] Options const& options() const { return options_; }
     [[nodiscard]] HeldTokenizer const& tokenizer() const { return tokenizer_; }
+    /// Tokens that a source may have: the space's vocabulary, where the tokenizer does not give sources one.
+    [[nodiscard]] Index source_vocabulary() const {
+        return tokenizer_.source_vocabulary_size().value_or(space_.vocabulary());
+    }
     [[nodiscard]] nn::ParameterLayout const& layout() const { return layout_; }
     [[nodiscard]] Space const& space() const { return space_; }
     [[nodiscard]] Model const& model() const { return model_; }
@@ -84,7 +90,7 @@ protected:
         : options_(std::move(options)),
           tokenizer_(std::move(tokenizer)),
           space_(layout_, tokenizer_.vocabulary_size(), options_.embedding),
-          model_(layout_, model, space_) {}
+          model_(model_over(layout_, model, space_, tokenizer_)) {}
     ~TextModel() = default;
     TextModel(TextModel&&) = default;
     TextModel& operator=(TextModel&&) = default;
@@ -120,12 +126,12 @@ protected:
         return {.device = worker.device, .workspace = worker.workspace, .weights = weights_.data(), .packed = &packed};
     }
 
-    /// The tokens of lines of text. @throws Error when one has none, naming its number
+    /// The tokens of sources. @throws Error when one has none, naming its number
     [[nodiscard]] std::vector<std::vector<Token>> encode(std::span<std::string const> sources,
                                                          char const* where) const {
         std::vector<std::vector<Token>> tokens(sources.size());
         for (std::size_t i = 0; i < sources.size(); ++i) {
-            tokens[i] = tokenizer_.encode(sources[i]);
+            tokens[i] = tokenizer_.encode_source(sources[i]);
             require(!tokens[i].empty(), where, ": source ", i, " is empty, expected text");
         }
         return tokens;
@@ -144,6 +150,20 @@ private:
     void forget_workers() {
         workers_ = {};
         one_thread_workers_ = {};
+    }
+
+    /// @throws Error when sources have a vocabulary of their own, and the model none for them
+    [[nodiscard]] static Model model_over(nn::ParameterLayout& layout, typename Model::Options const& options,
+                                          Space const& space, HeldTokenizer const& tokenizer) {
+        auto const own = tokenizer.source_vocabulary_size();
+        if constexpr (std::constructible_from<Model, nn::ParameterLayout&, typename Model::Options const&, Space const&,
+                                              std::optional<Index>>) {
+            return Model(layout, options, space, own);
+        } else {
+            require(!own, "inkling::pipeline: the tokenizer gives sources a vocabulary of their own, of ",
+                    own.value_or(0), " tokens, expected one for both sides, as this model has");
+            return Model(layout, options, space);
+        }
     }
 
     bool weights_may_change_ = false;

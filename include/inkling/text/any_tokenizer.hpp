@@ -36,6 +36,17 @@ public:
         return std::visit([&](auto const& tokenizer) { return tokenizer.encode(line); }, held_);
     }
 
+    /// As text::encode_source and its like say of the tokenizer held.
+    [[nodiscard]] std::vector<Token> encode_source(std::string_view line) const {
+        return std::visit([&](auto const& tokenizer) { return text::encode_source(tokenizer, line); }, held_);
+    }
+    [[nodiscard]] std::string decode_source(std::span<Token const> tokens) const {
+        return std::visit([&](auto const& tokenizer) { return text::decode_source(tokenizer, tokens); }, held_);
+    }
+    [[nodiscard]] std::optional<Index> source_vocabulary_size() const {
+        return std::visit([](auto const& tokenizer) { return text::source_vocabulary_size(tokenizer); }, held_);
+    }
+
     /// As the tokenizer held does.
     [[nodiscard]] std::string decode(std::span<Token const> tokens) const {
         return std::visit([&](auto const& tokenizer) { return tokenizer.decode(tokens); }, held_);

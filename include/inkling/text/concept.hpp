@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <concepts>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,10 +38,14 @@ namespace inkling {
 
 // clang-format off
 /// Turns a line of text into tokens and back.
-/// Models: text::WordTokenizer, text::SentencePieceTokenizer, text::WordPieceTokenizer, text::AnyTokenizer.
+/// Models: text::WordTokenizer, text::SentencePieceTokenizer, text::WordPieceTokenizer, text::AnyTokenizer,
+/// text::TokenizerPair.
 ///
 /// `encode` adds no special token but unk; `decode` leaves out bos, pad and eos, so it takes tokens as they come out of
-/// a model. `serialise` gives bytes that say their own kind and `deserialise` takes them back, or throws Error.
+/// a model. `serialise` gives bytes that say their own kind and `deserialise` takes them back, or throws Error. One whose
+/// sources have a vocabulary of their own has also `encode_source(line)`, `decode_source(tokens)` and
+/// `source_vocabulary_size()`, an Index, or a std::optional of one that is empty where they have none: see
+/// text::encode_source.
 template <class T>
 concept Tokenizer = std::copyable<T>
     && requires(T const& t, std::string_view line) { t.encode(line); }  // has 'encode(std::string_view) const'
@@ -52,7 +57,40 @@ concept Tokenizer = std::copyable<T>
     && requires(T const& t) { { t.kind() } -> std::same_as<std::string_view>; }    // has 'std::string_view kind()', static or const
     && requires(T const& t) { { t.serialise() } -> std::same_as<std::string>; }    // has 'std::string serialise() const'
     && requires(std::string_view bytes) { { T::deserialise(bytes) } -> std::same_as<T>; };  // has 'static T deserialise(std::string_view)'
+// clang-format on
 
+namespace text {
+
+/// The size of the vocabulary that sources have for themselves; nothing where both sides share one.
+template <Tokenizer T>
+[[nodiscard]] std::optional<Index> source_vocabulary_size(T const& tokenizer) {
+    if constexpr (requires { tokenizer.source_vocabulary_size(); })
+        return tokenizer.source_vocabulary_size();
+    else
+        return std::nullopt;
+}
+
+/// The tokens of a source; of that vocabulary, where there is one.
+template <Tokenizer T>
+[[nodiscard]] std::vector<Token> encode_source(T const& tokenizer, std::string_view line) {
+    if constexpr (requires { tokenizer.encode_source(line); })
+        return tokenizer.encode_source(line);
+    else
+        return tokenizer.encode(line);
+}
+
+/// The text of a source's tokens.
+template <Tokenizer T>
+[[nodiscard]] std::string decode_source(T const& tokenizer, std::span<Token const> tokens) {
+    if constexpr (requires { tokenizer.decode_source(tokens); })
+        return tokenizer.decode_source(tokens);
+    else
+        return tokenizer.decode(tokens);
+}
+
+}  // namespace text
+
+// clang-format off
 /// Hands out lines of text one by one, without their line ends. Models: io::LineReader, text::MemoryLines.
 ///
 /// `next(line)` overwrites `line` and returns true, or returns false when there are no more lines.

@@ -49,14 +49,11 @@ enum class MonolingualSource {
 
 namespace detail {
 
-// Encodes one line; the message names the file and the line, counted from 1.
-template <Tokenizer TokenizerType>
-std::vector<Token> encode_line(std::string_view line, TokenizerType const& tokenizer, std::string_view name,
-                               Index number) {
+// A line must be UTF-8; the message names the file and the line, counted from 1.
+inline void require_text(std::string_view line, std::string_view name, Index number) {
     std::size_t const valid = valid_utf8_prefix(line);
     require(valid == line.size(), "inkling::text: ", name, " line ", number, ": byte ", valid + 1,
             " is not valid UTF-8, expected UTF-8 text");
-    return tokenizer.encode(line);
 }
 
 enum class Fate { kept, empty, too_long };
@@ -96,15 +93,16 @@ inline void check_reading(ReadingOptions const& options) {
 
 }  // namespace detail
 
-/// Reads two aligned files line by line into tokens, each side with its own tokenizer.
+/// Reads two aligned files line by line into tokens: the sources as text::encode_source says, so that a TokenizerPair
+/// has a tokenizer for each.
 ///
 /// @param source, target  LineSources in step: line i of one is the translation of line i of the other
 /// @return  the pairs, in the order of the lines, and the counts of what was skipped
 /// @throws Error naming file and line when the numbers of lines differ, a line is not UTF-8, is empty or is too long
-///         (the last two unless `options` says skip), and whatever the LineSources and the tokenizers throw
-template <LineSource Source, LineSource Target, Tokenizer SourceTokenizer, Tokenizer TargetTokenizer>
-[[nodiscard]] ReadCorpus read_parallel(Source& source, Target& target, SourceTokenizer const& source_tokenizer,
-                                       TargetTokenizer const& target_tokenizer, ReadingOptions const& options = {}) {
+///         (the last two unless `options` says skip), and whatever the LineSources and the tokenizer throw
+template <LineSource Source, LineSource Target, Tokenizer TokenizerType>
+[[nodiscard]] ReadCorpus read_parallel(Source& source, Target& target, TokenizerType const& tokenizer,
+                                       ReadingOptions const& options = {}) {
     detail::check_reading(options);
     ReadCorpus result;
     std::string source_line;
@@ -117,27 +115,20 @@ template <LineSource Source, LineSource Target, Tokenizer SourceTokenizer, Token
         require(has_source == has_target, "inkling::text: ", has_source ? options.target_name : options.source_name,
                 " ends after ", number - 1, " lines but ", has_source ? options.source_name : options.target_name,
                 " goes on, expected the same number of lines in both");
-        std::vector<Token> const source_tokens =
-            detail::encode_line(source_line, source_tokenizer, options.source_name, number);
-        std::vector<Token> const target_tokens =
-            detail::encode_line(target_line, target_tokenizer, options.target_name, number);
+        detail::require_text(source_line, options.source_name, number);
+        std::vector<Token> const source_tokens = text::encode_source(tokenizer, source_line);
+        detail::require_text(target_line, options.target_name, number);
+        std::vector<Token> const target_tokens = tokenizer.encode(target_line);
         detail::Fate fate = detail::judge(source_tokens, options, options.source_name, number);
         if (fate == detail::Fate::kept) fate = detail::judge(target_tokens, options, options.target_name, number);
         detail::count(result.report, fate);
         if (fate == detail::Fate::kept) {
             result.corpus.add(source_tokens, target_tokens);
-            result.report.unknown += detail::count_unknown(source_tokens, source_tokenizer.specials().unk);
-            result.report.unknown += detail::count_unknown(target_tokens, target_tokenizer.specials().unk);
+            result.report.unknown += detail::count_unknown(source_tokens, tokenizer.specials().unk);
+            result.report.unknown += detail::count_unknown(target_tokens, tokenizer.specials().unk);
         }
         ++result.report.lines;
     }
-}
-
-/// Reads two aligned files with one tokenizer for both sides.
-template <LineSource Source, LineSource Target, Tokenizer Shared>
-[[nodiscard]] ReadCorpus read_parallel(Source& source, Target& target, Shared const& tokenizer,
-                                       ReadingOptions const& options = {}) {
-    return read_parallel(source, target, tokenizer, tokenizer, options);
 }
 
 /// Reads one file of text, for unconditional generation or for learning to reconstruct; messages use `target_name`.
@@ -151,7 +142,8 @@ template <LineSource Lines, Tokenizer TokenizerType>
     std::string line;
     while (lines.next(line)) {
         Index const number = result.report.lines + 1;
-        std::vector<Token> const tokens = detail::encode_line(line, tokenizer, options.target_name, number);
+        detail::require_text(line, options.target_name, number);
+        std::vector<Token> const tokens = tokenizer.encode(line);
         detail::Fate const fate = detail::judge(tokens, options, options.target_name, number);
         detail::count(result.report, fate);
         if (fate == detail::Fate::kept) {

@@ -16,6 +16,7 @@
 #include <inkling/text/parallel_corpus.hpp>
 #include <inkling/text/reading.hpp>
 #include <inkling/text/span_masking.hpp>
+#include <inkling/text/tokenizer_pair.hpp>
 #include <inkling/text/utf8.hpp>
 #include <inkling/text/vocabulary.hpp>
 #include <inkling/text/word_tokenizer.hpp>

@@ -4,6 +4,8 @@
 #include <inkling/denoiser/source_encoder.hpp>
 #include <inkling/embedding/concept.hpp>
 
+#include <optional>
+
 namespace inkling::denoiser::detail {
 
 /// Holds what options of an encoder and decoder in fairseq's form have in common, EncoderDecoder's and
@@ -54,9 +56,12 @@ template <class Options>
             .normalize_before = options.encoder_normalize_before};
 }
 
-/// @throws Error when the source is to share a table that its space does not read as it is
+/// @throws Error when the source is to share a table that is of another vocabulary than its own, or that its space does
+///         not read as it is
 template <EmbeddingSpace Space, Backend B>
-void require_shareable(char const* denoiser, bool share_embedding) {
+void require_shareable(char const* denoiser, bool share_embedding, std::optional<Index> source_vocabulary) {
+    require(!(share_embedding && source_vocabulary), "inkling::denoiser::", denoiser,
+            ": share_embedding is true, but the source has a vocabulary of its own; expected false");
     require(
         !(share_embedding && embedding::makes_readout<Space, B>), "inkling::denoiser::", denoiser,
         ": share_embedding is true, but the embedding space does not read its table as it is; expected false beside "
