@@ -141,10 +141,12 @@ TEST_CASE("what a source alone knows is refused in a target, and the other way r
 
 TEST_CASE("models that read both sides from one table refuse a source with a vocabulary of its own") {
     auto const tokenizer = pair();
-    CHECK_SAYS(Pipeline(tokenizer, tiny::options()), "share_embedding is true, but the source has a vocabulary of its own");
+    CHECK_SAYS(Pipeline(tokenizer, tiny::options()),
+               "share_embedding is true, but the source has a vocabulary of its own");
     CHECK_SAYS(tiny::Autoregression(tokenizer, tiny::autoregression_options()),
                "share_embedding is true, but the source has a vocabulary of its own");
-    using Joined = TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderOnly<tests::Device<>>, sampler::Ddpm>;
+    using Joined =
+        TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderOnly<tests::Device<>>, sampler::Ddpm>;
     CHECK_SAYS(Joined(tokenizer, {.embedding = {.width = 8}, .denoiser = {.width = 16, .heads = 2}}),
                message("the tokenizer gives sources a vocabulary of their own, of ", tokenizer.source_vocabulary_size(),
                        " tokens, expected one for both sides"));
