@@ -235,7 +235,7 @@ template <Backend B>
     Packing const source = official.places("in/src_tokens"), target = official.places("in/tgt_tokens");
     Index const sentences = source.sentences(), rows = target.offsets.back();
     auto const times = official.file.template get<float>("in/t");
-    std::vector<Scalar> levels, error_factors, row_weights;
+    std::vector<Scalar> levels, error_factors, row_weights, error_weights;
     std::vector<double> labels, alpha_bars;
     std::vector<Token> classes;
     for (Index s = 0; s < sentences; ++s) {
@@ -250,6 +250,8 @@ template <Backend B>
         classes.push_back(model.length_class(source.length(s), target.length(s)));
         row_weights.resize(row_weights.size() + static_cast<std::size_t>(target.length(s)),
                            static_cast<Scalar>(weights[at] / static_cast<double>(sentences * target.length(s))));
+        double const counts = inkling::objective::error_weight(settings.objective, settings.schedule, t, level);
+        error_weights.resize(row_weights.size(), row_weights.back() * static_cast<Scalar>(counts));
     }
     inkling::objective::NoisedBatch<B> batch;
     batch.source = official.source(pass, source);
@@ -262,6 +264,7 @@ template <Backend B>
     batch.row_weights = inkling::pipeline::to_device<Scalar>(pass, std::span<Scalar const>(row_weights));
     batch.last_signal = inkling::schedule::signal(settings.schedule, 1.0);
     batch.error_factors = official.matrix(pass, error_factors, sentences);
+    batch.error_weights = inkling::pipeline::to_device<Scalar>(pass, std::span<Scalar const>(error_weights));
     batch.to_estimate = official.matrix(pass, estimate_factors<Scalar>(model.output(), alpha_bars), sentences);
     return batch;
 }

@@ -3,6 +3,8 @@
 #include <inkling/denoiser/encoder_decoder.hpp>
 #include <inkling/embedding/layer_normed.hpp>
 #include <inkling/embedding/learned.hpp>
+#include <inkling/schedule/linear_beta.hpp>
+#include <inkling/schedule/sqrt.hpp>
 #include <inkling/testing/device_arrays.hpp>
 #include <inkling/testing/gradient_check.hpp>
 
@@ -10,9 +12,11 @@
 
 #include "device.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +41,7 @@ struct Setting {
     std::vector<double> z0 = testing::random_values<double>(target.rows() * width, 1);
     std::vector<double> z0_hat = testing::random_values<double>(target.rows() * width, 2);
     std::vector<double> error_factors;  ///< [3, 3], or none
+    std::vector<double> error_weights;  ///< [rows], or none
     std::vector<double> dweights, dz0, dz0_hat;
     std::vector<objective::Term> terms;
 
@@ -60,6 +65,7 @@ struct Setting {
                                                  slopes,
                                                  slopes_hat};
         if (!error_factors.empty()) prediction.error_factors = View(error_factors.data(), 3, 3);
+        if (!error_weights.empty()) prediction.error_weights = {error_weights.data(), target.rows()};
         chosen.evaluate(pass, space, prediction, losses);
         losses.collect(pass);
         terms.assign(losses.terms().begin(), losses.terms().end());
@@ -132,6 +138,66 @@ TEST_CASE("a sentence's factor multiplies its errors, and factors of 1 are as go
         CHECK(slopes_hat[i] == doctest::Approx(factors[sentence] * factors[sentence] * dz0_hat[i]));
     }
     CHECK(scaled == doctest::Approx(sum / static_cast<double>(setting.z0.size())));
+}
+
+TEST_CASE("what errors of a row count for is neither a factor of them nor a weight of other terms") {
+    Setting setting;
+    objective::DiffuSeq const huber{.measure = objective::ErrorMeasure::huber};
+    (void)setting.run(huber, false);
+    double const rounding = setting.term("rounding"), prior = setting.term("prior");
+    setting.error_weights = {0.5, 0.25, 2.0, 0.0, 1.0, 0.125};
+    double sum = 0.0;
+    for (std::size_t i = 0; i < setting.z0.size(); ++i) {
+        double const error = std::abs(setting.z0[i] - setting.z0_hat[i]);
+        sum += setting.error_weights[i / width] * (error < 1.0 ? error * error / 2.0 : error - 0.5);
+    }
+    (void)setting.run(huber, true);
+    CHECK(setting.term("regression") == doctest::Approx(sum / width));
+    CHECK(setting.term("rounding") == rounding);
+    CHECK(setting.term("prior") == prior);
+    auto const slopes = setting.dz0_hat;
+    auto const report =
+        testing::check_gradient(std::span<double>(setting.z0_hat), slopes, [&] { return setting.run(huber, false); });
+    INFO(report.text());
+    CHECK(report.passed());
+}
+
+TEST_CASE("the weights of levels are what their papers say") {
+    schedule::LinearBeta const linear;
+    for (double const t : {0.05, 0.3, 0.7, 0.99}) {
+        double const level = linear.alpha_bar(t), snr = level / (1.0 - level), apart = 1e-6;
+        double const rate =
+            -(std::log(linear.alpha_bar(t + apart)) - std::log(linear.alpha_bar(t - apart))) / (2 * apart);
+        using objective::LevelWeight, objective::LevelWeighting;
+        auto const of = [&](LevelWeight const& weight) { return weight.at(linear, t, level); };
+        CHECK(of({}) == 1.0);
+        CHECK(of({LevelWeighting::rate}) == doctest::Approx(rate).epsilon(1e-6));
+        CHECK(of({LevelWeighting::likelihood}) == doctest::Approx(rate / (1.0 - level)).epsilon(1e-6));
+        // With the error of noise, which is snr times that of z0, it is max(snr, 1) of the latter.
+        double const factor = objective::Regression{.quantity = schedule::Quantity::noise}.error_factor(level);
+        CHECK(of({LevelWeighting::truncated_snr}) * factor * factor == doctest::Approx(std::max(snr, 1.0)));
+        CHECK(of({LevelWeighting::p2, 0.0, 1.0}) == doctest::Approx(1.0 / snr));
+        CHECK(of({LevelWeighting::p2, 1.0, 2.0}) == doctest::Approx((1.0 - level) * (1.0 - level)));
+        CHECK(of({LevelWeighting::p2, 3.0, 0.0}) == 1.0);
+    }
+    CHECK_THROWS_WITH_AS((void)objective::LevelWeight{objective::LevelWeighting::rate}.at(schedule::Sqrt{}, 0.5, 0.3),
+                         doctest::Contains("has no 'double beta(double t) const'"), Error);
+    CHECK_THROWS_WITH_AS((objective::Regression{.level_weight = {objective::LevelWeighting::p2, -1.0, 1.0}}.check()),
+                         doctest::Contains("Regression: p2_offset is -1"), Error);
+    CHECK_THROWS_AS((objective::DiffuSeq{.level_weight = {objective::LevelWeighting::p2, 1.0, std::nan("")}}.check()),
+                    Error);
+}
+
+TEST_CASE("an objective around another passes on what levels do to errors") {
+    objective::Regression const base{.quantity = schedule::Quantity::noise,
+                                     .level_weight = {objective::LevelWeighting::p2, 2.0, 1.0}};
+    auto const check = [&](auto const& around) {
+        CHECK(objective::error_factor(around, 0.3) == base.error_factor(0.3));
+        CHECK(objective::error_weight(around, schedule::Sqrt{}, 0.5, 0.3)
+              == base.error_weight(schedule::Sqrt{}, 0.5, 0.3));
+    };
+    check(objective::DistancePenalty<objective::Regression>{.base = base});
+    check(objective::Infilling<objective::Regression>{.base = base});
 }
 
 TEST_CASE("an estimate that says nothing costs log V, in the anchor loss of z0_hat and the rounding loss of z0") {

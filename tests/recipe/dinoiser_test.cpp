@@ -14,6 +14,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -216,6 +217,50 @@ TEST_CASE("official options are read by their names, alone and in the texts that
     CHECK(decoding.selection().bleu.tokenizer == metric::BleuTokenizer::international);
 }
 
+TEST_CASE("official losses that weigh levels: what an update measures is the plain one's times the weight") {
+    double const t = 0.9, signal = 1.0 - t * t, noise = t * t, beta = 2.0 * t / signal;
+    auto const regression = [&](std::string const& loss) {
+        auto settings = official();
+        settings.update({{"scheduler", "interchangable"},
+                         {"time_sampler", "uniform"},
+                         {"min_t", t},
+                         {"max_t", t},
+                         {"diffusion_loss_type", loss}});
+        auto const read = DinoiserSettings::read(settings);
+        recipe::OfficialDinoiser<Device> model(
+            tokenizer(),
+            recipe::dinoiser_options<Device>(read, DinoiserDecoding::read(nlohmann::json::object(), read)));
+        auto training = recipe::dinoiser_training<Device>(read);
+        training.steps = 1;
+        training.bleu_sentences = 0;
+        double value = 0.0, prior = 0.0;
+        training.on_progress = [&](train::Progress const& progress) {
+            if (progress.finished) return;
+            for (auto const& term : progress.losses) {
+                if (term.name == "regression") value = term.value;
+                if (term.name == "rounding") prior = term.value;
+            }
+        };
+        (void)recipe::OfficialDinoiserTrainer<Device>(model, training).fit(corpus());
+        return std::pair(value, prior);
+    };
+    for (std::string const measure : {"l2", "l1", "huber"}) {
+        auto const [of_noise, rounding] = regression(measure + "-noise");
+        double const of_x0 = regression(measure + "-x0").first;
+        REQUIRE(of_noise > 0.0);
+        auto const check = [&](std::string const& loss, double expected) {
+            auto const [value, other] = regression(measure + "-" + loss);
+            CHECK(value == doctest::Approx(expected).epsilon(1e-4));
+            CHECK(other == rounding);  // which no level weighs
+        };
+        check("mle", of_noise * beta / noise);
+        check("reweighted", of_noise * beta);
+        check("trunc_snr", of_noise * noise / signal);
+        check("P2_1_1", of_x0 * noise);
+        check("P2_0.5_2", of_x0 * std::pow(0.5 + signal / noise, -2.0));
+    }
+}
+
 TEST_CASE("official options that there are none of are refused by name") {
     auto const refused = [](char const* name, nlohmann::json const& value) {
         INFO(name);
@@ -229,7 +274,15 @@ TEST_CASE("official options that there are none of are refused by name") {
     refused("length_predict_type", "fixed");
     refused("model_output_type", "x1");
     refused("diffusion_loss_type", "l3-x0");
-    refused("diffusion_loss_type", "l2-mle");
+    refused("diffusion_loss_type", "l2-mix_x0_eps");
+    for (char const* const broken :
+         {"l2", "l2-P2", "l2-P2_1", "l2-P2_1_", "l2-P2__1", "l2-P2_-1_2", "l2-P2_1_-2", "l2-P2_1_2_3", "l2-P2_k_1"})
+        refused("diffusion_loss_type", broken);
+    for (char const* const without_rate : {"geometric", "sqrt"})
+        for (char const* const by_rate : {"l2-mle", "l1-reweighted"})
+            CHECK_THROWS_WITH_AS(
+                (void)DinoiserSettings::read({{"scheduler", without_rate}, {"diffusion_loss_type", by_rate}}),
+                doctest::Contains("no rate of noise"), Error);
     refused("diffusion_loss_type", "ce");
     refused("time_sampler", "loss_aware");
     refused("timesteps", 0.5);

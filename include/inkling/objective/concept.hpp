@@ -118,6 +118,9 @@ struct Prediction {
     double last_signal = 0.0;  ///< a at the schedule's noisiest level
     /// [S, 3], (what an error is multiplied by, 1, 0), for an objective that has error_factor; empty: 1
     MatrixView<Scalar const> error_factors{};
+    /// [N], of each row in a mean of errors, `row_weights` among it, for an objective that has error_weight; empty:
+    /// row_weights
+    VectorView<Scalar const> error_weights{};
 
     /// What z0_hat is compared with by an objective that has no goal of its own.
     [[nodiscard]] MatrixView<Scalar const> goal(nn::Pass<B>& pass) const {
@@ -176,6 +179,16 @@ template <class O>
 [[nodiscard]] double error_factor(O const& objective, double alpha_bar) {
     if constexpr (requires { objective.error_factor(alpha_bar); })
         return objective.error_factor(alpha_bar);
+    else
+        return 1.0;
+}
+
+/// What a level has the measured error count for: what the objective's `error_weight(schedule, time, alpha_bar) const`
+/// says, or 1.
+template <class O, class Schedule>
+[[nodiscard]] double error_weight(O const& objective, Schedule const& schedule, double time, double alpha_bar) {
+    if constexpr (requires { objective.error_weight(schedule, time, alpha_bar); })
+        return objective.error_weight(schedule, time, alpha_bar);
     else
         return 1.0;
 }

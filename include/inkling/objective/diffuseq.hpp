@@ -25,6 +25,7 @@ struct DiffuSeq {
     bool clean_goal = false;
     ErrorMeasure measure = ErrorMeasure::squared;          ///< of the regression
     schedule::Quantity quantity = schedule::Quantity::z0;  ///< what the regression compares
+    LevelWeight level_weight{};                            ///< how much the regression's error counts by its level
 
     static constexpr bool tells_rows = true;  ///< see objective::tells_rows
 
@@ -34,10 +35,15 @@ struct DiffuSeq {
         detail::check_weight("DiffuSeq", "weight", weight);
         detail::check_weight("DiffuSeq", "regression_weight", regression_weight);
         detail::check_weight("DiffuSeq", "prior_weight", prior_weight);
+        level_weight.check("DiffuSeq");
     }
 
     /// As Regression's.
     [[nodiscard]] double error_factor(double alpha_bar) const { return regression().error_factor(alpha_bar); }
+    template <NoiseSchedule Schedule>
+    [[nodiscard]] double error_weight(Schedule const& schedule, double time, double alpha_bar) const {
+        return regression().error_weight(schedule, time, alpha_bar);
+    }
 
     /// Adds the terms "regression", "nll", "rounding" and "prior", and their gradients to those of z0 [N, D], z0_hat
     /// [N, D] and the read-out; empty views take none.
@@ -61,7 +67,7 @@ struct DiffuSeq {
     }
 
 private:
-    [[nodiscard]] Regression regression() const { return {regression_weight, measure, quantity}; }
+    [[nodiscard]] Regression regression() const { return {regression_weight, measure, quantity, level_weight}; }
 };
 
 /// Names every setting once, for checkpoints and their checks.
@@ -75,6 +81,7 @@ void describe(Objective& objective, Visit const& visit) {
     visit("clean_goal", objective.clean_goal);
     visit("measure", objective.measure, {"squared", "absolute", "huber"});
     visit("quantity", objective.quantity, {"z0", "noise", "velocity", "score"});
+    describe(objective.level_weight, visit);
 }
 
 }  // namespace inkling::objective

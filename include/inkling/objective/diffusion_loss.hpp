@@ -29,6 +29,7 @@ struct NoisedBatch {
     MatrixView<Scalar const> pair_order{};
     double last_signal = 0.0;
     MatrixView<Scalar const> error_factors{};
+    VectorView<Scalar const> error_weights{};
     /// [P, 3], ToEstimate of each part's level, for a denoiser whose output is not z0
     MatrixView<Scalar const> to_estimate{};
 
@@ -187,7 +188,7 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
                 pass, space,
                 Prediction<B>{batch.target.tokens, batch.target.segments, z0, result, dz0, dresult, embedded,
                               batch.goals, batch.row_weights, batch.pair_weights, batch.pair_weight_sum,
-                              batch.pair_order, batch.last_signal, batch.error_factors},
+                              batch.pair_order, batch.last_signal, batch.error_factors, batch.error_weights},
                 losses);
             if (!training) return;
             nn::Scope<B> const scope(pass.workspace);

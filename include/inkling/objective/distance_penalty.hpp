@@ -48,8 +48,12 @@ struct DistancePenalty {
         pairs.check();
     }
 
-    /// That of Base.
+    /// Those of Base.
     [[nodiscard]] double error_factor(double alpha_bar) const { return objective::error_factor(base, alpha_bar); }
+    template <class Schedule>
+    [[nodiscard]] double error_weight(Schedule const& schedule, double time, double alpha_bar) const {
+        return objective::error_weight(base, schedule, time, alpha_bar);
+    }
 
     /// Adds the terms of Base, and "distance", with their gradients; empty views take none.
     /// @throws Error when the rows are not two halves, or a divergence is asked for and which of them is less noisy is

@@ -37,6 +37,13 @@ struct Infilling {
         if constexpr (requires { masking.check(); }) masking.check();
     }
 
+    /// Those of Base.
+    [[nodiscard]] double error_factor(double alpha_bar) const { return objective::error_factor(base, alpha_bar); }
+    template <class Schedule>
+    [[nodiscard]] double error_weight(Schedule const& schedule, double time, double alpha_bar) const {
+        return objective::error_weight(base, schedule, time, alpha_bar);
+    }
+
     /// Adds the terms of Base, and their gradients; empty views take none.
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const& space, Prediction<B> const& prediction, Losses<B>& losses) const {

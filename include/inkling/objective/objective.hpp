@@ -14,6 +14,7 @@
 #include <inkling/objective/infilling.hpp>
 #include <inkling/objective/length_only.hpp>
 #include <inkling/objective/level_pairs.hpp>
+#include <inkling/objective/level_weight.hpp>
 #include <inkling/objective/levels.hpp>
 #include <inkling/objective/loss_aware_levels.hpp>
 #include <inkling/objective/next_token_loss.hpp>

@@ -2,6 +2,7 @@
 
 #include <inkling/objective/concept.hpp>
 #include <inkling/objective/detail/check.hpp>
+#include <inkling/objective/level_weight.hpp>
 #include <inkling/schedule/gaussian.hpp>
 
 #include <cmath>
@@ -27,11 +28,15 @@ struct Regression {
     double weight = 1.0;  ///< finite, 0 or more
     ErrorMeasure measure = ErrorMeasure::squared;
     schedule::Quantity quantity = schedule::Quantity::z0;  ///< what is compared
+    LevelWeight level_weight{};                            ///< how much the error of each level counts
 
     static constexpr bool tells_rows = true;  ///< see objective::tells_rows
 
-    /// @throws Error when the weight is out of its range
-    void check() const { detail::check_weight("Regression", "weight", weight); }
+    /// @throws Error naming the option that is out of its range
+    void check() const {
+        detail::check_weight("Regression", "weight", weight);
+        level_weight.check("Regression");
+    }
 
     /// What z0_hat - z0 is multiplied by to be the error of the quantity.
     /// @throws Error at alpha_bar 1, where z_t tells nothing of another quantity than z0
@@ -41,21 +46,30 @@ struct Regression {
             : std::abs(schedule::conversion(schedule::Quantity::z0, quantity, alpha_bar).known);
     }
 
+    /// What the error, once it is measured, counts for.
+    /// @throws Error as LevelWeight::at
+    template <NoiseSchedule Schedule>
+    [[nodiscard]] double error_weight(Schedule const& schedule, double time, double alpha_bar) const {
+        return level_weight.at(schedule, time, alpha_bar);
+    }
+
     /// Adds the term "regression", and its gradients to those of z0 [N, D] and z0_hat [N, D]; empty views take none.
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const&, Prediction<B> const& prediction, Losses<B>& losses) const {
         using View = MatrixView<typename B::Scalar>;
         using ConstView = MatrixView<typename B::Scalar const>;
-        double const share = prediction.share() / static_cast<double>(prediction.z0.cols);
+        bool const weighed = !prediction.error_weights.empty();
+        auto const weights = weighed ? prediction.error_weights : prediction.row_weights;
+        double const share = (weighed ? 1.0 : prediction.share()) / static_cast<double>(prediction.z0.cols);
         double* const sum = losses.add({{"regression", 0.0, weight}}, share);
         ConstView const goal = prediction.goal(pass);
         VectorView<typename B::Scalar> const of_rows = losses.row_room(pass, prediction.z0.rows);
         auto const measured = [&](ConstView x, ConstView y, View dx, View dy) {
             if (measure == ErrorMeasure::squared)
-                squared_error(pass.device, x, y, weight * share, sum, dx, dy, prediction.row_weights, of_rows);
+                squared_error(pass.device, x, y, weight * share, sum, dx, dy, weights, of_rows);
             else
                 bent_error(pass.device, x, y, measure == ErrorMeasure::huber ? 1.0 : 0.0, weight * share, sum, dx, dy,
-                           prediction.row_weights, of_rows);
+                           weights, of_rows);
             losses.add_rows(pass, weight * share, of_rows);
         };
         if (prediction.error_factors.empty()) {  // all are 1, as those of z0 are
@@ -86,6 +100,7 @@ void describe(Objective& objective, Visit const& visit) {
     visit("weight", objective.weight);
     visit("measure", objective.measure, {"squared", "absolute", "huber"});
     visit("quantity", objective.quantity, {"z0", "noise", "velocity", "score"});
+    describe(objective.level_weight, visit);
 }
 
 }  // namespace inkling::objective

@@ -174,12 +174,14 @@ public:
         pair_weights_.clear();
         pair_order_.clear();
         error_factors_.clear();
+        error_weights_.clear();
+        level_weights_.clear();
         to_estimate_.clear();
         row_weights_.clear();
         level_times_.clear();
         sentence_shares_.clear();
         auto const output = denoiser::output_of(model);
-        bool scales_errors = false;
+        bool scales_errors = false, weighs_errors = false;
         double const factor = schedule::training_noise_factor(pipeline_->schedule());
         std::size_t const half = sentences.size();
         for (std::size_t s = 0; s < batch_.sentences.size(); ++s) {
@@ -238,6 +240,8 @@ public:
             double const error_factor = objective::error_factor(objective_, alpha_bar);
             scales_errors = scales_errors || error_factor != 1.0;
             push(error_factors_, error_factor, 1.0, 0.0);
+            level_weights_.push_back(objective::error_weight(objective_, pipeline_->schedule(), time, alpha_bar));
+            weighs_errors = weighs_errors || level_weights_.back() != 1.0;
             if (sentence_means_)
                 row_weights_.resize(
                     row_weights_.size() + static_cast<std::size_t>(target_rows(s)),
@@ -259,6 +263,10 @@ public:
                                   joins ? result.spans.count : count, 3};
         if constexpr (objective::is_masked<Objective_>) weigh_written();
         if constexpr (objective::weighs_levels<Levels>) weigh_levels(rows);
+        if (weighs_errors) {
+            weigh_errors(rows);
+            result.error_weights = to_device<Scalar>(pass, std::span<Scalar const>(error_weights_));
+        }
         if (!row_weights_.empty()) result.row_weights = to_device<Scalar>(pass, std::span<Scalar const>(row_weights_));
         if constexpr (objective::learns_from_losses<Levels>) {
             result.follow_rows = training;
@@ -356,6 +364,16 @@ private:
                 row_weights_[row] *= weight;
         }
     }
+    /// Weights of rows in a mean of errors, of each sentence as the objective says of its level.
+    /// @param rows  of the batch
+    void weigh_errors(Index rows) {
+        for (std::size_t s = 0; s < batch_.sentences.size(); ++s)
+            for (Index i = 0; i < target_rows(s); ++i) {
+                double const own = row_weights_.empty() ? 1.0 / static_cast<double>(rows)
+                                                        : static_cast<double>(row_weights_[error_weights_.size()]);
+                error_weights_.push_back(static_cast<Scalar>(own * level_weights_[s]));
+            }
+    }
     /// Adds up the weights of each sentence's rows.
     /// @param rows  of the batch
     void share_rows(Index rows) {
@@ -390,9 +408,9 @@ private:
     text::PackedBatch batch_;
     text::JoinedBatch joined_;
     std::vector<Token> places_, classes_;
-    std::vector<Scalar> levels_, goals_, pair_weights_, pair_order_, error_factors_, to_estimate_, row_weights_,
-        sentence_sums_;
-    std::vector<double> labels_, level_times_, sentence_shares_, told_times_, told_losses_;
+    std::vector<Scalar> levels_, goals_, pair_weights_, pair_order_, error_factors_, error_weights_, to_estimate_,
+        row_weights_, sentence_sums_;
+    std::vector<double> labels_, level_times_, level_weights_, sentence_shares_, told_times_, told_losses_;
 };
 
 }  // namespace inkling::pipeline

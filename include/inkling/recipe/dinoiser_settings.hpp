@@ -10,6 +10,7 @@
 #include <inkling/objective/annealed_levels.hpp>
 #include <inkling/objective/clipped_levels.hpp>
 #include <inkling/objective/diffuseq.hpp>
+#include <inkling/objective/level_weight.hpp>
 #include <inkling/recipe/difformer_settings.hpp>
 #include <inkling/sampler/cedi.hpp>
 #include <inkling/sampler/continuous_ddim.hpp>
@@ -23,8 +24,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -49,6 +52,17 @@ struct DinoiserSchedule {
     /// The time at which the noise is s, held to [0, 1].  @throws Error when s is outside [0, 1]
     [[nodiscard]] double time_at_noise(double s) const {
         return as_chosen([&](auto const& schedule) { return schedule.time_at_noise(s); });
+    }
+    /// -d log alpha_bar / dt, in units of 1 / time.  @throws Error where the official scheduler has none
+    [[nodiscard]] double beta(double t) const {
+        return as_chosen([&](auto const& schedule) -> double {
+            if constexpr (requires { schedule.beta(t); })
+                return schedule.beta(t);
+            else
+                fail(
+                    "inkling::recipe::DinoiserSchedule: 'geometric' and 'sqrt' have no rate of noise, expected "
+                    "'linear', 'quadratic' or 'interchangable'");
+        });
     }
     /// log(a^2 / s^2), with what the official code adds.
     [[nodiscard]] double log_snr(double t) const {
@@ -238,15 +252,17 @@ namespace detail {
     official.refuse("model_output_type", R"("x0", "noise", "velocity", "score" or "mix_x0_eps")");
 }
 
-/// `diffusion_loss_type`: a measure, '-' and a quantity.
+/// `diffusion_loss_type`: a measure, '-' and a quantity, or how the levels of one are weighed.
 [[nodiscard]] inline objective::DiffuSeq dinoiser_objective(NamedSettings const& official) {
     objective::DiffuSeq result;
     std::string const name = official.text("diffusion_loss_type", "l2-x0");
     auto const refuse = [&] {
-        official.refuse("diffusion_loss_type", "'l2', 'l1' or 'huber', then '-x0', '-noise' or '-velocity'");
+        official.refuse("diffusion_loss_type",
+                        "'l2', 'l1' or 'huber', then '-x0', '-noise', '-velocity', '-mle', '-reweighted', '-trunc_snr' "
+                        "or '-P2_' with two numbers of 0 or more, k and gamma");
     };
     std::size_t const dash = name.find('-');
-    std::string const measure = name.substr(0, dash), quantity = dash == std::string::npos ? "" : name.substr(dash + 1);
+    std::string const measure = name.substr(0, dash), compared = dash == std::string::npos ? "" : name.substr(dash + 1);
     if (measure == "l2")
         result.measure = objective::ErrorMeasure::squared;
     else if (measure == "l1")
@@ -255,14 +271,35 @@ namespace detail {
         result.measure = objective::ErrorMeasure::huber;
     else
         refuse();
-    if (quantity == "x0")
-        result.quantity = schedule::Quantity::z0;
-    else if (quantity == "noise")
+    using objective::LevelWeighting;
+    auto const noise_by = [&](LevelWeighting by) {
         result.quantity = schedule::Quantity::noise;
-    else if (quantity == "velocity")
+        result.level_weight.by = by;
+    };
+    if (compared == "x0") {
+        result.quantity = schedule::Quantity::z0;
+    } else if (compared == "noise") {
+        noise_by(LevelWeighting::even);
+    } else if (compared == "velocity") {
         result.quantity = schedule::Quantity::velocity;
-    else
+    } else if (compared == "mle") {
+        noise_by(LevelWeighting::likelihood);
+    } else if (compared == "reweighted") {
+        noise_by(LevelWeighting::rate);
+    } else if (compared == "trunc_snr") {
+        noise_by(LevelWeighting::truncated_snr);
+    } else if (compared.starts_with("P2_")) {
+        std::size_t const between = std::min(compared.find('_', 3), compared.size() - 1);
+        auto const number = [&](std::string const& digits) {
+            auto const read = io::parse_json(digits);
+            if (!read.is_number() || read.get<double>() < 0.0) refuse();
+            return read.get<double>();
+        };
+        result.level_weight = {LevelWeighting::p2, number(compared.substr(3, between - 3)),
+                               number(compared.substr(between + 1))};
+    } else {
         refuse();
+    }
     return result;
 }
 
@@ -338,6 +375,11 @@ inline DinoiserSettings DinoiserSettings::read(nlohmann::json const& json, std::
         official.refuse("length_predict_type", "\"difference\" or \"absolute\"");
     model.length_target = lengths == "difference" ? denoiser::LengthTarget::offset : denoiser::LengthTarget::absolute;
     settings.objective = detail::dinoiser_objective(official);
+    auto const weighed = settings.objective.level_weight.by;
+    bool const by_rate = weighed == objective::LevelWeighting::likelihood || weighed == objective::LevelWeighting::rate;
+    if (by_rate
+        && (settings.schedule.kind == DinoiserNoise::geometric || settings.schedule.kind == DinoiserNoise::sqrt))
+        official.refuse("diffusion_loss_type", "another, as the scheduler has no rate of noise");
     settings.levels = detail::dinoiser_levels(official);
     return settings;
 }
