@@ -187,6 +187,34 @@ TEST_CASE("BottleneckDecoder: whatever the network says and the loss compares, g
         }
 }
 
+TEST_CASE("BottleneckDecoder: a mixed output is held against z0 and the noise, and its gradients are right") {
+    auto options = small();
+    options.output = Output::mixed;
+    options.layers = 1;
+    TrainingStep step(options);
+    step.length_weight = 0.0;
+    step.check(objective::DiffuSeq{.measure = objective::ErrorMeasure::huber, .mixed_output = true},
+               {"length_predictor."});
+    objective::DiffusionValues<Device> values;
+    double const loss = step.run(objective::Regression{.mixed_output = true}, false, &values);
+    auto const noise = testing::random_values<double>(step.target.rows() * latent, 3);
+    auto const weights = std::vector<double>{0.1, 0.2, 0.3, 0.1, 0.2, 0.05, 0.4};
+    double sum = 0.0;
+    for (Index row = 0; row < step.target.rows(); ++row)
+        for (Index d = 0; d < latent; ++d) {
+            double const of_z0 = values.output.row(row)[d] - values.z0.row(row)[d];
+            double const of_noise =
+                values.output.row(row)[latent + d] - noise[static_cast<std::size_t>(row * latent + d)];
+            sum += weights[static_cast<std::size_t>(row)] * (of_z0 * of_z0 + of_noise * of_noise);
+        }
+    CHECK(loss == doctest::Approx(sum / (2.0 * latent)));
+
+    TrainingStep other(small());
+    CHECK_THROWS_WITH_AS((void)other.run(objective::Regression{.mixed_output = true}, false),
+                         doctest::Contains("the denoiser's output is not Output::mixed"), Error);
+    CHECK_THROWS_AS((objective::DiffuSeq{.quantity = Quantity::noise, .mixed_output = true}.check()), Error);
+}
+
 TEST_CASE("the squared error of noise, velocity or score is that of what the network's estimate says of them") {
     for (auto const quantity : {Quantity::noise, Quantity::velocity, Quantity::score}) {
         CAPTURE(static_cast<int>(quantity));
@@ -210,8 +238,13 @@ TEST_CASE("the squared error of noise, velocity or score is that of what the net
 }
 
 TEST_CASE("where both estimates are trained, loss and gradient are those of the first, and of the second beside it") {
-    TrainingStep step(small());
-    objective::DiffuSeq const chosen;
+    bool mixed = false;
+    SUBCASE("of z0") {}
+    SUBCASE("of a mixed output") { mixed = true; }
+    auto options = small();
+    if (mixed) options.output = Output::mixed;
+    TrainingStep step(options);
+    objective::DiffuSeq const chosen{.mixed_output = mixed};
     step.length_weight = 0.0;
     double const alone = step.run(chosen, true);
     auto const first = step.gradients;

@@ -194,6 +194,11 @@ TEST_CASE("official options are read by their names, alone and in the texts that
     CHECK(settings.schedule.kind == recipe::DinoiserNoise::sqrt);
     CHECK(settings.objective.quantity == schedule::Quantity::noise);
 
+    auto const mixed =
+        DinoiserSettings::read({{"model_output_type", "mix_x0_eps"}, {"diffusion_loss_type", "l1-mix_x0_eps"}});
+    CHECK(mixed.objective.mixed_output);
+    CHECK(mixed.objective.measure == objective::ErrorMeasure::absolute);
+
     auto const nothing = DinoiserSettings::read(nlohmann::json::object());  // the script for IWSLT14
     CHECK(nothing.embedding.width == 16);
     CHECK(nothing.denoiser.width == 512);
@@ -274,7 +279,7 @@ TEST_CASE("official options that there are none of are refused by name") {
     refused("length_predict_type", "fixed");
     refused("model_output_type", "x1");
     refused("diffusion_loss_type", "l3-x0");
-    refused("diffusion_loss_type", "l2-mix_x0_eps");
+    refused("diffusion_loss_type", "l2-mix_x0_eps");  // of a network that says x0 alone
     for (char const* const broken :
          {"l2", "l2-P2", "l2-P2_1", "l2-P2_1_", "l2-P2__1", "l2-P2_-1_2", "l2-P2_1_-2", "l2-P2_1_2_3", "l2-P2_k_1"})
         refused("diffusion_loss_type", broken);

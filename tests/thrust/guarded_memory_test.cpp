@@ -299,7 +299,7 @@ void check_replays(typename Pipeline::Options options, bool recordable, auto con
 }
 
 auto const translate = [](auto const& pipeline, auto const& listener) {
-    for (std::uint64_t const seed : {1, 2})
+    for (std::uint64_t const seed : {1U, 2U})
         (void)pipeline.generate_with(tiny::sentences(12), {.seed = seed, .tokens_per_batch = 40},
                                      decode::MinimumBayesRisk{}, listener);
 };

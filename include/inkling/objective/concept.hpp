@@ -121,6 +121,9 @@ struct Prediction {
     /// [N], of each row in a mean of errors, `row_weights` among it, for an objective that has error_weight; empty:
     /// row_weights
     VectorView<Scalar const> error_weights{};
+    MatrixView<Scalar const> noise{};         ///< [N, D], in z_t
+    MatrixView<Scalar const> mixed_output{};  ///< [N, 2 D], what a network of Output::mixed said; of others empty
+    MatrixView<Scalar> dmixed_output{};       ///< [N, 2 D], to be added to
 
     /// What z0_hat is compared with by an objective that has no goal of its own.
     [[nodiscard]] MatrixView<Scalar const> goal(nn::Pass<B>& pass) const {

@@ -26,6 +26,7 @@ struct DiffuSeq {
     ErrorMeasure measure = ErrorMeasure::squared;          ///< of the regression
     schedule::Quantity quantity = schedule::Quantity::z0;  ///< what the regression compares
     LevelWeight level_weight{};                            ///< how much the regression's error counts by its level
+    bool mixed_output = false;                             ///< see Regression
 
     static constexpr bool tells_rows = true;  ///< see objective::tells_rows
 
@@ -36,6 +37,7 @@ struct DiffuSeq {
         detail::check_weight("DiffuSeq", "regression_weight", regression_weight);
         detail::check_weight("DiffuSeq", "prior_weight", prior_weight);
         level_weight.check("DiffuSeq");
+        regression().check();
     }
 
     /// As Regression's.
@@ -67,7 +69,9 @@ struct DiffuSeq {
     }
 
 private:
-    [[nodiscard]] Regression regression() const { return {regression_weight, measure, quantity, level_weight}; }
+    [[nodiscard]] Regression regression() const {
+        return {regression_weight, measure, quantity, level_weight, mixed_output};
+    }
 };
 
 /// Names every setting once, for checkpoints and their checks.
@@ -82,6 +86,7 @@ void describe(Objective& objective, Visit const& visit) {
     visit("measure", objective.measure, {"squared", "absolute", "huber"});
     visit("quantity", objective.quantity, {"z0", "noise", "velocity", "score"});
     describe(objective.level_weight, visit);
+    if (objective.mixed_output) visit("mixed_output", objective.mixed_output);
 }
 
 }  // namespace inkling::objective

@@ -182,21 +182,25 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
             return output;
         };
         bool first_backward = true;
-        auto const learn = [&](View result) {  // what the last `estimate` kept is read here
+        bool const mixed = output_map.kind == inkling::denoiser::Output::mixed;
+        auto const learn = [&](View result, View output) {  // what the last `estimate` kept is read here
             View const dresult = training ? pass.take_zeros(rows, latent) : View{};
-            objective.evaluate(
-                pass, space,
-                Prediction<B>{batch.target.tokens, batch.target.segments, z0, result, dz0, dresult, embedded,
-                              batch.goals, batch.row_weights, batch.pair_weights, batch.pair_weight_sum,
-                              batch.pair_order, batch.last_signal, batch.error_factors, batch.error_weights},
-                losses);
+            View const said = mixed ? output : View{};
+            View const dsaid = training && mixed ? pass.take_zeros(said.rows, said.cols) : View{};
+            objective.evaluate(pass, space,
+                               Prediction<B>{batch.target.tokens, batch.target.segments, z0, result, dz0, dresult,
+                                             embedded, batch.goals, batch.row_weights, batch.pair_weights,
+                                             batch.pair_weight_sum, batch.pair_order, batch.last_signal,
+                                             batch.error_factors, batch.error_weights, batch.noise, said, dsaid},
+                               losses);
             if (!training) return;
             nn::Scope<B> const scope(pass.workspace);
             auto const room = [&](View sum) { return first_backward ? sum : pass.take(sum.rows, sum.cols); };
             View const own_dtime = room(dtime), own_dkeys_values = room(dkeys_values);
-            denoiser.predict_backward(pass, batch.target, encoded, saved.denoiser,
-                                      ConstView(output_map.backward(pass, dresult, dz_t)), dz_t, own_dtime,
-                                      own_dkeys_values);
+            View const doutput_of_all = output_map.backward(pass, dresult, dz_t);
+            if (mixed) add(pass.device, doutput_of_all, dsaid, doutput_of_all);
+            denoiser.predict_backward(pass, batch.target, encoded, saved.denoiser, ConstView(doutput_of_all), dz_t,
+                                      own_dtime, own_dkeys_values);
             if (!first_backward) {
                 add(pass.device, dtime, own_dtime, dtime);
                 add(pass.device, dkeys_values, own_dkeys_values, dkeys_values);
@@ -208,12 +212,12 @@ Losses<typename Model::Device> diffusion_loss(nn::Pass<typename Model::Device>& 
         if (batch.self_condition) {
             auto const mark = pass.workspace.mark();
             first_output = estimate(zeros, previous, batch.train_first ? keep : nullptr);
-            if (batch.train_first) learn(previous);
+            if (batch.train_first) learn(previous, first_output);
             if (!values) pass.workspace.release(mark);
         }
         View const output = estimate(previous, z0_hat, keep);
         if (values) *values = {z0, z_t, previous, z0_hat, embedded, first_output, output};
-        learn(z0_hat);
+        learn(z0_hat, output);
         if (training) denoiser.embed_times_backward(pass, saved.denoiser, ConstView(dtime));
     } else if (training) {
         clear(pass.device, dkeys_values.data, dkeys_values.size());

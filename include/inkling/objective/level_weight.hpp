@@ -59,8 +59,9 @@ private:
         if constexpr (requires { schedule.beta(time); })
             return schedule.beta(time);
         else
-            fail("inkling::objective::LevelWeight: the schedule has no 'double beta(double t) const', expected one "
-                 "where levels are weighed by likelihood or rate");
+            fail(
+                "inkling::objective::LevelWeight: the schedule has no 'double beta(double t) const', expected one "
+                "where levels are weighed by likelihood or rate");
     }
     template <NoiseSchedule Schedule>
     [[nodiscard]] static double log_snr(Schedule const& schedule, double time, double alpha_bar) {

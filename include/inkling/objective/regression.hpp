@@ -29,6 +29,8 @@ struct Regression {
     ErrorMeasure measure = ErrorMeasure::squared;
     schedule::Quantity quantity = schedule::Quantity::z0;  ///< what is compared
     LevelWeight level_weight{};                            ///< how much the error of each level counts
+    /// What a network of Output::mixed says is compared with z0 and with the noise, half of each, in place of z0_hat
+    bool mixed_output = false;
 
     static constexpr bool tells_rows = true;  ///< see objective::tells_rows
 
@@ -36,6 +38,9 @@ struct Regression {
     void check() const {
         detail::check_weight("Regression", "weight", weight);
         level_weight.check("Regression");
+        require(!mixed_output || quantity == schedule::Quantity::z0,
+                "inkling::objective::Regression: mixed_output is true, expected false where another quantity than z0 "
+                "is compared");
     }
 
     /// What z0_hat - z0 is multiplied by to be the error of the quantity.
@@ -53,18 +58,22 @@ struct Regression {
         return level_weight.at(schedule, time, alpha_bar);
     }
 
-    /// Adds the term "regression", and its gradients to those of z0 [N, D] and z0_hat [N, D]; empty views take none.
+    /// Adds the term "regression", and its gradients to those of z0 [N, D], and of z0_hat [N, D] or the mixed output;
+    /// empty views take none.
+    /// @throws Error where a mixed output is to be compared, and the network has another
     template <Backend B, EmbeddingSpace Space>
     void evaluate(nn::Pass<B>& pass, Space const&, Prediction<B> const& prediction, Losses<B>& losses) const {
         using View = MatrixView<typename B::Scalar>;
         using ConstView = MatrixView<typename B::Scalar const>;
         bool const weighed = !prediction.error_weights.empty();
         auto const weights = weighed ? prediction.error_weights : prediction.row_weights;
-        double const share = (weighed ? 1.0 : prediction.share()) / static_cast<double>(prediction.z0.cols);
-        double* const sum = losses.add({{"regression", 0.0, weight}}, share);
+        Index const latent = prediction.z0.cols;
+        double const share =
+            (weighed ? 1.0 : prediction.share()) / static_cast<double>(mixed_output ? 2 * latent : latent);
         ConstView const goal = prediction.goal(pass);
         VectorView<typename B::Scalar> const of_rows = losses.row_room(pass, prediction.z0.rows);
         auto const measured = [&](ConstView x, ConstView y, View dx, View dy) {
+            double* const sum = losses.add({{"regression", 0.0, weight}}, share);
             if (measure == ErrorMeasure::squared)
                 squared_error(pass.device, x, y, weight * share, sum, dx, dy, weights, of_rows);
             else
@@ -72,6 +81,16 @@ struct Regression {
                            weights, of_rows);
             losses.add_rows(pass, weight * share, of_rows);
         };
+        if (mixed_output) {
+            auto const &said = prediction.mixed_output, &slopes = prediction.dmixed_output;
+            require(!said.empty(),
+                    "inkling::objective::Regression: mixed_output is true, expected false, as the denoiser's output is "
+                    "not Output::mixed");
+            auto const half = [&](View of, Index first) { return of.empty() ? View{} : of.columns(first, latent); };
+            measured(said.columns(0, latent), goal, half(slopes, 0), prediction.dz0);
+            measured(said.columns(latent, latent), prediction.noise, half(slopes, latent), View{});
+            return;
+        }
         if (prediction.error_factors.empty()) {  // all are 1, as those of z0 are
             measured(prediction.z0_hat, goal, prediction.dz0_hat, prediction.dz0);
             return;
@@ -101,6 +120,7 @@ void describe(Objective& objective, Visit const& visit) {
     visit("measure", objective.measure, {"squared", "absolute", "huber"});
     visit("quantity", objective.quantity, {"z0", "noise", "velocity", "score"});
     describe(objective.level_weight, visit);
+    if (objective.mixed_output) visit("mixed_output", objective.mixed_output);
 }
 
 }  // namespace inkling::objective

@@ -258,8 +258,9 @@ namespace detail {
     std::string const name = official.text("diffusion_loss_type", "l2-x0");
     auto const refuse = [&] {
         official.refuse("diffusion_loss_type",
-                        "'l2', 'l1' or 'huber', then '-x0', '-noise', '-velocity', '-mle', '-reweighted', '-trunc_snr' "
-                        "or '-P2_' with two numbers of 0 or more, k and gamma");
+                        "'l2', 'l1' or 'huber', then '-x0', '-noise', '-velocity', '-mle', '-reweighted', "
+                        "'-trunc_snr', '-P2_' with two numbers of 0 or more, k and gamma, or, for that output, "
+                        "'-mix_x0_eps'");
     };
     std::size_t const dash = name.find('-');
     std::string const measure = name.substr(0, dash), compared = dash == std::string::npos ? "" : name.substr(dash + 1);
@@ -282,6 +283,8 @@ namespace detail {
         noise_by(LevelWeighting::even);
     } else if (compared == "velocity") {
         result.quantity = schedule::Quantity::velocity;
+    } else if (compared == "mix_x0_eps") {
+        result.mixed_output = true;
     } else if (compared == "mle") {
         noise_by(LevelWeighting::likelihood);
     } else if (compared == "reweighted") {
@@ -375,6 +378,8 @@ inline DinoiserSettings DinoiserSettings::read(nlohmann::json const& json, std::
         official.refuse("length_predict_type", "\"difference\" or \"absolute\"");
     model.length_target = lengths == "difference" ? denoiser::LengthTarget::offset : denoiser::LengthTarget::absolute;
     settings.objective = detail::dinoiser_objective(official);
+    if (settings.objective.mixed_output && model.output != denoiser::Output::mixed)
+        official.refuse("diffusion_loss_type", "another, as model_output_type is not mix_x0_eps");
     auto const weighed = settings.objective.level_weight.by;
     bool const by_rate = weighed == objective::LevelWeighting::likelihood || weighed == objective::LevelWeighting::rate;
     if (by_rate
