@@ -5,7 +5,7 @@
 //   import_checkpoint --system diffuseq --weights diffuseq.safetensors --options training_args.json
 //                     --vocabulary vocab.txt --save diffuseq.inkling < /dev/null
 //
-// How to save a checkpoint and which official options are known stands in docs/recipe/, on the page of each system.
+// --source-vocabulary dict.de.txt is the source's dictionary, where it has one of its own. How to save a checkpoint and which official options are known stands in docs/recipe/, on the page of each system.
 // Bridge's are of system diffuseq. A model file of difformer with the schedule 'sqrt', or of dinoiser with
 // 'interchangable', is one that seq2seq generate reads.
 

@@ -406,7 +406,9 @@ inline void add_sizes(CLI::App& command, TrainSettings& settings) {
                     "how words are cut; trained on both files, or on each where sources have a vocabulary of their own")
         ->check(CLI::IsMember({"sentencepiece", "word"}))
         ->capture_default_str();
-    command.add_option("--vocabulary", settings.vocabulary, "tokens at most")->capture_default_str();
+    command
+        .add_option("--vocabulary", settings.vocabulary, "tokens at most; of the targets, where sources have their own")
+        ->capture_default_str();
     command
         .add_option("--source-vocabulary", settings.source_vocabulary,
                     "tokens at most of the sources' own vocabulary; 0: both sides share one")

@@ -164,6 +164,7 @@ expect 2 "a recipe without it" "$program" post-train --from sed --model none --s
 # One model of two targets is told by a tag which of them to write.
 { sed 's/^/<plain> /' source.txt && sed 's/^/<turned> /' source.txt; } >tagged.source
 cat source.txt target.txt >tagged.target
+cat target.txt target.txt >target.twice
 expect 0 "model written to tagged" "$program" train --source tagged.source --target tagged.target --latent 16 \
     --width 32 --layers 1 --heads 2 --longest 24 --tokens-per-batch 128 --warm-up 10 --learning-rate 0.003 --ema 0.98 \
     --vocabulary 60 --tags "<plain>" "<turned>" --model tagged --updates 800
@@ -177,11 +178,19 @@ expect 2 "cuts no word" "${train[@]}" --tags "<plain>" --model none --updates 1
 for recipe in difformer dinoiser sed; do
     expect 0 ", of sources 16" "$program" train --recipe $recipe --source source.txt --target target.txt "${sizes[@]}" \
         --source-vocabulary 40 --model own.$recipe --updates 3
-    "$program" generate --model own.$recipe --steps 3 <some 2>said | grep -qw is && say "$recipe: a source's word is written"
+    "$program" generate --model own.$recipe --steps 3 <some >answers 2>said || say "$recipe: generate failed: $(cat said)"
+    [[ $(wc -l <answers) == 3 ]] || say "$recipe: three lines in, out came: $(cat answers)"
+    grep -qw is answers && say "$recipe: a source's word is written: $(cat answers)"
     grep -q "not in the model" said && say "$recipe: the source's own words are unknown: $(cat said)"
 done
 expect 0 "model written to own.twice" "$program" post-train --from own.difformer --source source.txt --target target.txt \
     --model own.twice --tokens-per-batch 64 --updates 2
+expect 0 "plan written" "$program" fit-plan --model own.difformer --source source.txt --output own.plan --steps 4
+expect 0 "model written to own.tagged" "$program" train --source tagged.source --target target.twice --latent 16 --width 32 \
+    --layers 1 --heads 2 --longest 24 --tokens-per-batch 128 --vocabulary 60 --source-vocabulary 70 --tags "<plain>" "<turned>" \
+    --model own.tagged --updates 3
+"$program" generate --model own.tagged --steps 3 <tagged.source 2>said | wc -l | grep -qx 64 ||
+    say "subwords of sources alone: $(cat said)"
 expect 2 "--source-vocabulary was given" "$program" train --recipe diffuseq --source source.txt --target target.txt \
     --source-vocabulary 40 --model none --updates 1
 expect 2 "--source-vocabulary is -1" "${train[@]}" --source-vocabulary -1 --model none --updates 1
@@ -199,6 +208,8 @@ else
     tac valid.target >turned
     expect 0 ", of sources 16" "$autoregressive" train --source source.txt --target target.txt --tokenizer word \
         --source-vocabulary 40 --width 32 --layers 1 --heads 2 --latent 16 --tokens-per-batch 256 --model ar.own --updates 3
+    "$autoregressive" score --model ar.own --source source.txt --target target.txt 2>said | wc -l | grep -qx 32 ||
+        say "pairs of two vocabularies have no score: $(cat said)"
     expect 0 "bleu=" "$program" evaluate --model own.difformer --source valid.source --reference valid.target \
         --length-beam 2 --select perplexity --scorer ar.own
     "$program" rescore --scorer ar --source valid.source --candidates turned valid.target >chosen || say "rescore failed"

@@ -3,6 +3,7 @@
 #include <inkling/text/reading.hpp>
 
 #include <inkling/text/memory_lines.hpp>
+#include <inkling/text/tokenizer_pair.hpp>
 #include <inkling/text/word_tokenizer.hpp>
 
 #include <doctest/doctest.h>
@@ -195,6 +196,17 @@ TEST_CASE("read_monolingual: each sentence is its own source, or has none") {
     ReadCorpus const none = read_monolingual(lines, small_tokenizer(), MonolingualSource::none);
     CHECK(none.corpus.source_tokens() == 0);
     CHECK(decode_all(none.corpus, small_tokenizer(), false) == text);
+}
+
+TEST_CASE("read_monolingual: no sentence is its own source where sources have a vocabulary of their own") {
+    std::vector<std::string> const text{"a b", "b"};
+    MemoryLines lines{text}, again{text};
+    TokenizerPair const pair(small_tokenizer(), small_tokenizer());
+    CHECK_THROWS_WITH_AS((void)read_monolingual(lines, pair),
+                         "inkling::text::read_monolingual: the tokenizer gives sources a vocabulary of their own, "
+                         "expected one for both sides, or MonolingualSource::none",
+                         Error);
+    CHECK(read_monolingual(again, pair, MonolingualSource::none).corpus.size() == 2);
 }
 
 TEST_CASE("PackedBatch: a source is tokens eos, a target bos tokens eos, unless asked otherwise") {

@@ -207,7 +207,7 @@ TEST_CASE("WordTokenizer: its bytes give it back, and any change to them is noti
 TEST_CASE("TokenizerPair: sources are cut by the first, all else by the second, and its bytes give both back") {
     Lines const lines{"Tinte trocknet", "Papier"};
     MemoryLines german{lines};
-    TokenizerPair const pair(WordTokenizer::train(german), words());
+    TokenizerPair<WordTokenizer> const pair(WordTokenizer::train(german), words());
     CHECK(pair.encode_source("Tinte trocknet map") == std::vector<Token>{5, 6, 3});
     CHECK(pair.encode("a map of Tinte") == words().encode("a map of Tinte"));
     CHECK(pair.decode(pair.encode("seven pages")) == "seven pages");
@@ -225,8 +225,18 @@ TEST_CASE("TokenizerPair: sources are cut by the first, all else by the second, 
     CHECK(one.encode_source("seven pages") == one.encode("seven pages"));
     CHECK_FALSE(one.source_vocabulary_size());
     CHECK_FALSE(source_vocabulary_size(words()));
-    for (char const* const broken : {"", "x\n", "99\nabc", "-1\n"})
-        CHECK_THROWS_AS(TokenizerPair<WordTokenizer>::deserialise(seal("pair", broken)), Error);
+    std::string const whole = words().serialise();
+    auto const refused = [](std::string const& bytes) {
+        return message_of([&] { (void)TokenizerPair<WordTokenizer>::deserialise(seal("pair", bytes)); });
+    };
+    CHECK(refused(message(whole.size() + 1, '\n', whole))
+          == message("inkling::text::TokenizerPair: the source's tokenizer has ", whole.size() + 1, " bytes of ",
+                     whole.size(), ", expected a line with a number of them, and as many"));
+    for (char const* const broken : {"", "x\n", "-1\n"})
+        CHECK(refused(broken).starts_with("inkling::text::TokenizerPair: the source's tokenizer has 0 bytes"));
+    CHECK(message_of([&] { TokenizerPair<TokenizerPair<WordTokenizer>, WordTokenizer>(pair, words()); })
+          == "inkling::text::TokenizerPair: a side gives sources a vocabulary of their own, expected one tokenizer for "
+             "each side");
 }
 
 TEST_CASE("TokenizerPair: both sides must have the same special tokens") {

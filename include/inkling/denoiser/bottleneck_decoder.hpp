@@ -101,7 +101,7 @@ public:
 
     /// Places all weights in the layout; none is made here.
     ///
-    /// @param vocabulary  V, rows of the source's table
+    /// @param vocabulary  V_s, rows of the source's table
     /// @param latent      D, width of z, 1 to 2^20
     /// @throws Error naming the option that is out of its range
     BottleneckDecoder(nn::ParameterLayout& layout, Options const& options, Index vocabulary, Index latent)

@@ -266,7 +266,7 @@ concept NextTokenModel = std::copyable<M>
     && requires(M const& model) { { model.longest_target() } -> std::same_as<Index>; };  // has 'longest_target()', in rows
 
 /// A model of the next token that can be made for an embedding space: it places its weights in the layout behind those
-/// of the space.
+/// of the space, and may take a vocabulary of the sources as DenoiserOver says.
 template <class M, class Space>
 concept NextTokenModelOver = NextTokenModel<M>
     && requires(nn::ParameterLayout& layout, typename M::Options const& options, Space const& space) {

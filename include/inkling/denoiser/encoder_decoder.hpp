@@ -120,10 +120,10 @@ public:
 
     /// Places all weights in the layout; none is made here.
     ///
-    /// @param vocabulary  V, rows of a source table of its own
+    /// @param vocabulary  V_s, of the source: rows of a table of its own
     /// @param latent      D, width of z, 1 to 2^20
     /// @param scale       what a row of the source table is read with
-    /// @param table       [V, D], the target tokens' table, shared with the source where the options say so
+    /// @param table       [V_t, D], the target tokens' table, shared with the source where the options say so
     /// @throws Error naming the option that is out of its range
     EncoderDecoder(nn::ParameterLayout& layout, Options const& options, Index vocabulary, Index latent, double scale,
                    nn::Parameter table)

@@ -43,10 +43,10 @@ public:
     };
 
     SourceEncoder() = default;
-    /// @param vocabulary  V, rows of a source table of its own
+    /// @param vocabulary  V_s, of the source: rows of a table of its own
     /// @param latent      D, width of a row of the table
     /// @param scale       what a row of the table is read with
-    /// @param table       [V, D], the target tokens' table
+    /// @param table       [V_t, D], the target tokens' table
     SourceEncoder(nn::ParameterLayout& layout, SourceEncoderOptions const& options, Index vocabulary, Index latent,
                   double scale, nn::Parameter table)
         : latent_(latent), scale_(scale), width_(options.width) {

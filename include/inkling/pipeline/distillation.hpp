@@ -174,7 +174,7 @@ DistillReport distill(Pipeline const& teacher, Lines& sources, std::filesystem::
         std::vector<std::size_t> numbers;
         std::size_t count = 0;
         for (; count < static_cast<std::size_t>(options.lines_per_piece) && (more = next()); ++count) {
-            auto own = teacher.tokenizer().encode_source(line);
+            auto own = text::encode_source(teacher.tokenizer(), line);
             if (own.empty() || static_cast<Index>(own.size()) > places) continue;
             tokens.push_back(std::move(own));
             numbers.push_back(count);

@@ -89,7 +89,9 @@ public:
     using typename Base::Device, typename Base::Options, typename Base::Scalar;
     using GenerateOptionsType = SearchOptions;
 
-    /// A model with fresh weights. @throws Error when an option is out of range, naming it
+    /// A model with fresh weights.
+    /// @throws Error when an option is out of range, naming it, or the tokenizer gives sources a vocabulary of their
+    ///         own and the model has no table for it
     TextAutoregression(pipeline::HeldTokenizer tokenizer, Options options = {})
         : TextAutoregression(WithoutWeights{}, std::move(tokenizer), std::move(options)) {
         this->make_fresh_weights();

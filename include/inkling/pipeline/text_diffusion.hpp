@@ -70,7 +70,9 @@ public:
     using NoiseScheduleType = Schedule;
     using GenerateOptionsType = GenerateOptions;
 
-    /// A model with fresh weights. @throws Error when an option is out of range, naming it
+    /// A model with fresh weights.
+    /// @throws Error when an option is out of range, naming it, or the tokenizer gives sources a vocabulary of their
+    ///         own and the model has no table for it
     TextDiffusion(pipeline::HeldTokenizer tokenizer, Options options = {})
         : TextDiffusion(WithoutWeights{}, std::move(tokenizer), std::move(options)) {
         this->make_fresh_weights();

@@ -85,7 +85,9 @@ public:
     }
 
 protected:
-    /// All but the weights. @param model  those of `options` that are the model's
+    /// All but the weights.
+    /// @param model  those of `options` that are the model's
+    /// @throws Error as model_over and the parts do
     TextModel(HeldTokenizer tokenizer, Options options, typename Model::Options const& model)
         : options_(std::move(options)),
           tokenizer_(std::move(tokenizer)),

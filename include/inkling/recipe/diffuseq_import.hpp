@@ -56,8 +56,8 @@ template <Backend B>
 ///     auto const model = recipe::import_diffuseq<backend::Cpu<>>(settings, decoding, file, tokenizer);
 ///
 /// @param weights  the state_dict as a safetensors file
-/// @throws Error when the tokenizer is of another vocabulary or has other special tokens, a weight is not
-///         finite, and as read_diffuseq_weights does
+/// @throws Error when the tokenizer is of another vocabulary or has other special tokens, or gives sources a vocabulary
+///         of their own and the model has no table for it, a weight is not finite, and as read_diffuseq_weights does
 template <Backend B>
 [[nodiscard]] OfficialDiffuSeq<B> import_diffuseq(DiffuSeqSettings const& settings, DiffuSeqDecoding const& decoding,
                                                   std::filesystem::path const& weights,

@@ -36,16 +36,62 @@ inline void require_special_tokens(SpecialTokens const& specials, std::string_vi
 
 namespace inkling {
 
+namespace text {
+
+// clang-format off
+/// A tokenizer whose sources may have a vocabulary of their own, with the special tokens of the other: what it says
+/// of sources apart.
+template <class T>
+concept HasSourceVocabulary =
+    requires(T const& t, std::string_view line) { { t.encode_source(line) } -> std::same_as<std::vector<Token>>; }  // has 'std::vector<Token> encode_source(std::string_view) const'
+    && requires(T const& t, std::span<Token const> tokens) { { t.decode_source(tokens) } -> std::same_as<std::string>; }  // has 'std::string decode_source(std::span<Token const>) const'
+    && requires(T const& t) { { t.source_vocabulary_size() } -> std::convertible_to<std::optional<Index>>; };  // has 'source_vocabulary_size() const', empty where there is none
+
+/// One that says nothing of sources apart.
+template <class T>
+concept SharesVocabulary =
+    !requires(T& t, std::string_view line) { t.encode_source(line); }
+    && !requires(T& t, std::span<Token const> tokens) { t.decode_source(tokens); }
+    && !requires(T& t) { t.source_vocabulary_size(); };
+// clang-format on
+
+/// The size of the vocabulary that sources have for themselves; nothing where both sides share one.
+template <class T>
+[[nodiscard]] std::optional<Index> source_vocabulary_size(T const& tokenizer) {
+    if constexpr (HasSourceVocabulary<T>)
+        return tokenizer.source_vocabulary_size();
+    else
+        return std::nullopt;
+}
+
+/// The tokens of a source; of that vocabulary, where there is one.
+template <class T>
+[[nodiscard]] std::vector<Token> encode_source(T const& tokenizer, std::string_view line) {
+    if constexpr (HasSourceVocabulary<T>)
+        return tokenizer.encode_source(line);
+    else
+        return tokenizer.encode(line);
+}
+
+/// The text of a source's tokens.
+template <class T>
+[[nodiscard]] std::string decode_source(T const& tokenizer, std::span<Token const> tokens) {
+    if constexpr (HasSourceVocabulary<T>)
+        return tokenizer.decode_source(tokens);
+    else
+        return tokenizer.decode(tokens);
+}
+
+}  // namespace text
+
 // clang-format off
 /// Turns a line of text into tokens and back.
 /// Models: text::WordTokenizer, text::SentencePieceTokenizer, text::WordPieceTokenizer, text::AnyTokenizer,
 /// text::TokenizerPair.
 ///
 /// `encode` adds no special token but unk; `decode` leaves out bos, pad and eos, so it takes tokens as they come out of
-/// a model. `serialise` gives bytes that say their own kind and `deserialise` takes them back, or throws Error. One whose
-/// sources have a vocabulary of their own has also `encode_source(line)`, `decode_source(tokens)` and
-/// `source_vocabulary_size()`, an Index, or a std::optional of one that is empty where they have none: see
-/// text::encode_source.
+/// a model. `serialise` gives bytes that say their own kind and `deserialise` takes them back, or throws Error. One
+/// whose sources have a vocabulary of their own models text::HasSourceVocabulary too.
 template <class T>
 concept Tokenizer = std::copyable<T>
     && requires(T const& t, std::string_view line) { t.encode(line); }  // has 'encode(std::string_view) const'
@@ -56,41 +102,9 @@ concept Tokenizer = std::copyable<T>
     && requires(T const& t) { { t.specials() } -> std::same_as<text::SpecialTokens>; }   // has 'text::SpecialTokens specials() const'
     && requires(T const& t) { { t.kind() } -> std::same_as<std::string_view>; }    // has 'std::string_view kind()', static or const
     && requires(T const& t) { { t.serialise() } -> std::same_as<std::string>; }    // has 'std::string serialise() const'
+    && (text::SharesVocabulary<T> || text::HasSourceVocabulary<T>)
     && requires(std::string_view bytes) { { T::deserialise(bytes) } -> std::same_as<T>; };  // has 'static T deserialise(std::string_view)'
-// clang-format on
 
-namespace text {
-
-/// The size of the vocabulary that sources have for themselves; nothing where both sides share one.
-template <Tokenizer T>
-[[nodiscard]] std::optional<Index> source_vocabulary_size(T const& tokenizer) {
-    if constexpr (requires { tokenizer.source_vocabulary_size(); })
-        return tokenizer.source_vocabulary_size();
-    else
-        return std::nullopt;
-}
-
-/// The tokens of a source; of that vocabulary, where there is one.
-template <Tokenizer T>
-[[nodiscard]] std::vector<Token> encode_source(T const& tokenizer, std::string_view line) {
-    if constexpr (requires { tokenizer.encode_source(line); })
-        return tokenizer.encode_source(line);
-    else
-        return tokenizer.encode(line);
-}
-
-/// The text of a source's tokens.
-template <Tokenizer T>
-[[nodiscard]] std::string decode_source(T const& tokenizer, std::span<Token const> tokens) {
-    if constexpr (requires { tokenizer.decode_source(tokens); })
-        return tokenizer.decode_source(tokens);
-    else
-        return tokenizer.decode(tokens);
-}
-
-}  // namespace text
-
-// clang-format off
 /// Hands out lines of text one by one, without their line ends. Models: io::LineReader, text::MemoryLines.
 ///
 /// `next(line)` overwrites `line` and returns true, or returns false when there are no more lines.

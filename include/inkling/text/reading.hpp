@@ -132,12 +132,16 @@ template <LineSource Source, LineSource Target, Tokenizer TokenizerType>
 }
 
 /// Reads one file of text, for unconditional generation or for learning to reconstruct; messages use `target_name`.
-/// @throws Error as read_parallel does
+/// @throws Error as read_parallel does, and when a sentence is to be its own source, but sources have a vocabulary of
+///         their own
 template <LineSource Lines, Tokenizer TokenizerType>
 [[nodiscard]] ReadCorpus read_monolingual(Lines& lines, TokenizerType const& tokenizer,
                                           MonolingualSource source = MonolingualSource::same,
                                           ReadingOptions const& options = {}) {
     detail::check_reading(options);
+    require(source == MonolingualSource::none || !source_vocabulary_size(tokenizer),
+            "inkling::text::read_monolingual: the tokenizer gives sources a vocabulary of their own, expected one for "
+            "both sides, or MonolingualSource::none");
     ReadCorpus result;
     std::string line;
     while (lines.next(line)) {

@@ -5,9 +5,7 @@
 #include <inkling/text/concept.hpp>
 #include <inkling/text/envelope.hpp>
 
-#include <algorithm>
 #include <cstddef>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,8 +21,11 @@ namespace inkling::text {
 template <Tokenizer Source, Tokenizer Target = Source>
 class TokenizerPair {
 public:
-    /// @throws Error when their special tokens differ, which both sides of a batch share
+    /// @throws Error when their special tokens differ, which both sides of a batch share, or one is a pair itself
     TokenizerPair(Source source, Target target) : source_(std::move(source)), target_(std::move(target)) {
+        require(!text::source_vocabulary_size(source_) && !text::source_vocabulary_size(target_),
+                "inkling::text::TokenizerPair: a side gives sources a vocabulary of their own, expected one tokenizer "
+                "for each side");
         auto const ours = source_.specials(), theirs = target_.specials();
         require(ours == theirs, "inkling::text::TokenizerPair: the source's special tokens are bos ", ours.bos,
                 ", pad ", ours.pad, ", eos ", ours.eos, ", unk ", ours.unk, ", expected the target's, bos ", theirs.bos,
@@ -57,9 +58,9 @@ public:
     [[nodiscard]] static TokenizerPair deserialise(std::string_view bytes) {
         std::string_view both = unseal(kind(), bytes);
         std::size_t size = 0;
-        require(detail::parse_integer(detail::cut_before(both, '\n'), size) && size <= both.size(),
-                "inkling::text::TokenizerPair: the size of the source's tokenizer is broken, expected at most ",
-                both.size());
+        bool const number = detail::parse_integer(detail::cut_before(both, '\n'), size);
+        require(number && size <= both.size(), "inkling::text::TokenizerPair: the source's tokenizer has ", size,
+                " bytes of ", both.size(), ", expected a line with a number of them, and as many");
         return {Source::deserialise(both.substr(0, size)), Target::deserialise(both.substr(size))};
     }
 
