@@ -168,16 +168,17 @@ public:
         train::Recoverability const tokens(model.embeddings(), model.space().width(),
                                            {.sample = 2048, .seed = settings.seed, .excluded = excluded});
         auto const& schedule = plain(model.schedule());
+        double const factor = schedule::training_noise_factor(model.schedule());
+        std::printf("tokens that can be read out of their own noisy embedding; chance reads %.1f %%\n  t    F = 1",
+                    100.0 * tokens.share(std::numeric_limits<double>::infinity()));
+        if (factor != 1.0) std::printf("   F = %.4g", factor);
+        for (int tenth = 1; tenth < 10; ++tenth) {
+            std::printf("\n%.1f  %5.1f %%", tenth / 10.0, 100.0 * train::recovered(tokens, schedule, tenth / 10.0));
+            if (factor != 1.0)
+                std::printf("   %5.1f %%", 100.0 * train::recovered(tokens, model.schedule(), tenth / 10.0));
+        }
         std::printf(
-            "tokens that can be read out of their own noisy embedding; chance reads %.1f %%\n  t    F = 1   F = %.4g\n",
-            100.0 * tokens.share(std::numeric_limits<double>::infinity()),
-            schedule::training_noise_factor(model.schedule()));
-        for (int tenth = 1; tenth < 10; ++tenth)
-            std::printf("%.1f  %5.1f %%   %5.1f %%\n", tenth / 10.0,
-                        100.0 * train::recovered(tokens, schedule, tenth / 10.0),
-                        100.0 * train::recovered(tokens, model.schedule(), tenth / 10.0));
-        std::printf(
-            "this leaves one of twenty beyond chance at t = 0.5 (train --noise-factor, where the recipe has one):\n"
+            "\nthis F leaves one of twenty beyond chance at t = 0.5 (train --noise-factor, with difformer):\n"
             "noise_factor=%.2f\n",
             train::measured_noise_factor(tokens, schedule));
         require(std::fflush(stdout) == 0, "standard output cannot be written");

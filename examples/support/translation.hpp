@@ -61,21 +61,30 @@ struct WriteSettings : DeviceSettings {
 };
 
 /// @param lines  what it is trained on
+/// @param option  that says how large it is
+/// @throws Error naming the option where there can be no such vocabulary
 template <class Trained, class Lines>
-Trained train_tokenizer(TrainSettings const& settings, Index vocabulary, std::vector<std::string> const& tags,
-                        Lines lines) {
-    if (settings.tokenizer == "word") return text::WordTokenizer::train(lines, {.maximum_size = vocabulary});
-    return text::SentencePieceTokenizer::train(lines,
-                                               {.vocabulary_size = vocabulary, .exact_size = false, .tags = tags});
+Trained train_tokenizer(TrainSettings const& settings, char const* option, Index vocabulary,
+                        std::vector<std::string> const& tags, Lines lines) {
+    try {
+        if (settings.tokenizer == "word") return text::WordTokenizer::train(lines, {.maximum_size = vocabulary});
+        auto made = text::SentencePieceTokenizer::train(
+            lines, {.vocabulary_size = vocabulary, .exact_size = false, .tags = tags});
+        if (4 * made.vocabulary_size() < vocabulary)
+            std::cerr << "the text is too short for " << option << ' ' << vocabulary << ": it has subwords for "
+                      << made.vocabulary_size() << " (--tokenizer word takes words as they are)\n";
+        return made;
+    } catch (Error const& problem) { fail(option, " is ", vocabulary, ": ", problem.what()); }
 }
 
 inline AnyTokenizer make_tokenizer(TrainSettings const& settings) {
     io::LineReader source(settings.source), target(settings.target);
     if (settings.source_vocabulary > 0)
         return TwoTokenizers(
-            train_tokenizer<OneTokenizer>(settings, settings.source_vocabulary, settings.tags, std::move(source)),
-            train_tokenizer<OneTokenizer>(settings, settings.vocabulary, {}, std::move(target)));
-    return train_tokenizer<AnyTokenizer>(settings, settings.vocabulary, settings.tags,
+            train_tokenizer<OneTokenizer>(settings, "--source-vocabulary", settings.source_vocabulary, settings.tags,
+                                          std::move(source)),
+            train_tokenizer<OneTokenizer>(settings, "--vocabulary", settings.vocabulary, {}, std::move(target)));
+    return train_tokenizer<AnyTokenizer>(settings, "--vocabulary", settings.vocabulary, settings.tags,
                                          BothLines{std::move(source), std::move(target)});
 }
 
@@ -91,6 +100,8 @@ inline text::ParallelCorpus read(TrainSettings const& settings, std::string cons
     std::cerr << source << ", " << target << ": " << corpus.size() << " pairs, " << corpus.source_tokens() << " + "
               << corpus.target_tokens() << " tokens, " << report.unknown << " unknown, skipped " << report.empty
               << " empty and " << report.too_long << " too long\n";
+    if (5 * report.unknown > corpus.source_tokens() + corpus.target_tokens())
+        std::cerr << "more than a fifth of all tokens are unknown: is the vocabulary of other text, or too small?\n";
     return corpus;
 }
 

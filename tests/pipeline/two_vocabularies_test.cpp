@@ -117,7 +117,11 @@ TEST_CASE("a source of more words than the target has trains, is saved, and is r
     std::vector<std::vector<Token>> tokens;
     for (auto const& line : sources()) tokens.push_back(tokenizer.source().encode(line));
     check_same(pipeline.generate_tokens(tokens, {.seed = 3, .beams = {.length_beam = 2}}), answers);
-    CHECK_SAYS((Pipeline::load<text::WordTokenizer>(folder / "model.inkling")), "of kind 'pair'");
+    CHECK_SAYS(
+        (Pipeline::load<text::WordTokenizer>(folder / "model.inkling")),
+        message(
+            "model.inkling', the tokenizer: inkling::text::AnyTokenizer: these bytes hold a tokenizer of kind 'pair', "
+            "expected 'word'"));
 
     // Words that the source alone knows tell sources apart.
     auto const last = static_cast<Token>(tokenizer.source_vocabulary_size() - 1);

@@ -193,6 +193,8 @@ expect 0 "model written to own.tagged" "$program" train --source tagged.source -
     say "subwords of sources alone: $(cat said)"
 expect 2 "--source-vocabulary was given" "$program" train --recipe diffuseq --source source.txt --target target.txt \
     --source-vocabulary 40 --model none --updates 1
+expect 2 "--source-vocabulary is 3: " "${train[@]}" --source-vocabulary 3 --model none --updates 1
+expect 0 "more than a fifth of all tokens are unknown" "${train[@]}" --vocabulary 6 --model few --updates 1
 expect 2 "--source-vocabulary is -1" "${train[@]}" --source-vocabulary -1 --model none --updates 1
 
 # A model of autoregressive chooses among candidates and files of them, and writes new targets.

@@ -11,8 +11,8 @@
 #include <inkling/pipeline/held_tokenizer.hpp>
 #include <inkling/pipeline/sources.hpp>
 #include <inkling/pipeline/text_model.hpp>
+#include <inkling/pipeline/weights_file.hpp>
 #include <inkling/pipeline/workers.hpp>
-#include <inkling/text/any_tokenizer.hpp>
 #include <inkling/text/packing.hpp>
 
 #include <nlohmann/json.hpp>
@@ -210,8 +210,7 @@ public:
         Options options{.device = std::move(device)};
         pipeline::from_json(json.at("embedding"), options.embedding, where + ", 'embedding'");
         pipeline::from_json(json.at("autoregressive"), options.model, where + ", 'autoregressive'");
-        TextAutoregression loaded(WithoutWeights{},
-                                  text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer),
+        TextAutoregression loaded(WithoutWeights{}, pipeline::load_tokenizer<Tokenizers...>(file, where),
                                   std::move(options));
         loaded.read_weights(file);
         return loaded;

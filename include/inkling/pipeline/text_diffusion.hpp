@@ -17,10 +17,10 @@
 #include <inkling/pipeline/held_tokenizer.hpp>
 #include <inkling/pipeline/sources.hpp>
 #include <inkling/pipeline/text_model.hpp>
+#include <inkling/pipeline/weights_file.hpp>
 #include <inkling/pipeline/workers.hpp>
 #include <inkling/sampler/concept.hpp>
 #include <inkling/schedule/concept.hpp>
-#include <inkling/text/any_tokenizer.hpp>
 #include <inkling/text/gaps.hpp>
 #include <inkling/text/joining.hpp>
 #include <inkling/text/packing.hpp>
@@ -213,7 +213,7 @@ public:
         if (auto const ours = schedule_samples(options.schedule); json.at("schedule") != ours)
             other_schedule("its alpha_bar at t = 0, 1/4, 1/2, 3/4, 1 and its training noise factor",
                            json.at("schedule"), ours);
-        TextDiffusion loaded(WithoutWeights{}, text::AnyTokenizer<Tokenizers...>::deserialise(description.tokenizer),
+        TextDiffusion loaded(WithoutWeights{}, pipeline::load_tokenizer<Tokenizers...>(file, where),
                              std::move(options));
         loaded.read_weights(file);
         return loaded;

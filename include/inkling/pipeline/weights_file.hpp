@@ -1,8 +1,11 @@
 #pragma once
 
+#include <inkling/core/error.hpp>
 #include <inkling/io/model_file.hpp>
 #include <inkling/nn/parameters.hpp>
 #include <inkling/pipeline/held_tokenizer.hpp>
+#include <inkling/text/any_tokenizer.hpp>
+#include <inkling/text/concept.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -29,6 +32,16 @@ inline void save_weights(std::filesystem::path const& path, nlohmann::json const
 inline void require_weights(io::ModelFile const& file, nn::ParameterLayout const& layout) {
     for (auto const& entry : layout.entries())
         if (entry.stored) file.contents().at(entry.name).require_shape(entry.shape);
+}
+
+/// The tokenizer that a model file holds.
+/// @param where  begins the message
+/// @throws Error when it is of none of these kinds, or damaged
+template <Tokenizer... Tokenizers>
+[[nodiscard]] text::AnyTokenizer<Tokenizers...> load_tokenizer(io::ModelFile const& file, std::string const& where) {
+    try {
+        return text::AnyTokenizer<Tokenizers...>::deserialise(file.description().tokenizer);
+    } catch (Error const& problem) { fail(where, ", the tokenizer: ", problem.what()); }
 }
 
 /// All weights of the layout, those that files do not hold (fixed tables) among them.
