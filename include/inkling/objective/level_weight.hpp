@@ -22,7 +22,7 @@ enum class LevelWeighting {
 
 /// How much the error of a level counts, with signal a, noise s and beta = -d log a^2 / dt.
 ///
-/// Infinite at pure noise, but for `even` and `p2`, so that levels must not reach it.
+/// Infinite at pure noise, but for `even` and for `p2` with an offset, so that levels must not reach it.
 /// Source: Song et al. 2021, "Maximum Likelihood Training of Score-Based Diffusion Models", arXiv:2101.09258, section 3
 /// (likelihood); Salimans & Ho 2022, arXiv:2202.00512, section 4 (truncated_snr); Choi et al. 2022, "Perception
 /// Prioritized Training of Diffusion Models", arXiv:2204.00227, equation 8 (p2); the choice of them is DINOISER's code.

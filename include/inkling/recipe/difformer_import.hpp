@@ -123,7 +123,8 @@ template <class TrainerType>
 ///
 /// @param weights  the state_dict as a safetensors file
 /// @throws Error when the tokenizer is of another vocabulary or has other special tokens, or gives sources a vocabulary
-///         of their own and the model has no table for it, a weight is not finite, and as difformer_options and read_difformer_weights do
+///         of their own and the model has no table for it, a weight is not finite, and as difformer_options and
+///         read_difformer_weights do
 template <class Pipeline>
 [[nodiscard]] Pipeline import_difformer(DifformerSettings const& settings, DifformerDecoding const& decoding,
                                         std::filesystem::path const& weights, pipeline::HeldTokenizer tokenizer) {
