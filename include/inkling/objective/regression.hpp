@@ -82,7 +82,8 @@ struct Regression {
             losses.add_rows(pass, weight * share, of_rows);
         };
         if (mixed_output) {
-            auto const &said = prediction.mixed_output, &slopes = prediction.dmixed_output;
+            ConstView const said = prediction.mixed_output;
+            View const slopes = prediction.dmixed_output;
             require(!said.empty(),
                     "inkling::objective::Regression: mixed_output is true, expected false, as the denoiser's output is "
                     "not Output::mixed");
