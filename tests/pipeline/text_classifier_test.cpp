@@ -3,6 +3,7 @@
 
 #include "io/temporary_folder.hpp"
 
+#include <inkling/denoiser/encoder_only.hpp>
 #include <inkling/denoiser/infiller.hpp>
 #include <inkling/recipe/text_features.hpp>
 #include <inkling/schedule/cosine.hpp>
@@ -116,6 +117,21 @@ TEST_CASE("TextClassifier: words tell one kind of lines apart, and order, which 
         CHECK(learned(fed_back, by_order()) > 0.95);
     }
     CHECK(weights_of(pipeline.weights()) == before);  // what is frozen stays as it is
+}
+
+TEST_CASE("TextClassifier: DiffuSeq's denoiser is read as well as one that fills gaps") {
+    using Pairs =
+        TextDiffusion<schedule::Sqrt, embedding::Learned, denoiser::EncoderOnly<tests::Device<>>, sampler::Ddpm>;
+    Pairs const pipeline(tiny::tokenizer(),
+                         {.embedding = {.width = 8, .standard_deviation = 1.0},
+                          .denoiser = {.width = 16, .layers = 4, .heads = 2, .hidden = 24, .longest = 10},
+                          .device = {.threads = 1},
+                          .seed = 3});
+    auto const before = weights_of(pipeline.weights());
+    recipe::FedBackFeatures<Pairs> fed_back(pipeline, by_order().classes(),
+                                            {.source = {.states = {.times = {0.1}}, .width = 4}, .pool = small_pool()});
+    CHECK(learned(fed_back, by_order()) > 0.95);
+    CHECK(weights_of(pipeline.weights()) == before);
 }
 
 TEST_CASE("TextClassifier: a line is of the same class whatever is beside it, in any batch, with any threads") {

@@ -253,7 +253,8 @@ TEST_CASE("official losses that weigh levels: what an update measures is the pla
         return std::pair(value, prior);
     };
     for (std::string const measure : {"l2", "l1", "huber"}) {
-        auto const [of_noise, rounding] = regression(measure + "-noise");
+        auto const pair = regression(measure + "-noise");
+        double const of_noise = pair.first, rounding = pair.second;
         double const of_x0 = regression(measure + "-x0").first;
         REQUIRE(of_noise > 0.0);
         auto const check = [&](std::string const& loss, double expected) {

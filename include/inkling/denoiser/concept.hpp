@@ -24,8 +24,7 @@ struct NoiseLevel {
 };
 
 /// What removes noise. Models: denoiser::EncoderDecoder, denoiser::EncoderOnly, denoiser::BottleneckDecoder,
-/// denoiser::Infiller,
-/// denoiser::Empirical; denoiser::Parameterized around the first two and Infiller.
+/// denoiser::Infiller, denoiser::Empirical; denoiser::Parameterized around the first two and Infiller.
 ///
 /// `encode` makes of a source what all steps share; `embed_times` makes of the plan's levels, each first turned into a
 /// number by `time_label`, one row each; `predict` writes its estimate of z0 from z_t, such a row, and the estimate of
@@ -196,7 +195,8 @@ struct HiddenSlopes {
     std::span<MatrixView<typename B::Scalar> const> added{};       ///< [depth + 1], of what was added; overwritten
 };
 
-/// A denoiser that shows what lies between its layers: features for other tasks. Models: denoiser::Infiller.
+/// A denoiser that shows what lies between its layers: features for other tasks.
+/// Models: denoiser::EncoderOnly, denoiser::Infiller.
 ///
 /// `hidden_states` runs it as `predict` does, up to the last layer that is asked for; `predict` itself keeps nothing of
 /// them. `hidden_states_backward` leads gradients of what was read to what was added, through layers whose weights may

@@ -2,6 +2,7 @@
 
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/denoiser/detail/joined.hpp>
+#include <inkling/denoiser/detail/layer_run.hpp>
 #include <inkling/embedding/concept.hpp>
 #include <inkling/nn/transformer_layer.hpp>
 
@@ -141,33 +142,8 @@ public:
     /// @throws Error when a sequence is longer than the options' longest
     void predict(nn::Pass<B>& pass, PackedSequences const& target, Encoded const&, ConstView z_t, ConstView time,
                  ConstView, View z0_hat, Saved* saved = nullptr) const {
-        require(target.segments.longest <= options_.longest, "inkling::denoiser::EncoderOnly: a sequence has ",
-                target.segments.longest, " tokens, expected at most ", options_.longest,
-                ", for which there are positions");
         auto const mark = pass.workspace.mark();
-        Index const width = options_.width;
-        View hidden = pass.take(z_t.rows, width);
-        if (up_.first.exists())
-            up_.forward(pass, z_t, hidden, saved ? &saved->up : nullptr);
-        else
-            scale(pass.device, Scalar{1}, z_t, hidden);
-        gather(pass.device, pass.matrix(positions_), target.positions, Scalar{1}, hidden, true);
-        add_per_sentence(pass.device, target.segments, time, hidden);
-        View const normalized = saved ? pass.take(hidden.rows, width) : hidden;
-        norm_.forward(pass, ConstView(hidden), normalized, saved ? &saved->norm : nullptr);
-        hidden = normalized;
-        nn::Dropout const dropped = nn::Dropout::next(pass);
-        dropped.apply(pass, hidden);
-        if (saved) {
-            saved->dropout = dropped;
-            saved->layers.resize(layers_.size());
-        }
-        for (std::size_t i = 0; i < layers_.size(); ++i) {
-            View const next = saved ? pass.take(hidden.rows, width) : hidden;
-            layers_[i].forward(pass, target.segments, ConstView(hidden), next, {}, {},
-                               saved ? &saved->layers[i] : nullptr);
-            hidden = next;
-        }
+        View const hidden = run(pass, target, z_t, time, {}, depth(), saved);
         if (down_.first.exists())
             down_.forward(pass, ConstView(hidden), z0_hat, saved ? &saved->down : nullptr);
         else
@@ -199,12 +175,55 @@ public:
             add(pass.device, dz_t, dhidden, dz_t);
     }
 
+    [[nodiscard]] Index depth() const { return options_.layers; }
+    [[nodiscard]] Index hidden_width() const { return options_.width; }
+
+    /// What the layers make of z_t [N, D], as in predict, up to the last one that is asked for; see HiddenStates.
+    ///
+    /// @throws Error when a sequence is longer than the options' longest
+    void hidden_states(nn::Pass<B>& pass, PackedSequences const& target, Encoded const&, ConstView z_t, ConstView time,
+                       ConstView, HiddenStates<B> const& states, Saved* saved = nullptr) const {
+        auto const mark = pass.workspace.mark();
+        if (Index const deepest = states.deepest(); deepest >= 0)
+            (void)run(pass, target, z_t, time, states, deepest, saved);
+        if (!saved) pass.workspace.release(mark);
+    }
+
+    /// Backward pass of hidden_states, to what was added alone: z_t, time and what lies in front of the first layer get
+    /// no gradient. Those of the layers' weights are added to, unless they are frozen.
+    void hidden_states_backward(nn::Pass<B>& pass, PackedSequences const& target, Encoded const&, Saved const& saved,
+                                HiddenSlopes<B> const& slopes) const {
+        detail::layer_run_backward(pass, layers_, target.segments, options_.width, saved.layers, slopes);
+    }
+
     /// Rows of a target to a source of `source` rows, at least 1.
     [[nodiscard]] Index length_of(Index source, Token) const { return std::max<Index>(1, options_.filled - source); }
 
 private:
     /// Of all layer norms, as BERT has it.
     static constexpr double epsilon = 1e-12;
+
+    /// The rows [N, width] that layer number `deepest` leaves, from 1; 0: what goes into the first.
+    View run(nn::Pass<B>& pass, PackedSequences const& target, ConstView z_t, ConstView time,
+             HiddenStates<B> const& states, Index deepest, Saved* saved) const {
+        require(target.segments.longest <= options_.longest, "inkling::denoiser::EncoderOnly: a sequence has ",
+                target.segments.longest, " tokens, expected at most ", options_.longest,
+                ", for which there are positions");
+        detail::LayerRun<B> layers(pass, states, z_t.rows, options_.width, saved ? &saved->layers : nullptr);
+        View const normalized = layers.first();
+        View const sum = saved ? pass.take(z_t.rows, options_.width) : normalized;
+        if (up_.first.exists())
+            up_.forward(pass, z_t, sum, saved ? &saved->up : nullptr);
+        else
+            scale(pass.device, Scalar{1}, z_t, sum);
+        gather(pass.device, pass.matrix(positions_), target.positions, Scalar{1}, sum, true);
+        add_per_sentence(pass.device, target.segments, time, sum);
+        norm_.forward(pass, ConstView(sum), normalized, saved ? &saved->norm : nullptr);
+        nn::Dropout const dropped = nn::Dropout::next(pass);
+        dropped.apply(pass, normalized);
+        if (saved) saved->dropout = dropped;
+        return layers.through(layers_, target.segments, deepest);
+    }
 
     /// Options as they are given, 0 included where that stands for another one.
     void check_options() const {

@@ -2,12 +2,12 @@
 
 #include <inkling/denoiser/concept.hpp>
 #include <inkling/denoiser/detail/joined.hpp>
+#include <inkling/denoiser/detail/layer_run.hpp>
 #include <inkling/embedding/concept.hpp>
 #include <inkling/nn/transformer_layer.hpp>
 
 #include <algorithm>
 #include <concepts>
-#include <cstddef>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -185,19 +185,7 @@ public:
     /// no gradient. Those of the layers' weights are added to, unless they are frozen.
     void hidden_states_backward(nn::Pass<B>& pass, PackedSequences const& target, Encoded const&, Saved const& saved,
                                 HiddenSlopes<B> const& slopes) const {
-        nn::Scope<B> const scope(pass.workspace);
-        View const dhidden = pass.take_zeros(target.segments.rows, options_.width);
-        bool reached = false;  // above the last state that was read there is no slope
-        for (std::size_t i = layers_.size() + 1; i-- > 0;) {
-            if (!slopes.read[i].empty()) {
-                add(pass.device, dhidden, slopes.read[i], dhidden);
-                reached = true;
-            }
-            if (!slopes.added[i].empty()) scale(pass.device, Scalar{1}, dhidden, slopes.added[i]);
-            auto const below = slopes.added.first(i);
-            if (std::all_of(below.begin(), below.end(), [](View const& added) { return added.empty(); })) return;
-            if (reached) layers_[i - 1].backward(pass, target.segments, saved.layers[i - 1], dhidden);
-        }
+        detail::layer_run_backward(pass, layers_, target.segments, options_.width, saved.layers, slopes);
     }
 
     /// Rows that continue a beginning of `source` rows, at least 1.
@@ -207,22 +195,11 @@ private:
     /// The rows [N, width] that layer number `deepest` leaves, from 1; 0: what goes into the first.
     View run(nn::Pass<B>& pass, PackedSequences const& target, ConstView z_t, ConstView time, ConstView previous,
              HiddenStates<B> const& states, Index deepest, Saved* saved) const {
-        View scratch;  // outside training one for all states that nobody reads
-        auto const place = [&](Index state) {
-            auto const i = static_cast<std::size_t>(state);
-            if (!states.read.empty() && !states.read[i].empty()) return states.read[i];
-            if (scratch.empty() || saved) scratch = pass.take(z_t.rows, options_.width);
-            return scratch;
-        };
-        auto const add_to = [&](Index state, View hidden) {
-            auto const i = static_cast<std::size_t>(state);
-            if (!states.added.empty() && !states.added[i].empty())
-                add(pass.device, ConstView(hidden), states.added[i], hidden);
-        };
+        detail::LayerRun<B> layers(pass, states, z_t.rows, options_.width, saved ? &saved->layers : nullptr);
+        View const hidden = layers.first();
         View const input = pass.take(z_t.rows, 2 * latent_);
         scale(pass.device, Scalar{1}, z_t, input.columns(0, latent_));
         scale(pass.device, Scalar{1}, previous, input.columns(latent_, latent_));
-        View hidden = place(0);
         input_.forward(pass, ConstView(input), hidden);
         add_per_sentence(pass.device, target.segments, time, hidden);
         nn::Dropout const dropped = nn::Dropout::next(pass);
@@ -230,18 +207,8 @@ private:
         if (saved) {
             saved->input = input;
             saved->dropout = dropped;
-            saved->layers.resize(layers_.size());
         }
-        add_to(0, hidden);
-        for (Index i = 0; i < deepest; ++i) {
-            View const next = place(i + 1);
-            auto const at = static_cast<std::size_t>(i);
-            layers_[at].forward(pass, target.segments, ConstView(hidden), next, {}, {},
-                                saved ? &saved->layers[at] : nullptr);
-            add_to(i + 1, next);
-            hidden = next;
-        }
-        return hidden;
+        return layers.through(layers_, target.segments, deepest);
     }
 
     /// Options as they are given, 0 included where that stands for another one.
