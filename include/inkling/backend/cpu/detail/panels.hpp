@@ -79,8 +79,11 @@ template <class Real>
 }
 
 /// Two vectors as one whose numbers are theirs by turns, from number `Half` of each on.
+///
+/// They are taken by value: a deduced type is without its attributes, and references to it would promise clang that
+/// vectors lie at multiples of their size.
 template <Index Half, class Vector, std::size_t... I>
-[[nodiscard]] Vector by_turns(Vector const& a, Vector const& b, std::index_sequence<I...>) {
+[[nodiscard]] Vector by_turns(Vector a, Vector b, std::index_sequence<I...>) {
 #ifdef __clang__
     return __builtin_shufflevector(a, b, static_cast<int>(Half + I / 2 + (I % 2) * sizeof...(I))...);
 #else  // nvcc cannot read the line above, and clang has not what follows
