@@ -5,8 +5,9 @@
 //   import_checkpoint --system diffuseq --weights diffuseq.safetensors --options training_args.json
 //                     --vocabulary vocab.txt --save diffuseq.inkling < /dev/null
 //
-// --source-vocabulary dict.de.txt is the source's dictionary, where it has one of its own. How to save a checkpoint and which official options are known stands in docs/recipe/, on the page of each system.
-// Bridge's are of system diffuseq. A model file of difformer with the schedule 'sqrt', or of dinoiser with
+// --source-vocabulary dict.de.txt is the source's dictionary, where it has one of its own; --remove-bpe joins parts of
+// words. How to save a checkpoint and which official options are known stands in docs/recipe/, on the page of each
+// system. Bridge's are of system diffuseq. A model file of difformer with the schedule 'sqrt', or of dinoiser with
 // 'interchangable', is one that seq2seq generate reads.
 
 #include "support/translation.hpp"
@@ -35,6 +36,7 @@ namespace {
 
 struct ImportSettings : support::WriteSettings {
     std::string system, weights, options, decoding, vocabulary, source_vocabulary, save;
+    std::string joint;                             // what parts of words end in; none if empty
     std::optional<Index> length_beam, noise_beam;  // else those of the decoding
     std::uint64_t seed = 0;
 };
@@ -58,14 +60,15 @@ std::string decoding_name(ImportSettings const& settings) {
 }
 
 /// Words of a fairseq dictionary, which must be cut beforehand as for fairseq.
-text::WordTokenizer read_words(std::string const& dictionary) {
+text::WordTokenizer read_words(std::string const& dictionary, std::string const& joint) {
     io::LineReader lines(dictionary);
-    return text::WordTokenizer(recipe::read_fairseq_dictionary(lines));
+    return text::WordTokenizer(recipe::read_fairseq_dictionary(lines), joint);
 }
 
 support::AnyTokenizer read_words(ImportSettings const& settings) {
-    if (settings.source_vocabulary.empty()) return read_words(settings.vocabulary);
-    return support::TwoTokenizers(read_words(settings.source_vocabulary), read_words(settings.vocabulary));
+    auto const words = read_words(settings.vocabulary, settings.joint);
+    if (settings.source_vocabulary.empty()) return words;
+    return support::TwoTokenizers(read_words(settings.source_vocabulary, settings.joint), words);
 }
 
 /// Saves the model where that is asked for, and answers standard input.
@@ -126,10 +129,20 @@ void import_diffuseq(ImportSettings const& settings) {
             "--length-beam was given, expected none with --system diffuseq, whose texts all have the same rows");
     auto const official = recipe::DiffuSeqSettings::read(read_json(settings.options), settings.options);
     auto const decoding = recipe::DiffuSeqDecoding::read(read_decoding(settings), official, decoding_name(settings));
-    io::LineReader lines(settings.vocabulary);
-    write(recipe::import_diffuseq<Device>(official, decoding, settings.weights,
-                                          text::WordPieceTokenizer::from_vocabulary(lines)),
-          settings, {}, decode::MinimumBayesRisk{});
+    auto const write_with = [&](auto tokenizer) {
+        write(recipe::import_diffuseq<Device>(official, decoding, settings.weights, std::move(tokenizer)), settings, {},
+              decode::MostAlike<metric::Method4Bleu>{});
+    };
+    if (std::filesystem::path(settings.vocabulary).extension() == ".json") {
+        write_with(
+            text::WordTokenizer(recipe::read_diffuseq_vocabulary(read_json(settings.vocabulary)),
+                                settings.joint.empty() ? "@@" : settings.joint));  // which the official code joins
+    } else {
+        require(settings.joint.empty(),
+                "--remove-bpe was given, expected none with BERT's vocab.txt, whose pieces are joined");
+        io::LineReader lines(settings.vocabulary);
+        write_with(text::WordPieceTokenizer::from_vocabulary(lines));
+    }
 }
 
 }  // namespace
@@ -147,10 +160,15 @@ int main(int count, char** arguments) {
     program.add_option(
         "--decoding", settings.decoding,
         "official options of decoding, a JSON file; the official defaults, with all steps, if not given");
-    program.add_option("--vocabulary", settings.vocabulary, "fairseq's dict.txt; for diffuseq BERT's vocab.txt")
+    program
+        .add_option("--vocabulary", settings.vocabulary,
+                    "fairseq's dict.txt; for diffuseq BERT's vocab.txt, or vocab.json of its own")
         ->required();
     program.add_option("--source-vocabulary", settings.source_vocabulary,
                        "dict.txt of the source language, where it has one of its own");
+    program.add_flag("--remove-bpe{@@}", settings.joint,
+                     "parts of words, which end in '@@' (--remove-bpe=## in another mark), are joined in what is "
+                     "written, and where candidates are compared");
     program.add_option("--save", settings.save, "model file to write");
     program.add_option("--tokens-per-batch", settings.tokens_per_batch, "tokens written at once")
         ->capture_default_str();

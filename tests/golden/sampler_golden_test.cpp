@@ -25,7 +25,7 @@ using nlohmann::json;
 namespace {
 
 constexpr double label_tolerance = 1e-10;  // of float64 labels
-constexpr double step_tolerance = 1e-5;    // one float32 step
+constexpr double step_tolerance = 1e-4;    // steps of trajectories in float32
 
 /// Calls `use` with Difformer's schedule of that name.
 template <class Use>

@@ -88,6 +88,35 @@ expect 2 "the source has a vocabulary of its own" "${command[@]}" --source-vocab
 of diffuseq
 expect 2 "--source-vocabulary was given" "${command[@]}" --source-vocabulary dict.source.txt --save none
 
+# Parts of words are joined in what is written, not in what is read.
+of difformer_c
+"${command[@]}" <lines >apart 2>/dev/null
+sed 's/^w\([0-9]*[13579]\) /w\1@@ /' dict.txt >parts.txt  # every second word is a part
+sed 's/w\([0-9]*[13579]\)\b/w\1@@/g' lines >parts
+parts=("${command[@]/dict.txt/parts.txt}")
+"${parts[@]}" <parts >joined 2>/dev/null
+sed 's/w\([0-9]*[13579]\)\b/w\1@@/g' apart | cmp - joined || say "words of another spelling give other tokens"
+"${parts[@]}" --remove-bpe --save parts.inkling <parts >joined 2>/dev/null || say "--remove-bpe is refused"
+sed 's/w\([0-9]*[13579]\)\b/w\1@@/g;s/@@ //g;s/@@$//' apart | cmp - joined || say "--remove-bpe joins no parts"
+cmp -s apart joined && say "no part was written that --remove-bpe could join"
+sed 's/@@/##/' parts.txt >others.txt
+"${command[@]/dict.txt/others.txt}" --remove-bpe=## < <(sed 's/@@/##/g' parts) 2>/dev/null | cmp - joined ||
+    say "--remove-bpe=## joins other parts"
+
+# DiffuSeq's own vocabulary, of words and parts that are joined.
+of diffuseq
+"${command[@]}" <lines >apart 2>/dev/null
+{
+    echo '{"[START]": 0, "[END]": 1, "[UNK]": 2, "[PAD]": 3'
+    awk '{print ", \"" $1 "\": " NR + 3}' dict.txt
+    echo '}'
+} >vocab.json
+"${command[@]/vocab.txt/vocab.json}" --save words.inkling <lines >words 2>said || say "vocab.json is refused: $(cat said)"
+cmp apart words || say "vocab.json of the same words gives others"
+sed 's/ 7$/ 6/' vocab.json >twice.json
+expect 2 "both have the number 6" "${command[@]/vocab.txt/twice.json}" --save none
+expect 2 "--remove-bpe was given" "${command[@]}" --remove-bpe --save none
+
 # Bad input: a clear message, status 2, nothing half-written.
 of difformer_a
 weights=$models/difformer_a.weights.safetensors

@@ -228,6 +228,25 @@ TEST_CASE("official options are read, and those that there are none of refused b
         CHECK(walked.steps[static_cast<std::size_t>(i)].time == static_cast<double>(1999 - 284 * i) / 2000.0);
 }
 
+TEST_CASE("the official vocabulary of words gives each its number, and one that cannot be is refused") {
+    auto const read = [](char const* text) { return recipe::read_diffuseq_vocabulary(nlohmann::json::parse(text)); };
+    auto const vocabulary = read(R"({"ink": 5, "[START]": 0, "[END]": 1, "[UNK]": 2, "[PAD]": 3, "pen@@": 4})");
+    CHECK(vocabulary == text::Vocabulary({"pen@@", "ink"}, {.bos = 0, .pad = 3, .eos = 1, .unk = 2}));
+    constexpr char const* where = "inkling::recipe::read_diffuseq_vocabulary: ";
+    auto const refused = [&](char const* text, std::string const& why) {
+        CHECK_THROWS_WITH_AS(read(text), (where + why).c_str(), Error);
+    };
+    refused("[]", "the vocabulary is no JSON object, expected the number of every word");
+    refused("{}", "number 0 is missing, expected [START]");
+    refused(R"({"[START]": 0, "[END]": 1, "[PAD]": 2, "[UNK]": 3})", "number 2 is '[PAD]', expected [UNK]");
+    refused(R"({"[START]": 0, "[END]": 1, "[UNK]": 2, "[PAD]": 3, "ink": 5})",
+            "word 'ink' has the number 5, expected 0 to 4, as there are so many words");
+    refused(R"({"[START]": 0, "[END]": 1, "[UNK]": 2, "[PAD]": 3, "ink": "4"})",
+            "word 'ink' has the number \"4\", expected 0 to 4, as there are so many words");
+    refused(R"({"[START]": 0, "[END]": 1, "[UNK]": 2, "[PAD]": 3, "ink": 3})",
+            "words '[PAD]' and 'ink' both have the number 3, expected one of its own");
+}
+
 TEST_CASE("DiffuSeq: the steps that were kept in training are those of decoding, where it names no others") {
     auto const settings = recipe::DiffuSeqSettings::read({{"vocab_size", 9}});
     auto const steps = [&](nlohmann::json const& json) {

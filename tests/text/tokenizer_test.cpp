@@ -199,6 +199,23 @@ TEST_CASE("WordTokenizer: text made of its words comes back exactly") {
     }));
 }
 
+TEST_CASE("WordTokenizer: parts of words are joined by decode, whatever stands beside them, and its bytes keep that") {
+    Vocabulary const vocabulary({"un@@", "ink@@", "ed", "pen", "@@"});
+    WordTokenizer const parts(vocabulary, "@@"), plain(vocabulary);
+    auto const tokens = parts.encode("pen un@@ ink@@ ed @@ pen un@@ gold ink@@");
+    CHECK(tokens == plain.encode("pen un@@ ink@@ ed @@ pen un@@ gold ink@@"));
+    CHECK(plain.decode(tokens) == "pen un@@ ink@@ ed @@ pen un@@ <unk> ink@@");
+    CHECK(parts.decode(tokens) == "pen uninked pen un<unk> ink");  // as subword-nmt's sed 's/@@ //g' has it
+    CHECK(WordTokenizer(vocabulary, "ed").decode(tokens) == "pen un@@ ink@@ @@ pen un@@ <unk> ink@@");
+    auto const again = WordTokenizer::deserialise(parts.serialise());
+    CHECK(again.joint() == "@@");
+    CHECK(again.decode(tokens) == parts.decode(tokens));
+    CHECK(again.vocabulary() == vocabulary);
+    CHECK(WordTokenizer::deserialise(plain.serialise()).joint().empty());
+    CHECK_THROWS_WITH_AS(WordTokenizer(vocabulary, "@@ "),
+                         "inkling::text::WordTokenizer: the joint '@@ ' has a blank, expected none", Error);
+}
+
 TEST_CASE("WordTokenizer: its bytes give it back, and any change to them is noticed") {
     check_bytes_give_it_back(words());
     check_bytes_give_it_back(AnyTokenizer<WordTokenizer>(words()));

@@ -6,9 +6,15 @@
 #include <inkling/recipe/diffuseq.hpp>
 #include <inkling/recipe/diffuseq_settings.hpp>
 #include <inkling/recipe/state_dict.hpp>
+#include <inkling/text/vocabulary.hpp>
 
+#include <nlohmann/json.hpp>
+
+#include <array>
 #include <concepts>
+#include <cstddef>
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -47,6 +53,33 @@ template <Backend B>
             .embedding = settings.embedding,
             .denoiser = settings.denoiser,
             .sampler = decoding.sampler};
+}
+
+/// Words of a vocabulary that is not BERT's: the official code writes it to vocab.json beside its checkpoints. Tokens 0
+/// to 3 are [START], [END], [UNK] and [PAD], which become bos, eos, unk and pad.
+///
+/// @param json  the number of every word
+/// @throws Error when it is no object of numbers, the first four tokens are others, a number comes twice or is too
+///         large for so many words, and as text::Vocabulary does
+[[nodiscard]] inline text::Vocabulary read_diffuseq_vocabulary(nlohmann::json const& json) {
+    constexpr char const* where = "inkling::recipe::read_diffuseq_vocabulary: ";
+    constexpr std::array specials{"[START]", "[END]", "[UNK]", "[PAD]"};
+    require(json.is_object(), where, "the vocabulary is no JSON object, expected the number of every word");
+    std::vector<std::string> words(json.size());
+    for (auto const& [word, number] : json.items()) {
+        auto const token = number.is_number_unsigned() ? number.get<std::size_t>() : words.size();
+        require(token < words.size(), where, "word '", word, "' has the number ", number.dump(), ", expected 0 to ",
+                words.size() - 1, ", as there are so many words");
+        require(words[token].empty(), where, "words '", words[token], "' and '", word, "' both have the number ", token,
+                ", expected one of its own");
+        require(!word.empty(), where, "the word of number ", token, " is empty");
+        words[token] = word;
+    }
+    for (std::size_t i = 0; i < specials.size(); ++i)
+        require(i < words.size() && words[i] == specials[i], where, "number ", i, " is ",
+                i < words.size() ? "'" + words[i] + "'" : "missing", ", expected ", specials[i]);
+    words.erase(words.begin(), words.begin() + text::Vocabulary::special_count);
+    return text::Vocabulary(std::move(words), {.bos = 0, .pad = 3, .eos = 1, .unk = 2});
 }
 
 /// An official model, ready to generate or to be trained on.

@@ -38,8 +38,14 @@ void for_each_word(std::string_view line, Use&& use) {
 /// Words the vocabulary lacks become unk. decode joins with single blanks, so runs of blanks do not come back.
 class WordTokenizer {
 public:
-    /// @throws Error when a word of the vocabulary has a blank in it, as no text could ever match it
-    explicit WordTokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {
+    /// @param joint  what a part of a word ends in that the next part continues, such as "@@" of subword-nmt: decode
+    ///               leaves it out, and the blank behind it; empty: words are whole. Text for encode has it already
+    /// @throws Error when a word of the vocabulary has a blank in it, as no text could ever match it, or the joint has
+    ///         one
+    explicit WordTokenizer(Vocabulary vocabulary, std::string joint = {})
+        : vocabulary_(std::move(vocabulary)), joint_(std::move(joint)) {
+        require(joint_.find_first_of(blanks) == std::string::npos, "inkling::text::WordTokenizer: the joint '", joint_,
+                "' has a blank, expected none");
         for (Index token = Vocabulary::special_count; token < vocabulary_.size(); ++token) {
             std::string_view const word = vocabulary_.spelling(static_cast<Token>(token));
             require(word.find_first_of(blanks) == std::string_view::npos, "inkling::text::WordTokenizer: word '", word,
@@ -85,29 +91,45 @@ public:
     [[nodiscard]] std::string decode(std::span<Token const> tokens) const {
         SpecialTokens const& specials = vocabulary_.specials();
         std::string line;
+        bool continued = true;  // of a word there is a part, or the line begins
         for (Token const token : tokens) {
             if (token == specials.bos || token == specials.pad || token == specials.eos) continue;
-            if (!line.empty()) line.push_back(' ');
-            line.append(vocabulary_.spelling(token));
+            std::string_view word = vocabulary_.spelling(token);
+            if (!continued) line.push_back(' ');
+            continued = !joint_.empty() && word.ends_with(joint_);
+            if (continued) word.remove_suffix(joint_.size());
+            line.append(word);
         }
         return line;
     }
 
     [[nodiscard]] Vocabulary const& vocabulary() const { return vocabulary_; }
+    [[nodiscard]] std::string const& joint() const { return joint_; }
     [[nodiscard]] Index vocabulary_size() const { return vocabulary_.size(); }
     [[nodiscard]] SpecialTokens specials() const { return vocabulary_.specials(); }
     [[nodiscard]] static std::string_view kind() { return "word"; }
 
     /// Bytes that deserialise takes back, of the same tokenizer always the same.
-    [[nodiscard]] std::string serialise() const { return seal(kind(), vocabulary_.serialise()); }
+    [[nodiscard]] std::string serialise() const {
+        return seal(kind(), (joint_.empty() ? "" : message(joint_key, joint_, '\n')) + vocabulary_.serialise());
+    }
 
     /// @throws Error when the bytes are not those of a WordTokenizer, or damaged
     [[nodiscard]] static WordTokenizer deserialise(std::string_view bytes) {
-        return WordTokenizer(Vocabulary::deserialise(unseal(kind(), bytes)));
+        std::string_view own = unseal(kind(), bytes);
+        std::string_view joint;
+        if (own.starts_with(joint_key)) {
+            own.remove_prefix(joint_key.size());
+            joint = detail::cut_before(own, '\n');
+        }
+        return WordTokenizer(Vocabulary::deserialise(own), std::string(joint));
     }
 
 private:
+    static constexpr std::string_view joint_key = "joint ";
+
     Vocabulary vocabulary_;
+    std::string joint_;
 };
 static_assert(Tokenizer<WordTokenizer>);
 
