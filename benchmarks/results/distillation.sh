@@ -4,7 +4,7 @@
 # data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
 source benchmarks/results/distillation.bash
 teach
-model=$rows/difformer/seed-$seed
+model=$rows/difformer/$run
 mkdir -p "$(dirname "$model")"
 learn "$seq2seq" --recipe difformer
 score "$seq2seq"

@@ -3,7 +3,7 @@
 # figure: bleu=27.26, 29.87, 30.94, 32.25, 32.34 by 2, 5, 10, 50 (10 steps x 5 lengths), 100 evaluations (seed 1)
 # data: multi30k/train.{de,en} multi30k/val.{de,en} multi30k/test2016.{de,en}
 source benchmarks/results/multi30k.bash
-model=$(dirname "$out")/difformer/seed-$seed
+model=$(dirname "$out")/difformer/$run
 mkdir -p "$(dirname "$model")"
 learn "$seq2seq" --recipe difformer
 while read -r steps lengths noises; do
